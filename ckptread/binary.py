@@ -1,0 +1,168 @@
+"""Numbers and messages in untrusted bytes.
+
+A reader of bytes is ``f(data, at) -> (value, next_at)``; none reads past the end of ``data``, and all raise
+:class:`Malformed` with the position where the bytes stop making sense. Protocol buffer messages are read by a
+table of their fields (https://protobuf.dev/programming-guides/encoding/), so that neither the protobuf runtime
+nor generated code is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import Any
+
+Decoder = Callable[[int | bytes], Any]
+
+_U32 = Struct("<I")
+_U64 = Struct("<Q")
+VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
+
+
+class Malformed(Exception):  # noqa: N818 - caught where the file is known, and told as a DamagedFileError
+    """These bytes are not what they should be, from position ``at`` of the buffer."""
+
+    def __init__(self, problem: str, at: int) -> None:
+        self.problem = problem
+        self.at = at
+        super().__init__(f"{problem} at byte {at}")
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """Read a base-128 number of at most 64 bits."""
+    result = 0
+    for shift in range(0, 70, 7):
+        if at >= len(data):
+            raise Malformed("a number is cut short", at)
+        byte = data[at]
+        at += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if result >= 1 << 64:
+                break
+            return result, at
+    raise Malformed("a number is longer than 64 bits", at)
+
+
+def signed(value: int) -> int:
+    """Return the two's complement reading of 64 bits."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def fixed32(data: bytes, at: int) -> tuple[int, int]:
+    """Read four little-endian bytes."""
+    if at + 4 > len(data):
+        raise Malformed("a number is cut short", at)
+    return _U32.unpack_from(data, at)[0], at + 4
+
+
+def fixed64(data: bytes, at: int) -> tuple[int, int]:
+    """Read eight little-endian bytes."""
+    if at + 8 > len(data):
+        raise Malformed("a number is cut short", at)
+    return _U64.unpack_from(data, at)[0], at + 8
+
+
+def take(data: bytes, at: int, nbytes: int) -> tuple[bytes, int]:
+    """Read ``nbytes`` bytes."""
+    if nbytes < 0 or at + nbytes > len(data):
+        raise Malformed(f"{nbytes:,} bytes are stated where {max(0, len(data) - at):,} are left", at)
+    return data[at : at + nbytes], at + nbytes
+
+
+def text(data: bytes) -> str:
+    """Decode UTF-8, keeping bytes that are none as surrogates."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a message: its name in the result, its wire type, and how its value is decoded."""
+
+    name: str
+    wire: int
+    decode: Decoder
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message's fields by number. Fields that are not in the table are passed over."""
+
+    fields: Mapping[int, Field] = field(default_factory=dict)
+
+    def decode(self, data: bytes) -> dict[str, Any]:
+        """Return the fields that are present; a repeated field is a list, and always there."""
+        result: dict[str, Any] = {f.name: [] for f in self.fields.values() if f.repeated}
+        at, end = 0, len(data)
+        while at < end:
+            tag, at = varint(data, at)
+            value, at = _wire_value(data, at, tag & 7)
+            entry = self.fields.get(tag >> 3)
+            if entry is None:
+                continue
+            if entry.wire != tag & 7:
+                _append_packed(result, entry, value, tag & 7, at)
+            elif entry.repeated:
+                result[entry.name].append(entry.decode(value))
+            else:
+                result[entry.name] = entry.decode(value)
+        return result
+
+
+def _append_packed(result: dict[str, Any], entry: Field, value: int | bytes, wire: int, at: int) -> None:
+    """Read a packed list of numbers; any other wire type than the table's is an error."""
+    if not (entry.repeated and entry.wire == VARINT and wire == DELIMITED and isinstance(value, bytes)):
+        raise Malformed(f"the field {entry.name!r} has the wire type {wire}", at)
+    inner = 0
+    while inner < len(value):
+        number, inner = varint(value, inner)
+        result[entry.name].append(entry.decode(number))
+
+
+def _wire_value(data: bytes, at: int, wire: int) -> tuple[int | bytes, int]:
+    if wire == VARINT:
+        return varint(data, at)
+    if wire == DELIMITED:
+        nbytes, at = varint(data, at)
+        return take(data, at, nbytes)
+    if wire == FIXED32:
+        return fixed32(data, at)
+    if wire == FIXED64:
+        return fixed64(data, at)
+    raise Malformed(f"there is no wire type {wire}", at)
+
+
+def _bytes(value: int | bytes) -> Any:
+    return value
+
+
+def int_field(name: str, *, repeated: bool = False) -> Field:
+    """Describe an int64, int32 or enum field."""
+    return Field(name, VARINT, signed, repeated)  # type: ignore[arg-type]
+
+
+def bool_field(name: str) -> Field:
+    """Describe a bool field."""
+    return Field(name, VARINT, bool)
+
+
+def fixed32_field(name: str) -> Field:
+    """Describe a fixed32 field."""
+    return Field(name, FIXED32, _bytes)
+
+
+def bytes_field(name: str, *, repeated: bool = False) -> Field:
+    """Describe a bytes field."""
+    return Field(name, DELIMITED, _bytes, repeated)
+
+
+def text_field(name: str, *, repeated: bool = False) -> Field:
+    """Describe a string field."""
+    return Field(name, DELIMITED, text, repeated)  # type: ignore[arg-type]
+
+
+def message_field(name: str, message: Message, *, repeated: bool = False) -> Field:
+    """Describe a field that holds another message."""
+    return Field(name, DELIMITED, message.decode, repeated)  # type: ignore[arg-type]

@@ -1,0 +1,37 @@
+"""Names and values from a file, made safe to print.
+
+A checkpoint's names are whatever its writer put there: terminal escapes, text that runs backwards,
+bytes that are no UTF-8 (kept as surrogates by ``surrogateescape``). Everything that reaches a person
+goes through :func:`escape`.
+"""
+
+from __future__ import annotations
+
+
+def escape(text: str) -> str:
+    r"""Return ``text`` with every character that is not plainly printable as a backslash escape.
+
+    Control (C0, C1), bidirectional, zero-width and line-separating characters and undecodable bytes
+    become ``\xNN`` or ``\uNNNN``; a backslash becomes two, so that no two names look alike.
+
+    >>> escape("dense/kernel")
+    'dense/kernel'
+    >>> escape("a\x1b[2J")
+    'a\\x1b[2J'
+    """
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(map(_escape_character, text))
+
+
+def _escape_character(character: str) -> str:
+    code = ord(character)
+    if character == "\\":
+        return "\\\\"
+    if character.isprintable():
+        return character
+    if 0xDC80 <= code <= 0xDCFF:  # one undecodable byte, as surrogateescape keeps it
+        return f"\\x{code - 0xDC00:02x}"
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

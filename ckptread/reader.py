@@ -1,0 +1,250 @@
+"""The one interface to every format: a :class:`Reader`, and the :class:`Tensor` it hands out.
+
+A format writes ``read`` and ``close``; everything else follows from them and from what opening found.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ckptread.errors import DamagedFileError, UnsupportedError
+from ckptread.escape import escape
+from ckptread.select import find
+from ckptread.slicing import Selection, settle, split
+from ckptread.tensors import Checksum, Finding, Region, TensorInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+BLOCK_BYTES = 4 << 20
+"""How much is read at once where nobody says: larger blocks fall out of the processor's cache."""
+
+
+class Reader(ABC):
+    """An open checkpoint. Use it as a context manager, and index it by tensor."""
+
+    format: str
+    """'tf-bundle', 'tf-v1', 'saved-model', 'hdf5', 'keras', 'npz', ..."""
+    path: str
+    """What was opened, as the user may give it again."""
+    backend: str = "native"
+    """'native', or 'tensorflow' where TensorFlow reads the values."""
+    metadata: Mapping[str, str]
+    """What the file says of itself: writer, version, date, model class; may be empty."""
+    tensors: Mapping[str, TensorInfo]
+    """By key as stored, in the model's own order where the file tells it."""
+    problems: Sequence[Finding] = ()
+    """What is wrong with the file as a whole; may be empty."""
+    regions: Iterable[Region] = ()
+    """Runs of bytes with the checksums that the file states for them; may be empty."""
+
+    @abstractmethod
+    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
+        """Return the values of the tensor stored under ``key``, or those that ``selection`` means.
+
+        ``selection`` is numpy's basic slicing (integers, slices, an Ellipsis); only the bytes it needs are read.
+        ``out`` is an array of the selection's shape and the tensor's dtype to fill and return. A whole tensor is
+        checked against the checksum that the file states for it; a part cannot be.
+
+        Raises TensorNotFoundError, DamagedFileError, UnsupportedError, UnsafeFileError, and IndexError as numpy.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back the files and processes that are held. Closing twice is fine."""
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Return the tensor of this key or variable name; raises TensorNotFoundError, a KeyError."""
+        return Tensor(self, find(self.path, self.tensors, name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.tensors
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{self.format} checkpoint {escape(self.path)!r}: {len(self.tensors)} tensors>"
+
+
+class Tensor:
+    """One tensor of an open checkpoint, read when it is sliced; numpy, dask and xarray take it as it is."""
+
+    def __init__(self, reader: Reader, info: TensorInfo) -> None:
+        self._reader = reader
+        self.info = info
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The dimensions; () for a scalar, (0,) where the file gives no shape."""
+        return (0,) if self.info.shape is None else self.info.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The numpy dtype of what reading gives. Raises UnsupportedError where there is none."""
+        return numpy_dtype(self.info.dtype, self._reader.path)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.info.size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the values, uncompressed."""
+        return self.info.nbytes
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a scalar has no length")
+        return self.shape[0]
+
+    def __getitem__(self, selection: Selection) -> Array:
+        """Read the elements that a numpy basic slice means, and no others."""
+        return self._reader.read(self.info.key, selection)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        import numpy as np
+
+        if copy is False:
+            raise ValueError("a tensor of a file can only be read as a copy")
+        return np.asarray(self._reader.read(self.info.key), dtype=dtype)
+
+    def blocks(self, max_bytes: int = BLOCK_BYTES, *, out: bytearray | None = None) -> Iterator[Array]:
+        """Read the whole tensor in C order, in arrays of at most ``max_bytes`` bytes.
+
+        Concatenated, the raveled blocks are the raveled tensor. Where the file states a checksum for the tensor,
+        DamagedFileError is raised after the last block if it does not agree. ``out`` is a buffer of at least
+        ``max_bytes`` to read every block into: then a block is valid only until the next one is read.
+        """
+        info = self.info
+        if info.problem is not None or info.shape is None:
+            yield self._reader.read(info.key)
+            return
+        running = RunningChecksum.of(self._reader.path, info)
+        for selection in split(info.shape, max(1, self.dtype.itemsize), max_bytes):
+            block = self._reader.read(info.key, selection, out=self._place(selection, out))
+            running.update(block)
+            yield block
+        running.verify()
+
+    def _place(self, selection: Selection, out: bytearray | None) -> Array | None:
+        """Return an array of the selection's shape on the buffer ``out``."""
+        if out is None or self.dtype.hasobject:
+            return None
+        import numpy as np
+
+        return np.ndarray(settle(selection, self.shape).shape, self.dtype, out)
+
+    def __repr__(self) -> str:
+        return f"<tensor {escape(self.info.name)!r} {self.info.dtype} {self.info.shape}>"
+
+
+class RunningChecksum:
+    """A tensor's checksum, taken over its blocks as they are read; does nothing where the file states none."""
+
+    def __init__(self, path: str, info: TensorInfo, stated: Checksum | None) -> None:
+        self._path = path
+        self._info = info
+        self._stated = stated
+        self._state = stated.state if stated else 0
+        self._extend = _checksum_function(stated) if stated else None
+
+    @classmethod
+    def of(cls, path: str, info: TensorInfo) -> RunningChecksum:
+        """Return the checksum to take over the extent of a tensor."""
+        return cls(path, info, info.extent.checksum if info.extent else None)
+
+    def update(self, block: Array) -> None:
+        """Take the next values in, in the order of the bytes in the file."""
+        if self._extend is None or block.size == 0:
+            return
+        if self._info.extent is not None and self._info.extent.byteorder == "big":
+            block = block.byteswap()
+        self._state = self._extend(self._state, block.reshape(-1).view("u1"))
+
+    def verify(self) -> None:
+        """Raise DamagedFileError where what was read does not have the stated checksum."""
+        if self._stated is None or self._state == self._stated.value:
+            return
+        extent = self._info.extent
+        where = f" at byte {extent.offset:,} of {escape(extent.file)}" if extent else ""
+        raise DamagedFileError(
+            self._path,
+            f"the bytes of {escape(self._info.key)!r}{where} do not have the checksum that the file states",
+            advice="they are damaged, or of another step than the index: fetch them again",
+        )
+
+
+def _checksum_function(stated: Checksum) -> Callable[[int, Any], int]:
+    if stated.algorithm == "crc32":
+        import zlib
+
+        return lambda state, data: zlib.crc32(data, state)
+    import google_crc32c
+
+    extend: Callable[[int, Any], int] = google_crc32c.extend
+    return extend
+
+
+def readable(reader: Reader, key: str) -> TensorInfo:
+    """Return the tensor of a key. Raises TensorNotFoundError, or UnsupportedError where it cannot be read."""
+    info = find(reader.path, reader.tensors, key)
+    if info.problem is not None:
+        raise UnsupportedError(reader.path, f"{escape(info.key)!r} cannot be read: {info.problem}")
+    return info
+
+
+@lru_cache(maxsize=512)
+def numpy_dtype(name: str, path: str = "") -> np.dtype[Any]:
+    """Return the numpy dtype that ``name`` means; strings of any length are objects (of bytes).
+
+    Raises UnsupportedError where numpy and ml_dtypes have no such dtype.
+    """
+    import numpy as np
+
+    plain = {"string": "object", "qint8": "int8", "quint8": "uint8", "qint16": "int16", "quint16": "uint16",
+             "qint32": "int32", "quint32": "uint32"}.get(name, name)  # fmt: skip
+    try:
+        return np.dtype(plain)
+    except TypeError:
+        pass
+    try:
+        return _extended_dtype(plain)
+    except (AttributeError, TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
+        raise UnsupportedError(path, f"numpy has no dtype {escape(name)!r}") from None
+
+
+def _extended_dtype(name: str) -> np.dtype[Any]:
+    """Return one of ml_dtypes' dtypes, or a compound one written out as numpy prints it."""
+    import numpy as np
+
+    if name.startswith(("[", "{")):
+        import ast
+
+        return np.dtype(ast.literal_eval(name))
+    import ml_dtypes
+
+    return np.dtype(getattr(ml_dtypes, name))

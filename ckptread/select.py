@@ -1,0 +1,123 @@
+"""Which tensors a user means: by stored key, by variable name, or by a glob of either.
+
+In a glob, ``*`` and ``?`` stay within one component of a name, ``**`` crosses any number of them. A pattern
+without wildcards means the tensor of that name, or everything below that path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from ckptread.errors import TensorNotFoundError
+from ckptread.escape import escape
+from ckptread.tensors import TensorInfo
+
+Tensors = Mapping[str, TensorInfo]
+
+NEAREST = 3
+"""How many near names an error lists."""
+
+
+def find(path: str, tensors: Tensors, name: str) -> TensorInfo:
+    """Return the one tensor that ``name`` means: its key, as stored or as printed, or its variable's name.
+
+    A variable may be given with TensorFlow's ``:0``. Raises TensorNotFoundError, which lists the nearest names,
+    where there is none or more than one.
+    """
+    if name in tensors:
+        return tensors[name]
+    wanted = {name, name.removesuffix(":0")}
+    found = [t for t in tensors.values() if t.alias_of is None and wanted & _names(t)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        keys = ", ".join(escape(t.key) for t in found[:NEAREST])
+        raise TensorNotFoundError(
+            path, f"{escape(name)!r} is the name of {len(found)} tensors", advice=f"give the key: {keys}"
+        )
+    raise TensorNotFoundError(path, f"no tensor is called {escape(name)!r}", advice=_suggest(tensors, name))
+
+
+def match(
+    path: str, tensors: Tensors, patterns: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> list[TensorInfo]:
+    """Return the tensors that any of ``patterns`` means (all, where there is none) and none of ``exclude``.
+
+    They keep the checkpoint's order. Raises TensorNotFoundError for a pattern that means nothing.
+    """
+    chosen = list(tensors.values())
+    if patterns:
+        hits = {t.key for pattern in patterns for t in _matching(path, tensors, pattern)}
+        chosen = [t for t in chosen if t.key in hits]
+    return [t for t in chosen if not any(_means(pattern, t) for pattern in exclude)]
+
+
+def _matching(path: str, tensors: Tensors, pattern: str) -> Iterable[TensorInfo]:
+    hits = [t for t in tensors.values() if _means(pattern, t)]
+    if not hits:
+        kind = "pattern" if _has_wildcard(pattern) else "tensor or path"
+        raise TensorNotFoundError(
+            path, f"no tensor matches the {kind} {escape(pattern)!r}", advice=_suggest(tensors, pattern)
+        )
+    return hits
+
+
+def _means(pattern: str, tensor: TensorInfo) -> bool:
+    if not _has_wildcard(pattern):
+        below = pattern.rstrip("/") + "/"
+        plain = {pattern, pattern.removesuffix(":0")}
+        return any(name in plain or name.startswith(below) for name in _names(tensor))
+    expression = _expression(pattern)
+    return any(expression.fullmatch(name) for name in _names(tensor))
+
+
+def _names(tensor: TensorInfo) -> set[str]:
+    names = {tensor.key, escape(tensor.key)}
+    if tensor.variable is not None:
+        names.add(tensor.variable)
+    return names
+
+
+def _has_wildcard(pattern: str) -> bool:
+    return any(character in pattern for character in "*?[")
+
+
+@lru_cache(maxsize=256)
+def _expression(pattern: str) -> re.Pattern[str]:
+    """Translate a glob; ``a/**/b`` also matches ``a/b``."""
+    parts = re.split(r"(\*\*/|/\*\*$|\*\*|\*|\?|\[[^\]/]+\])", pattern)
+    return re.compile("".join(_translate(part) for part in parts), re.DOTALL)
+
+
+def _translate(part: str) -> str:
+    fixed = {"**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    if part in fixed:
+        return fixed[part]
+    if part.startswith("[") and part.endswith("]") and len(part) > 2:
+        inner = part[1:-1].replace("\\", r"\\").replace("[", r"\[").replace("^", r"\^")
+        return f"[^/{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
+    return re.escape(part)
+
+
+def _suggest(tensors: Tensors, name: str) -> str:
+    """Name what comes nearest, or where to look."""
+    if not tensors:
+        return "the checkpoint holds no tensors"
+    near = nearest(name, [escape(t.name) for t in tensors.values()])
+    if near:
+        return "did you mean " + " or ".join(near) + "?"
+    if _has_wildcard(name) and "/" not in name:
+        return f"'*' stays within one component of a name: try '**/{name}'"
+    return "'ckptread inspect' lists the names"
+
+
+def nearest(name: str, names: Sequence[str]) -> list[str]:
+    """Return up to three names that are spelt like ``name`` or end as it does, the nearest first."""
+    import difflib
+
+    tail = "/" + name.strip("*/")
+    endings = [candidate for candidate in names if candidate.endswith(tail)][:NEAREST]
+    spelt = difflib.get_close_matches(name, names[:20_000], n=NEAREST, cutoff=0.6)
+    return list(dict.fromkeys([*endings, *spelt]))[:NEAREST]

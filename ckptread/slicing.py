@@ -1,0 +1,195 @@
+"""Basic slicing of an array that lies somewhere else, and the shortest way to read such a slice.
+
+A selection becomes one ``range`` per axis, always ascending; axes that were given an integer are dropped from
+the result, and axes with a negative step are turned round, after reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any
+
+from ckptread.tensors import element_count
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Index = int | slice | EllipsisType
+Selection = Index | tuple[Index, ...]
+ReadInto = Callable[[int, memoryview], None]
+"""``read_into(offset, buffer)``: fill the buffer from a byte offset of the tensor's extent."""
+
+SPAN_BYTES = 4 << 20
+"""The most that is read at once for a slice with gaps: such a span is read whole, and the gaps dropped."""
+GAP_BYTES = 64 << 10
+"""Reading a gap of this size costs less than a system call more."""
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """A selection, settled against a shape."""
+
+    ranges: tuple[range, ...]
+    """The indices to read on each axis, ascending."""
+    dropped: tuple[bool, ...]
+    """True for an axis that was given as an integer."""
+    reversed: tuple[bool, ...]
+    """True for an axis that was given a negative step."""
+
+    @property
+    def box(self) -> tuple[int, ...]:
+        """The shape to read, before axes are dropped."""
+        return tuple(len(r) for r in self.ranges)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the result."""
+        return tuple(len(r) for r, gone in zip(self.ranges, self.dropped, strict=True) if not gone)
+
+    def is_whole(self, shape: Sequence[int]) -> bool:
+        """Whether this is the whole array, in its own order."""
+        return self.box == tuple(shape) and not any(self.reversed)
+
+    def finish(self, box: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Turn what was read into what was asked for: a view."""
+        if not any(self.reversed) and not any(self.dropped):
+            return box
+        turned = box[tuple(slice(None, None, -1 if back else 1) for back in self.reversed)]
+        result: np.ndarray[Any, Any] = turned.reshape(self.shape)
+        return result
+
+
+def settle(selection: Selection, shape: Sequence[int]) -> Slicing:
+    """Return the indices that a numpy-style selection (integers, slices, one Ellipsis) means on each axis.
+
+    Raises IndexError where numpy would, and TypeError for what is not basic slicing.
+    """
+    given = selection if isinstance(selection, tuple) else (selection,)
+    ranges, dropped, turned = [], [], []
+    for axis, (item, dim) in enumerate(zip(_fill(given, len(shape)), shape, strict=True)):
+        indices = _indices(item, dim, axis)
+        back = indices.step < 0
+        ranges.append(indices[::-1] if back else indices)
+        dropped.append(not isinstance(item, slice))
+        turned.append(back)
+    return Slicing(tuple(ranges), tuple(dropped), tuple(turned))
+
+
+def _fill(given: tuple[Index, ...], rank: int) -> list[int | slice]:
+    """Write out the Ellipsis, and the axes that were left off."""
+    for item in given:
+        if isinstance(item, bool) or not (isinstance(item, slice) or item is ... or hasattr(item, "__index__")):
+            raise TypeError(f"a tensor is sliced by integers, slices and '...', not by {type(item).__name__}")
+    dots = [at for at, item in enumerate(given) if item is ...]
+    if len(dots) > 1:
+        raise IndexError("a selection has at most one '...'")
+    if len(given) - len(dots) > rank:
+        raise IndexError(f"{len(given) - len(dots)} indices for a tensor of {rank} dimensions")
+    at = dots[0] if dots else len(given)
+    missing = rank - (len(given) - len(dots))
+    filled = [*given[:at], *[slice(None)] * missing, *given[at + 1 :]]
+    return [item for item in filled if item is not ...]
+
+
+def _indices(item: int | slice, dim: int, axis: int) -> range:
+    if isinstance(item, slice):
+        return range(dim)[item]
+    index = item.__index__()
+    if not -dim <= index < dim:
+        raise IndexError(f"index {index} is outside axis {axis}, which has {dim} elements")
+    return range(index % dim, index % dim + 1)
+
+
+def overlap(wanted: range, start: int, stop: int) -> tuple[slice, slice] | None:
+    """Return where ``start:stop`` of an axis goes in the result, and which of its elements go there.
+
+    The first slice indexes the result of reading ``wanted``, the second the piece ``start:stop``; None where
+    the piece holds no wanted element.
+    """
+    if not wanted:
+        return None
+    first = max(0, -((wanted.start - start) // wanted.step))
+    last = min(len(wanted) - 1, (stop - 1 - wanted.start) // wanted.step)
+    if first > last:
+        return None
+    low = wanted[first] - start
+    return slice(first, last + 1), slice(low, wanted[last] - start + 1, wanted.step)
+
+
+def split(shape: Sequence[int], item_bytes: int, max_bytes: int) -> Iterator[tuple[Index, ...]]:
+    """Cut an array into selections of at most ``max_bytes`` each (or one element), in C order.
+
+    Each is contiguous in C order, and their concatenation is the whole array.
+    """
+    if element_count(tuple(shape)) == 0:
+        return
+    axis = 0
+    while axis < len(shape) and element_count(tuple(shape[axis + 1 :])) * item_bytes > max_bytes:
+        axis += 1
+    if axis >= len(shape):
+        yield from _prefixes(shape)
+        return
+    rows = max(1, max_bytes // max(1, element_count(tuple(shape[axis + 1 :])) * item_bytes))
+    for prefix in _prefixes(shape[:axis]):
+        for start in range(0, shape[axis], rows):
+            yield (*prefix, slice(start, min(start + rows, shape[axis])))
+
+
+def _prefixes(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    import itertools
+
+    yield from itertools.product(*map(range, shape))
+
+
+def read_box(
+    read_into: ReadInto, shape: Sequence[int], ranges: Sequence[range], out: np.ndarray[Any, Any]
+) -> None:
+    """Read ``ranges`` of a C-ordered array of ``shape`` into ``out``, touching little more than its bytes.
+
+    ``out`` has one axis per range and the stored dtype; it need not be contiguous.
+    """
+    strides = [element_count(tuple(shape[axis + 1 :])) * out.itemsize for axis in range(len(shape))]
+    if out.size:
+        _read_level(read_into, strides, ranges, 0, out)
+
+
+def _read_level(
+    read_into: ReadInto, strides: Sequence[int], ranges: Sequence[range], at: int, out: np.ndarray[Any, Any]
+) -> None:
+    """Read the last axes, those of ``ranges``; ``at`` is the byte offset of what the axes before select."""
+    first = at + sum(r[0] * stride for r, stride in zip(ranges, strides, strict=True))
+    span = sum((r[-1] - r[0]) * stride for r, stride in zip(ranges, strides, strict=True)) + out.itemsize
+    if span == out.nbytes and out.flags.c_contiguous:
+        read_into(first, memoryview(out.reshape(-1).view("u1")))
+        return
+    gap = strides[0] * ranges[0].step
+    dense = gap <= GAP_BYTES or span <= 8 * out.nbytes
+    if span <= SPAN_BYTES and dense:
+        _read_span(read_into, strides, ranges, first, span, out)
+    else:
+        rows = max(1, SPAN_BYTES // gap) if dense else 1
+        for start in range(0, len(ranges[0]), rows):
+            part = ranges[0][start : start + rows]
+            if len(part) > 1 or len(ranges) == 1:
+                _read_level(read_into, strides, (part, *ranges[1:]), at, out[start : start + rows])
+            else:
+                _read_level(read_into, strides[1:], ranges[1:], at + part[0] * strides[0], out[start])
+
+
+def _read_span(
+    read_into: ReadInto,
+    strides: Sequence[int],
+    ranges: Sequence[range],
+    first: int,
+    span: int,
+    out: np.ndarray[Any, Any],
+) -> None:
+    """Read everything from the first wanted element to the last, and take the wanted ones out of it."""
+    import numpy as np
+
+    buffer = np.empty(span, np.uint8)
+    read_into(first, memoryview(buffer))
+    steps = [r.step * stride for r, stride in zip(ranges, strides, strict=True)]
+    out[...] = np.ndarray(out.shape, out.dtype, buffer, strides=steps)

@@ -1,0 +1,181 @@
+"""Where bytes come from: a file, or a window onto one.
+
+Offsets and sizes are in bytes, and in Python integers. Nothing is mapped: a file that shrinks while it is read
+gives an error, never a signal; one that changes gives an error, never a mixture of old and new.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from abc import ABC, abstractmethod
+
+from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+
+
+Step = dict[str, int]
+"""How one source is made of another, in numbers: see :func:`rebuild`."""
+
+
+class Source(ABC):
+    """Bytes that can be read at any offset."""
+
+    name: str
+    """What to call it in a message: the file's path, with the member's name for a window."""
+    size: int
+
+    @abstractmethod
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` from ``offset``, wholly.
+
+        Raises DamagedFileError where the bytes end early or have changed since they were opened.
+        """
+
+    @abstractmethod
+    def locate(self, offset: int) -> tuple[str, int]:
+        """Return the file and the offset in it that the byte at ``offset`` lies at."""
+
+    @abstractmethod
+    def recipe(self) -> tuple[int, list[Step]]:
+        """Return the open file's descriptor, and the steps by which a worker builds this source on it."""
+
+    def close(self) -> None:
+        """Give back what is held; reading afterwards is an error."""
+
+    def read(self, offset: int, nbytes: int) -> bytes:
+        """Return ``nbytes`` bytes from ``offset``; for small pieces."""
+        if offset < 0 or nbytes < 0 or offset + nbytes > self.size:
+            raise DamagedFileError(
+                self.name,
+                f"{nbytes:,} bytes at offset {offset:,} lie outside its {self.size:,} bytes",
+                advice="it is damaged or cut short: fetch it again",
+            )
+        buffer = bytearray(nbytes)
+        self.read_into(offset, memoryview(buffer))
+        return bytes(buffer)
+
+
+class FileSource(Source):
+    """A regular file, opened once. Devices, pipes and folders are refused without being waited for."""
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        self._descriptor = _open_regular(path)
+        self._stamp = self._current_stamp()
+        self.size = self._stamp[0]
+
+    @classmethod
+    def adopt(cls, descriptor: int, name: str) -> FileSource:
+        """Return a source on a file that is already open (a worker's, say); it closes the descriptor."""
+        source = cls.__new__(cls)
+        source.name = name
+        source._descriptor = descriptor
+        source._stamp = source._current_stamp()
+        source.size = source._stamp[0]
+        return source
+
+    def recipe(self) -> tuple[int, list[Step]]:
+        """Return the open file's descriptor, and no steps."""
+        return self._descriptor, []
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` from ``offset``, and see that the file is still the one that was opened."""
+        done, wanted = 0, buffer.nbytes
+        while done < wanted:
+            try:
+                count = _read_at(self._descriptor, buffer[done:], offset + done)
+            except OSError as error:
+                raise _unreadable(self.name, error) from error
+            if count == 0:
+                raise DamagedFileError(
+                    self.name,
+                    f"it ends at byte {offset + done:,}, where {wanted - done:,} more were to be read",
+                    advice="it is cut short, or was shortened while it was read: fetch it again",
+                )
+            done += count
+        if self._current_stamp() != self._stamp:
+            raise DamagedFileError(
+                self.name, "it changed while it was read", advice="wait until its writer is done, and try again"
+            )
+
+    def locate(self, offset: int) -> tuple[str, int]:
+        """Return this file and ``offset``."""
+        return self.name, offset
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _current_stamp(self) -> tuple[int, int, int]:
+        status = os.fstat(self._descriptor)
+        return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+class WindowSource(Source):
+    """A run of bytes of another source: a stored member of a zip archive. It does not own the other one."""
+
+    def __init__(self, source: Source, offset: int, nbytes: int, name: str) -> None:
+        if offset < 0 or nbytes < 0 or offset + nbytes > source.size:
+            raise DamagedFileError(
+                name, f"its {nbytes:,} bytes at offset {offset:,} lie outside the file's {source.size:,}"
+            )
+        self.name = name
+        self.size = nbytes
+        self._source = source
+        self._offset = offset
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` from ``offset`` of the window."""
+        if offset < 0 or offset + buffer.nbytes > self.size:
+            raise DamagedFileError(
+                self.name,
+                f"{buffer.nbytes:,} bytes at offset {offset:,} lie outside its {self.size:,} bytes",
+                advice="it is damaged or cut short: fetch it again",
+            )
+        self._source.read_into(self._offset + offset, buffer)
+
+    def locate(self, offset: int) -> tuple[str, int]:
+        """Return the file that the window looks onto, and the offset there."""
+        return self._source.locate(self._offset + offset)
+
+    def recipe(self) -> tuple[int, list[Step]]:
+        """Return the other source's recipe, and the window as its last step."""
+        descriptor, steps = self._source.recipe()
+        return descriptor, [*steps, {"offset": self._offset, "nbytes": self.size}]
+
+
+def rebuild(descriptor: int, steps: list[Step], name: str) -> Source:
+    """Build in a worker the source whose recipe this is."""
+    source: Source = FileSource.adopt(descriptor, name)
+    for step in steps:
+        source = WindowSource(source, step["offset"], step["nbytes"], name)
+    return source
+
+
+def _open_regular(path: str) -> int:
+    """Open a file for reading; O_NONBLOCK, so that a pipe nobody writes to is refused, not waited for."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnsafeFileError(path, "it is not a regular file", advice="only regular files are opened")
+    return descriptor
+
+
+def _unreadable(path: str, error: OSError | ValueError) -> CheckpointError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return CheckpointError(path, f"it cannot be read: {reason}")
+
+
+def _read_at(descriptor: int, buffer: memoryview, offset: int) -> int:
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [buffer], offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)  # Windows: one reader at a time
+    data = os.read(descriptor, buffer.nbytes)
+    buffer[: len(data)] = data
+    return len(data)

@@ -1,0 +1,136 @@
+"""What a checkpoint holds, as plain data: tensors, the bytes they lie in, and what was found wrong.
+
+No numpy here: a listing must not import it. Dtypes are strings, in numpy's own spelling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ITEM_BYTES = {
+    "bool": 1,
+    "int2": 1, "uint2": 1, "int4": 1, "uint4": 1, "int8": 1, "uint8": 1,
+    "qint8": 1, "quint8": 1, "float4_e2m1fn": 1,
+    "float8_e5m2": 1, "float8_e4m3": 1, "float8_e4m3fn": 1, "float8_e4m3fnuz": 1, "float8_e4m3b11fnuz": 1,
+    "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1,
+    "int16": 2, "uint16": 2, "qint16": 2, "quint16": 2, "float16": 2, "bfloat16": 2,
+    "int32": 4, "uint32": 4, "qint32": 4, "float32": 4,
+    "int64": 8, "uint64": 8, "float64": 8, "complex64": 8,
+    "complex128": 16,
+}  # fmt: skip
+"""Bytes of one element, for every dtype of a fixed size that a TensorFlow or safetensors file can name."""
+
+MAX_RANK = 64
+"""numpy's own limit on dimensions; a file that claims more is not worth an array."""
+
+Role = Literal["model", "optimizer", "ema", "metric", "bookkeeping"]
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """A checksum that the file states for a run of bytes."""
+
+    algorithm: Literal["crc32c", "crc32", "fletcher32"]
+    value: int
+    """The stated value, unmasked."""
+    state: int = 0
+    """The running value over what the checksum covers before these bytes (a .npy header, say)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The one run of bytes that a tensor lies in."""
+
+    file: str
+    offset: int
+    """In bytes, from the start of ``file``."""
+    nbytes: int
+    checksum: Checksum | None = None
+    """None where the format states none."""
+    byteorder: Literal["little", "big"] = "little"
+    """Order of the stored bytes, where reading turns them over."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """One tensor of a checkpoint: all that is known without reading its values."""
+
+    key: str
+    """As stored; bytes that are no UTF-8 are kept as surrogates."""
+    shape: tuple[int, ...] | None
+    """None for an HDF5 null dataspace, and where the file does not say."""
+    dtype: str
+    """numpy's name ('float32', '>f4', 'bfloat16', 'string'), or the file's own where numpy has none."""
+    nbytes: int
+    """Bytes of the values, uncompressed; of the stored bytes for strings."""
+    extent: Extent | None = None
+    """None where the bytes are not one run: chunked, compressed, partitioned, or without storage."""
+    problem: str | None = None
+    """Why this tensor cannot be read, or None."""
+    variable: str | None = None
+    """The name that Keras or TensorFlow gave the variable; None where the file does not say."""
+    layer: str | None = None
+    """The name of the layer that owns it; None where the file does not say."""
+    role: Role | None = None
+    """What it is for; None where the file does not say."""
+    trainable: bool | None = None
+    """None where the file does not say."""
+    alias_of: str | None = None
+    """The key of the tensor that this is a second name for; None for a tensor of its own."""
+    positional: bool = False
+    """True where ``variable`` ends in an index, for want of a name: never to be matched by name."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements; 0 where there is no shape."""
+        return element_count(self.shape) if self.shape is not None else 0
+
+    @property
+    def name(self) -> str:
+        """The variable's name where it is known, else the key."""
+        return self.variable or self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A run of bytes of a file that belongs together: a block, a tensor, a chunk, a member."""
+
+    key: str | None
+    """The tensor it belongs to, or None."""
+    file: str
+    offset: int
+    nbytes: int
+    checksum: Checksum | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong with a file, or worth knowing of it."""
+
+    severity: Severity
+    message: str
+    key: str | None = None
+    """The tensor it concerns, or None for the file as a whole."""
+    file: str | None = None
+    offset: int | None = None
+    """The byte of ``file``, or None."""
+    advice: str = ""
+    """What to do about it; "" where there is nothing."""
+
+
+def element_count(shape: tuple[int, ...]) -> int:
+    """Return the product of the dimensions, as an exact integer: 1 for a scalar."""
+    count = 1
+    for dim in shape:
+        count *= dim
+    return count
+
+
+def shape_problem(shape: tuple[int, ...]) -> str | None:
+    """Say why no array can have this shape, or None where one can."""
+    if len(shape) > MAX_RANK:
+        return f"it claims {len(shape)} dimensions; arrays have at most {MAX_RANK}"
+    negative = next((dim for dim in shape if dim < 0), None)
+    return None if negative is None else f"it claims the dimension {negative}"
