@@ -15,7 +15,7 @@ from ckptread.errors import DamagedFileError, UnsupportedError
 from ckptread.escape import escape
 from ckptread.select import find
 from ckptread.slicing import Selection, settle, split
-from ckptread.tensors import Checksum, Finding, Region, TensorInfo
+from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,7 +143,7 @@ class Tensor:
         if info.problem is not None or info.shape is None:
             yield self._reader.read(info.key)
             return
-        running = RunningChecksum.of(self._reader.path, info)
+        running = RunningChecksum(self._reader.path, info.key, info.extent)
         for selection in split(info.shape, max(1, self.dtype.itemsize), max_bytes):
             block = self._reader.read(info.key, selection, out=self._place(selection, out))
             running.update(block)
@@ -163,37 +163,35 @@ class Tensor:
 
 
 class RunningChecksum:
-    """A tensor's checksum, taken over its blocks as they are read; does nothing where the file states none."""
+    """The checksum of a tensor's extent, taken over its values as they are read, in C order.
 
-    def __init__(self, path: str, info: TensorInfo, stated: Checksum | None) -> None:
+    Does nothing where there is no extent, or the file states no checksum for it.
+    """
+
+    def __init__(self, path: str, key: str, extent: Extent | None) -> None:
         self._path = path
-        self._info = info
-        self._stated = stated
-        self._state = stated.state if stated else 0
-        self._extend = _checksum_function(stated) if stated else None
-
-    @classmethod
-    def of(cls, path: str, info: TensorInfo) -> RunningChecksum:
-        """Return the checksum to take over the extent of a tensor."""
-        return cls(path, info, info.extent.checksum if info.extent else None)
+        self._key = key
+        self._extent = extent
+        self._stated = extent.checksum if extent else None
+        self._state = self._stated.state if self._stated else 0
+        self._extend = _checksum_function(self._stated) if self._stated else None
 
     def update(self, block: Array) -> None:
         """Take the next values in, in the order of the bytes in the file."""
-        if self._extend is None or block.size == 0:
+        if self._extend is None or self._extent is None or block.size == 0:
             return
-        if self._info.extent is not None and self._info.extent.byteorder == "big":
+        if self._extent.byteorder == "big":
             block = block.byteswap()
         self._state = self._extend(self._state, block.reshape(-1).view("u1"))
 
     def verify(self) -> None:
         """Raise DamagedFileError where what was read does not have the stated checksum."""
-        if self._stated is None or self._state == self._stated.value:
+        if self._stated is None or self._extent is None or self._state == self._stated.value:
             return
-        extent = self._info.extent
-        where = f" at byte {extent.offset:,} of {escape(extent.file)}" if extent else ""
+        where = f"at byte {self._extent.offset:,} of {escape(self._extent.file)}"
         raise DamagedFileError(
             self._path,
-            f"the bytes of {escape(self._info.key)!r}{where} do not have the checksum that the file states",
+            f"the bytes of {escape(self._key)!r} {where} do not have the checksum that the file states",
             advice="they are damaged, or of another step than the index: fetch them again",
         )
 

@@ -1,0 +1,268 @@
+"""TensorFlow V2 checkpoints, read natively.
+
+What it is: a ``PREFIX.index``, a sorted table of tensor names and where their bytes lie, and the shards
+``PREFIX.data-NNNNN-of-NNNNN`` that hold the bytes.
+Specification: tensorflow/core/protobuf/tensor_bundle.proto, util/tensor_bundle/tensor_bundle.cc.
+Read here: every dtype of a fixed size, strings, partitioned variables, either byte order, all checksums.
+Not read: variants and resources (TensorFlow's own serialized objects).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ckptread.binary import Malformed, text
+from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.escape import escape
+from ckptread.formats.leveldb_table import Table, unmask
+from ckptread.formats.ordered_code import SLICE_PREFIX, slice_key
+from ckptread.formats.tf_entries import BundleEntry, Header, Shards, decode_entry, decode_header
+from ckptread.formats.tf_slices import Piece, assemble, piece_of, tiling_problem
+from ckptread.formats.tf_strings import MAX_STRINGS_BYTES, decode_strings
+from ckptread.reader import Reader, RunningChecksum, numpy_dtype, readable
+from ckptread.slicing import Selection, read_box, settle
+from ckptread.source import FileSource, Source
+from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+INDEX_BYTES = 100 << 20
+"""The largest index: 200,000 tensors with long names take 30 MiB."""
+MAX_ENTRIES = 200_000
+MAX_KEY_BYTES = 64 << 10
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The key under which TensorFlow 2 keeps the graph of the objects that were saved."""
+
+
+class TfBundleReader(Reader):
+    """An open TensorFlow V2 checkpoint."""
+
+    format = "tf-bundle"
+
+    def __init__(self, prefix: str, *, path: str | None = None, folder: str | None = None) -> None:
+        self.path = path or prefix
+        self._prefix = prefix
+        self._folder = folder
+        self.problems: list[Finding] = []
+        self._source = FileSource(prefix + ".index")
+        self._shards: Shards | None = None
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        if self._source.size > INDEX_BYTES:
+            raise UnsafeFileError(self._source.name, f"an index of {self._source.size:,} bytes is too large")
+        self._table = Table(self._source)
+        raw = self._raw_entries()
+        self._header = self._read_header(raw)
+        self._shards = Shards(self._prefix, self._header.num_shards, self._folder)
+        self._entries = {key: self._decode(key, value) for key, value in raw.items() if key}
+        self._pieces: dict[str, list[Piece]] = {}
+        listed = {key: entry for key, entry in self._entries.items() if key not in self._slice_keys()}
+        self.tensors = {text(key): self._describe(key, entry) for key, entry in listed.items()}
+        self.problems += self._shards.overlaps(self._entries)
+        self.metadata = self._header.metadata()
+
+    def _raw_entries(self) -> dict[bytes, bytes]:
+        """Read every block; a damaged one loses only what is in it, unless it is the first, with the header."""
+        raw: dict[bytes, bytes] = {}
+        previous = b""
+        for number, block in enumerate(self._table.blocks):
+            try:
+                entries = self._table.entries(block)
+            except DamagedFileError as error:
+                if number == 0:
+                    raise
+                self.problems.append(
+                    Finding("error", error.problem, None, self._source.name, block.offset, error.advice)
+                )
+                continue
+            for key, value in entries:
+                if raw and key <= previous:
+                    self._out_of_order(key, key in raw)
+                previous = key
+                raw.setdefault(key, value)
+            self._bound(raw)
+        return raw
+
+    def _out_of_order(self, key: bytes, twice: bool) -> None:
+        what = "stands twice; the first one is taken" if twice else "is out of order"
+        self.problems.append(
+            Finding("error", f"the key {escape(text(key))!r} {what}", text(key), self._source.name)
+        )
+
+    def _bound(self, raw: Mapping[bytes, bytes]) -> None:
+        if len(raw) > MAX_ENTRIES + 1:
+            raise UnsafeFileError(self._source.name, f"it lists more than {MAX_ENTRIES:,} tensors")
+
+    def _read_header(self, raw: Mapping[bytes, bytes]) -> Header:
+        if not raw:
+            raise DamagedFileError(self._source.name, "the index is empty: it has not even a header")
+        if b"" not in raw:
+            message = "the header is missing; one little-endian shard is assumed"
+            self.problems.append(Finding("error", message, None, self._source.name))
+            return Header(1, "little", 0)
+        header, problem = decode_header(raw[b""], self._source.name)
+        if problem:
+            self.problems.append(Finding("error", problem, None, self._source.name))
+        return header
+
+    def _decode(self, key: bytes, value: bytes) -> BundleEntry | None:
+        """Return the entry, or None where its bytes make no sense."""
+        try:
+            return decode_entry(value)
+        except Malformed:
+            return None
+
+    def _slice_keys(self) -> set[bytes]:
+        """Return the keys that hold a slice of another key's tensor."""
+        keys = set()
+        for name, entry in self._entries.items():
+            if entry is not None and entry.slices:
+                keys |= {slice_key(name, extents) for extents in entry.slices}
+        return {key for key in keys if key in self._entries and key.startswith(SLICE_PREFIX)}
+
+    def _describe(self, raw_key: bytes, entry: BundleEntry | None) -> TensorInfo:
+        key = text(raw_key)
+        if entry is None:
+            return TensorInfo(key, None, "unknown", 0, problem="its entry in the index cannot be read")
+        if len(raw_key) > MAX_KEY_BYTES:
+            return TensorInfo(key, entry.shape, entry.dtype, 0, problem=f"its name takes {len(raw_key):,} bytes")
+        if entry.slices:
+            return self._describe_sliced(raw_key, entry)
+        problem = self._shards_of().problem(entry)
+        extent = self._extent(entry) if problem is None else None
+        return TensorInfo(key, entry.shape, entry.dtype, max(0, entry.nbytes), extent, problem)
+
+    def _extent(self, entry: BundleEntry) -> Extent:
+        """Strings have a checksum of their own kind: it is not the one of the bytes as they lie there."""
+        checksum = None if entry.dtype == "string" else Checksum("crc32c", unmask(entry.crc32c))
+        name = self._shards_of().path(entry.shard)
+        return Extent(name, entry.offset, entry.nbytes, checksum, self._header.byteorder)
+
+    def _describe_sliced(self, key: bytes, entry: BundleEntry) -> TensorInfo:
+        problem = entry.shape_problem()
+        pieces = [piece_of(extents, entry.shape) for extents in entry.slices]
+        problem = problem or tiling_problem(pieces, entry.shape)
+        for extents, piece in zip(entry.slices, pieces, strict=True):
+            problem = problem or self._slice_problem(slice_key(key, extents), entry, piece)
+        self._pieces[text(key)] = pieces
+        return TensorInfo(text(key), entry.shape, entry.dtype, entry.expected_bytes() or 0, None, problem)
+
+    def _slice_problem(self, key: bytes, whole: BundleEntry, piece: Piece) -> str | None:
+        part = self._entries.get(key)
+        name = f"its slice at {list(piece.start)} of shape {list(piece.shape)}"
+        if part is None:
+            return f"{name} is missing"
+        if (part.dtype, part.shape) != (whole.dtype, piece.shape):
+            return f"{name} is stored with the shape {list(part.shape)} and dtype {part.dtype}"
+        problem = self._shards_of().problem(part)
+        return None if problem is None else f"{name}: {problem}"
+
+    def _shards_of(self) -> Shards:
+        if self._shards is None:
+            raise ValueError(f"{self.path}: the checkpoint is closed")
+        return self._shards
+
+    @property
+    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+        """The blocks of the index, and every tensor and slice."""
+        yield from self._table.regions()
+        for key, entry in self._entries.items():
+            if entry is not None and not entry.slices and self._shards_of().problem(entry) is None:
+                extent = self._extent(entry)
+                yield Region(text(key), extent.file, extent.offset, extent.nbytes, extent.checksum)
+
+    def strings(self, key: str) -> list[bytes]:
+        """Return the strings of a tensor in C order, as bytes, without numpy. Raises as ``read`` does."""
+        info = readable(self, key)
+        return self._decode_strings(info, self._entries[info.key.encode("utf-8", "surrogateescape")])
+
+    def _decode_strings(self, info: TensorInfo, entry: BundleEntry | None) -> list[bytes]:
+        if entry is None or entry.nbytes > MAX_STRINGS_BYTES:
+            raise UnsafeFileError(self.path, f"the strings of {escape(info.key)!r} take {info.nbytes:,} bytes")
+        source = self._shards_of().source(entry.shard)
+        data = source.read(entry.offset, entry.nbytes)
+        try:
+            return decode_strings(data, entry.size, unmask(entry.crc32c), self._header.byteorder)
+        except Malformed as error:
+            raise DamagedFileError(
+                source.name, f"the strings of {escape(info.key)!r} at byte {entry.offset:,}: {error.problem}"
+            ) from error
+
+    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
+        """Return the values of a tensor, or of the part that ``selection`` means."""
+        import numpy as np
+
+        info = readable(self, key)
+        shape = info.shape or ()
+        slicing = settle(selection, shape)
+        dtype = numpy_dtype(info.dtype, self.path)
+        box = np.empty(slicing.box, dtype) if out is None else out.reshape(slicing.box)
+        raw_key = info.key.encode("utf-8", "surrogateescape")
+        whole = slicing.is_whole(shape)
+        if info.key in self._pieces:
+            slices = self._entries[raw_key].slices  # type: ignore[union-attr]
+            parts = [self._entries[slice_key(raw_key, extents)] for extents in slices]
+            read_part = partial(self._read_slice, info, parts, whole)
+            assemble(self._pieces[info.key], slicing.ranges, box, read_part)
+        else:
+            self._read_entry(info, self._entries[raw_key], slicing.ranges, box, whole)
+        return slicing.finish(box) if out is None else out
+
+    def _read_slice(
+        self,
+        info: TensorInfo,
+        parts: Sequence[BundleEntry | None],
+        whole: bool,
+        number: int,
+        ranges: Sequence[range],
+        part: Array,
+    ) -> None:
+        self._read_entry(info, parts[number], ranges, part, whole)
+
+    def _read_entry(
+        self, info: TensorInfo, entry: BundleEntry | None, ranges: Sequence[range], out: Array, whole: bool
+    ) -> None:
+        """Fill ``out`` with the ranges of one entry's tensor; a whole one is checked against its checksum."""
+        import numpy as np
+
+        if entry is None:
+            raise DamagedFileError(self.path, f"the entry of {escape(info.key)!r} cannot be read")
+        if info.dtype == "string":
+            values = np.empty(entry.size, object)
+            values[:] = self._decode_strings(info, entry)
+            out[...] = values.reshape(entry.shape)[tuple(slice(r.start, r.stop, r.step) for r in ranges)]
+            return
+        source: Source = self._shards_of().source(entry.shard)
+        stored = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+        read_box(lambda at, buffer: source.read_into(entry.offset + at, buffer), entry.shape, ranges, stored)
+        if self._header.byteorder == "big":
+            turn_over(stored)
+        if whole:
+            running = RunningChecksum(self.path, info.key, self._extent(entry))
+            running.update(stored)
+            running.verify()
+        if stored is not out:
+            out[...] = stored
+
+    def close(self) -> None:
+        """Close the index and the shards."""
+        self._source.close()
+        if self._shards is not None:
+            self._shards.close()
+
+
+def turn_over(values: Array) -> None:
+    """Turn the byte order of ``values`` over, in place; of a complex number's parts, each on its own."""
+    unit = values.dtype.itemsize // (2 if values.dtype.kind == "c" else 1)
+    if unit > 1:
+        values.reshape(-1).view(f"u{unit}").byteswap(inplace=True)

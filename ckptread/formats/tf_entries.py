@@ -1,0 +1,191 @@
+"""The header and the entries of a TensorFlow V2 index, and the shards that they point into."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ckptread.binary import Malformed, text
+from ckptread.errors import DamagedFileError
+from ckptread.escape import escape
+from ckptread.formats.tf_messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, shape_of, slice_of
+from ckptread.formats.tf_slices import Extents
+from ckptread.source import FileSource, Source
+from ckptread.tensors import ITEM_BYTES, Finding, element_count, shape_problem
+
+from typing import Literal
+
+MAX_SHARDS = 100_000
+"""More than anyone has written: the number stands in the file's name, five digits of it."""
+MAX_OVERLAPS = 100
+"""How many overlaps are told one by one."""
+STRINGS_OVERHEAD = 4
+"""Bytes of a tensor of strings beside the strings and their lengths: the lengths' checksum."""
+
+ByteOrder = Literal["little", "big"]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the index says of the checkpoint as a whole."""
+
+    num_shards: int
+    byteorder: ByteOrder
+    producer: int
+    """Version of the writer's bundle format; 1 since 2016."""
+
+    def metadata(self) -> dict[str, str]:
+        """Return it as a reader's metadata."""
+        return {"writer": "TensorFlow", "shards": str(self.num_shards), "byteorder": self.byteorder}
+
+
+@dataclass(frozen=True, slots=True)
+class BundleEntry:
+    """One entry of the index: a tensor, whole or in slices, or one slice."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    nbytes: int
+    crc32c: int
+    """The masked checksum, as stated."""
+    slices: tuple[Extents, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return element_count(self.shape)
+
+    def expected_bytes(self) -> int | None:
+        """Return the bytes that the shape and dtype take, or None where their size is not fixed."""
+        item = ITEM_BYTES.get(self.dtype)
+        return None if item is None else item * self.size
+
+    def shape_problem(self) -> str | None:
+        """Say why no array can have this shape and dtype."""
+        if self.dtype in ("resource", "variant"):
+            return f"it is a {self.dtype}, an object of TensorFlow's own and no array"
+        if self.dtype.startswith("dtype "):
+            return f"its {self.dtype} is unknown"
+        return shape_problem(self.shape)
+
+
+def decode_header(data: bytes, name: str) -> tuple[Header, str | None]:
+    """Return the header, and what is wrong with it. Raises DamagedFileError where it is no header at all."""
+    try:
+        fields = BUNDLE_HEADER.decode(data)
+    except Malformed as error:
+        raise DamagedFileError(name, f"the index's header cannot be read: {error}") from error
+    shards = fields.get("num_shards", 0)
+    byteorder: ByteOrder = "big" if fields.get("endianness", 0) else "little"
+    header = Header(shards, byteorder, fields.get("version", {}).get("producer", 0))
+    if not 1 <= shards <= MAX_SHARDS:
+        return Header(1, byteorder, header.producer), f"the header states {shards} shards; one is assumed"
+    return header, None
+
+
+def decode_entry(data: bytes) -> BundleEntry:
+    """Return an entry. Raises Malformed."""
+    fields = BUNDLE_ENTRY.decode(data)
+    number = fields.get("dtype", 0)
+    return BundleEntry(
+        DTYPES.get(number, f"dtype {number}"),
+        shape_of(fields.get("shape", {})),
+        fields.get("shard_id", 0),
+        fields.get("offset", 0),
+        fields.get("size", 0),
+        fields.get("crc32c", 0),
+        tuple(slice_of(message) for message in fields["slices"]),
+    )
+
+
+class Shards:
+    """The data files of a checkpoint, each opened when something in it is read.
+
+    Where a ``folder`` is given (a SavedModel's), a shard that is a link out of it is refused.
+    """
+
+    def __init__(self, prefix: str, count: int, folder: str | None = None) -> None:
+        self._prefix = prefix
+        self._count = count
+        self._folder = None if folder is None else os.path.realpath(folder)
+        self._sizes: dict[int, int | None] = {}
+        self._sources: dict[int, Source] = {}
+
+    def path(self, shard: int) -> str:
+        """Return a shard's path."""
+        return f"{self._prefix}.data-{shard:05d}-of-{self._count:05d}"
+
+    def size(self, shard: int) -> int | None:
+        """Return a shard's size, or None where it is missing or no regular file."""
+        if shard not in self._sizes:
+            path = self.path(shard)
+            self._sizes[shard] = os.stat(path).st_size if os.path.isfile(path) else None
+        return self._sizes[shard]
+
+    def source(self, shard: int) -> Source:
+        """Return an open shard. Raises CheckpointError where it cannot be opened."""
+        if shard not in self._sources:
+            self._sources[shard] = FileSource(self.path(shard))
+        return self._sources[shard]
+
+    def problem(self, entry: BundleEntry) -> str | None:
+        """Say why the bytes of an entry cannot be what it claims; None where they can."""
+        return entry.shape_problem() or self._place_problem(entry) or _size_problem(entry)
+
+    def _place_problem(self, entry: BundleEntry) -> str | None:
+        if not 0 <= entry.shard < self._count:
+            return f"it claims to lie in shard {entry.shard} of {self._count}"
+        if not self._inside(entry.shard):
+            return f"its shard {escape(os.path.basename(self.path(entry.shard)))} is a link out of the SavedModel"
+        size = self.size(entry.shard)
+        if size is None:
+            return f"its shard {escape(os.path.basename(self.path(entry.shard)))} is missing"
+        if entry.offset < 0 or entry.nbytes < 0:
+            return f"it claims {entry.nbytes:,} bytes at byte {entry.offset:,}"
+        if entry.offset + entry.nbytes > size:
+            name = escape(os.path.basename(self.path(entry.shard)))
+            return f"its {entry.nbytes:,} bytes at byte {entry.offset:,} lie outside the {size:,} bytes of {name}"
+        return None
+
+    def _inside(self, shard: int) -> bool:
+        if self._folder is None:
+            return True
+        return os.path.realpath(self.path(shard)).startswith(self._folder + os.sep)
+
+    def overlaps(self, entries: Mapping[bytes, BundleEntry | None]) -> list[Finding]:
+        """Return a warning for each entry whose bytes begin within those of another one."""
+        placed = sorted(
+            (e.shard, e.offset, e.nbytes, key)
+            for key, e in entries.items()
+            if e is not None and not e.slices and e.nbytes > 0 and 0 <= e.shard < self._count
+        )
+        return list(self._overlapping(placed))[:MAX_OVERLAPS]
+
+    def _overlapping(self, placed: Iterable[tuple[int, int, int, bytes]]) -> Iterable[Finding]:
+        last_shard, end, owner = -1, 0, b""
+        for shard, offset, nbytes, key in placed:
+            if shard == last_shard and offset < end:
+                message = f"{escape(text(key))!r} overlaps the bytes of {escape(text(owner))!r}"
+                yield Finding("warning", message, text(key), self.path(shard), offset)
+            if shard != last_shard or offset + nbytes > end:
+                last_shard, end, owner = shard, offset + nbytes, key
+
+    def close(self) -> None:
+        """Close every shard that was opened."""
+        for source in self._sources.values():
+            source.close()
+
+
+def _size_problem(entry: BundleEntry) -> str | None:
+    if entry.dtype == "string":
+        least = entry.size + STRINGS_OVERHEAD
+        if entry.nbytes < least:
+            return f"{entry.size:,} strings take at least {least:,} bytes, it states {entry.nbytes:,}"
+        return None
+    expected = entry.expected_bytes()
+    if expected != entry.nbytes:
+        return f"its shape {list(entry.shape)} takes {expected:,} bytes, it states {entry.nbytes:,}"
+    return None
