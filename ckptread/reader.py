@@ -230,9 +230,10 @@ def numpy_dtype(name: str, path: str = "") -> np.dtype[Any]:
     except TypeError:
         pass
     try:
-        return _extended_dtype(plain)
+        extended: np.dtype[Any] = _extended_dtype(plain)
     except (AttributeError, TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
         raise UnsupportedError(path, f"numpy has no dtype {escape(name)!r}") from None
+    return extended
 
 
 def _extended_dtype(name: str) -> np.dtype[Any]:
@@ -242,7 +243,9 @@ def _extended_dtype(name: str) -> np.dtype[Any]:
     if name.startswith(("[", "{")):
         import ast
 
-        return np.dtype(ast.literal_eval(name))
+        compound: np.dtype[Any] = np.dtype(ast.literal_eval(name))
+        return compound
     import ml_dtypes
 
-    return np.dtype(getattr(ml_dtypes, name))
+    extended: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+    return extended

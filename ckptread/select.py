@@ -40,9 +40,7 @@ def find(path: str, tensors: Tensors, name: str) -> TensorInfo:
     raise TensorNotFoundError(path, f"no tensor is called {escape(name)!r}", advice=_suggest(tensors, name))
 
 
-def match(
-    path: str, tensors: Tensors, patterns: Sequence[str] = (), exclude: Sequence[str] = ()
-) -> list[TensorInfo]:
+def match(path: str, tensors: Tensors, patterns: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[TensorInfo]:
     """Return the tensors that any of ``patterns`` means (all, where there is none) and none of ``exclude``.
 
     They keep the checkpoint's order. Raises TensorNotFoundError for a pattern that means nothing.

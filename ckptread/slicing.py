@@ -143,9 +143,7 @@ def _prefixes(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
     yield from itertools.product(*map(range, shape))
 
 
-def read_box(
-    read_into: ReadInto, shape: Sequence[int], ranges: Sequence[range], out: np.ndarray[Any, Any]
-) -> None:
+def read_box(read_into: ReadInto, shape: Sequence[int], ranges: Sequence[range], out: np.ndarray[Any, Any]) -> None:
     """Read ``ranges`` of a C-ordered array of ``shape`` into ``out``, touching little more than its bytes.
 
     ``out`` has one axis per range and the stored dtype; it need not be contiguous.

@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 
-
 Step = dict[str, int]
 """How one source is made of another, in numbers: see :func:`rebuild`."""
 
@@ -95,7 +94,9 @@ class FileSource(Source):
             done += count
         if self._current_stamp() != self._stamp:
             raise DamagedFileError(
-                self.name, "it changed while it was read", advice="wait until its writer is done, and try again"
+                self.name,
+                "it changed while it was read",
+                advice="wait until its writer is done, and try again",
             )
 
     def locate(self, offset: int) -> tuple[str, int]:

@@ -64,7 +64,7 @@ class TfBundleReader(Reader):
         raw = self._raw_entries()
         self._header = self._read_header(raw)
         self._shards = Shards(self._prefix, self._header.num_shards, self._folder)
-        self._entries = {key: self._decode(key, value) for key, value in raw.items() if key}
+        self._entries = {key: _decoded(value) for key, value in raw.items() if key}
         self._pieces: dict[str, list[Piece]] = {}
         listed = {key: entry for key, entry in self._entries.items() if key not in self._slice_keys()}
         self.tensors = {text(key): self._describe(key, entry) for key, entry in listed.items()}
@@ -95,9 +95,7 @@ class TfBundleReader(Reader):
 
     def _out_of_order(self, key: bytes, twice: bool) -> None:
         what = "stands twice; the first one is taken" if twice else "is out of order"
-        self.problems.append(
-            Finding("error", f"the key {escape(text(key))!r} {what}", text(key), self._source.name)
-        )
+        self.problems.append(Finding("error", f"the key {escape(text(key))!r} {what}", text(key), self._source.name))
 
     def _bound(self, raw: Mapping[bytes, bytes]) -> None:
         if len(raw) > MAX_ENTRIES + 1:
@@ -114,13 +112,6 @@ class TfBundleReader(Reader):
         if problem:
             self.problems.append(Finding("error", problem, None, self._source.name))
         return header
-
-    def _decode(self, key: bytes, value: bytes) -> BundleEntry | None:
-        """Return the entry, or None where its bytes make no sense."""
-        try:
-            return decode_entry(value)
-        except Malformed:
-            return None
 
     def _slice_keys(self) -> set[bytes]:
         """Return the keys that hold a slice of another key's tensor."""
@@ -259,6 +250,14 @@ class TfBundleReader(Reader):
         self._source.close()
         if self._shards is not None:
             self._shards.close()
+
+
+def _decoded(value: bytes) -> BundleEntry | None:
+    """Return an entry, or None where its bytes make no sense: that loses no other."""
+    try:
+        return decode_entry(value)
+    except Malformed:
+        return None
 
 
 def turn_over(values: Array) -> None:

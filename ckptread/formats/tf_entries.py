@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from ckptread.binary import Malformed, text
 from ckptread.errors import DamagedFileError
@@ -13,8 +14,6 @@ from ckptread.formats.tf_messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, sh
 from ckptread.formats.tf_slices import Extents
 from ckptread.source import FileSource, Source
 from ckptread.tensors import ITEM_BYTES, Finding, element_count, shape_problem
-
-from typing import Literal
 
 MAX_SHARDS = 100_000
 """More than anyone has written: the number stands in the file's name, five digits of it."""

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckptread.binary import Message, bool_field, bytes_field, fixed32_field, int_field, message_field, text_field
+from ckptread.binary import (
+    Message,
+    bool_field,
+    bytes_field,
+    fixed32_field,
+    int_field,
+    message_field,
+    text_field,
+)
 
 DTYPES = {
     1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", 7: "string", 8: "complex64",

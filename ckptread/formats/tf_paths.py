@@ -88,7 +88,9 @@ def from_state(path: str) -> Found:
             advice="such a path is not followed: give the checkpoint itself",
         )
     raise CheckpointError(
-        path, f"it names {escape(named)!r}, of which there is no .index here", advice="fetch the missing files"
+        path,
+        f"it names {escape(named)!r}, of which there is no .index here",
+        advice="fetch the missing files",
     )
 
 

@@ -109,9 +109,7 @@ class TfV1Reader(Reader):
         try:
             message = SAVED_TENSOR_SLICES.decode(value.source.read(value.at, value.nbytes))
         except Malformed as error:
-            raise DamagedFileError(
-                table.source.name, f"its list of tensors cannot be read: {error}"
-            ) from error
+            raise DamagedFileError(table.source.name, f"its list of tensors cannot be read: {error}") from error
         meta: dict[str, Any] = message.get("meta", {"tensors": []})
         return meta
 
@@ -178,25 +176,19 @@ class TfV1Reader(Reader):
             try:
                 self._read_piece(saved, saved.pieces[number], value, ranges, part)
             except Malformed as error:
-                raise DamagedFileError(
-                    table.source.name, f"the values of {escape(info.key)!r}: {error}"
-                ) from error
+                raise DamagedFileError(table.source.name, f"the values of {escape(info.key)!r}: {error}") from error
 
         assemble(saved.pieces, slicing.ranges, box, read_piece)
         return slicing.finish(box) if out is None else out
 
-    def _read_piece(
-        self, saved: _Saved, piece: Piece, value: Value, ranges: Sequence[range], part: Array
-    ) -> None:
+    def _read_piece(self, saved: _Saved, piece: Piece, value: Value, ranges: Sequence[range], part: Array) -> None:
         spans = values_of(value, saved.dtype)
         flat = flat_span(spans, saved.dtype, element_count(piece.shape))
         if flat is None:
             decoded = self._decode(saved, piece, value).reshape(piece.shape)
             part[...] = decoded[tuple(slice(r.start, r.stop, r.step) for r in ranges)]
             return
-        read_box(
-            lambda at, buffer: value.source.read_into(flat[1] + at, buffer), piece.shape, ranges, part
-        )
+        read_box(lambda at, buffer: value.source.read_into(flat[1] + at, buffer), piece.shape, ranges, part)
 
     def _decode(self, saved: _Saved, piece: Piece, value: Value) -> Array:
         """Decode a slice, and keep it: the next block of the tensor wants it again."""

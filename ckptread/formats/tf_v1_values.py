@@ -61,7 +61,7 @@ def decode_values(source: Source, spans: list[Span], dtype: np.dtype[Any], count
         strings = [source.read(start, end - start) for _, start, end in spans]
         result = np.empty(len(strings), object)
         result[:] = strings
-    elif dtype.kind in "fc" and dtype.itemsize > 2 or dtype.kind == "b":
+    elif (dtype.kind in "fc" and dtype.itemsize > 2) or dtype.kind == "b":
         result = _decode_flat(source, spans, dtype)
     else:
         parts = [part for span in spans for part in _decode_varints(source, span)]
