@@ -38,7 +38,7 @@ class Source(ABC):
     def recipe(self) -> tuple[int, list[Step]]:
         """Return the open file's descriptor, and the steps by which a worker builds this source on it."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sources hold nothing of their own
         """Give back what is held; reading afterwards is an error."""
 
     def read(self, offset: int, nbytes: int) -> bytes:
@@ -57,21 +57,12 @@ class Source(ABC):
 class FileSource(Source):
     """A regular file, opened once. Devices, pipes and folders are refused without being waited for."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, descriptor: int | None = None) -> None:
+        """Open ``path``, or take over a descriptor on which it is already open (in a worker, say)."""
         self.name = path
-        self._descriptor = _open_regular(path)
+        self._descriptor = _open_regular(path) if descriptor is None else descriptor
         self._stamp = self._current_stamp()
         self.size = self._stamp[0]
-
-    @classmethod
-    def adopt(cls, descriptor: int, name: str) -> FileSource:
-        """Return a source on a file that is already open (a worker's, say); it closes the descriptor."""
-        source = cls.__new__(cls)
-        source.name = name
-        source._descriptor = descriptor
-        source._stamp = source._current_stamp()
-        source.size = source._stamp[0]
-        return source
 
     def recipe(self) -> tuple[int, list[Step]]:
         """Return the open file's descriptor, and no steps."""
@@ -149,7 +140,7 @@ class WindowSource(Source):
 
 def rebuild(descriptor: int, steps: list[Step], name: str) -> Source:
     """Build in a worker the source whose recipe this is."""
-    source: Source = FileSource.adopt(descriptor, name)
+    source: Source = FileSource(name, descriptor)
     for step in steps:
         source = WindowSource(source, step["offset"], step["nbytes"], name)
     return source

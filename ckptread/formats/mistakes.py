@@ -64,7 +64,7 @@ MISTAKES = (
         _starts(b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"),
         "a Python pickle, which can run code",
         "it is never loaded here: have it written as .npz or .safetensors",
-    ),  # fmt: skip
+    ),
     Mistake(_starts(b"gguf"), "a GGUF file of llama.cpp", "use the tools of llama.cpp"),
     Mistake(lambda c: c.head[4:8] == b"TFL3", "a TensorFlow Lite model", "open the checkpoint it was made from"),
     Mistake(_starts(b"\x1f\x8b"), "compressed by gzip", "unpack it first: gunzip or 'tar xzf'"),
