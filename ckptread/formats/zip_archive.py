@@ -1,0 +1,276 @@
+"""Zip archives, as .keras and .npz files use them.
+
+What it is: members one after another, each behind a header of its own, and at the end a directory of them all.
+Specification: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+Read here: stored and deflated members, zip64, data descriptors, bytes before the archive.
+Not read: other compression (bzip2 and lzma expand a million times), encryption, archives in several files.
+
+Two programs that read a zip archive differently see two archives in it, so whatever can be read in two ways is
+refused: names that occur twice, headers that disagree with the directory, members that overlap.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UnsupportedError
+from ckptread.escape import escape
+from ckptread.formats.zip_directory import (
+    DESCRIPTOR_MARK,
+    END,
+    END_MARK,
+    LOCAL,
+    LOCAL_MARK,
+    MASK32,
+    MAX_COMMENT,
+    Local,
+    RawEntry,
+    decode_name,
+    read_directory,
+    zip64_values,
+)
+from ckptread.inflate import MAX_EXPANSION
+from ckptread.source import InflatedSource, Source, WindowSource
+from ckptread.tensors import Checksum, Finding, Region, Severity
+
+STORED, DEFLATED = 0, 8
+METHODS = {1: "shrunk", 6: "imploded", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 99: "AES"}
+ENCRYPTED, DESCRIBED = 0x1, 0x8  # 4.4.4: bits 0 and 3
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of the archive, as its directory states it and its own header confirms it."""
+
+    name: str
+    """Bytes that are no UTF-8 are kept as surrogates."""
+    method: int
+    """0 for stored, 8 for deflated; any other is refused."""
+    offset: int
+    """Where its bytes begin in the archive's source; -1 where that is not known."""
+    stored_nbytes: int
+    nbytes: int
+    crc32: int
+    problem: str | None = None
+    """Why it is refused, or None."""
+    error: type[CheckpointError] = DamagedFileError
+    """What asking for it raises then."""
+
+
+Spanned = tuple[Member, tuple[int, int]]
+"""A member, and the span of the file that is its own, header and all."""
+
+
+class ZipArchive:
+    """The members of a zip archive, checked against each other. It does not own the source."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        directory = read_directory(source)
+        self.problems: list[Finding] = list(directory.problems)
+        """What is wrong with the archive and with each of its members."""
+        read = [self._member(raw, directory.base, directory.start) for raw in directory.entries]
+        self._occurrences = _refuse_duplicates(_refuse_overlaps(read))
+        self.members: dict[str, Member] = {}
+        """By name, in the order of the directory; of a name that occurs twice, the first, which is refused."""
+        for member, _ in self._occurrences:
+            self.members.setdefault(member.name, member)
+            self.problems += self._findings(member)
+        self._find_gaps(directory.base, directory.start, directory.end)
+
+    def source(self, name: str) -> Source:
+        """Return the bytes of a member, inflated as they are read.
+
+        Raises KeyError where there is none of that name, and a CheckpointError where it is refused.
+        """
+        member = self._wanted(name)
+        where = f"{self._source.name}: {name}"
+        if member.method == STORED:
+            return WindowSource(self._source, member.offset, member.nbytes, where)
+        return InflatedSource(self._source, member.offset, member.stored_nbytes, member.nbytes, member.crc32, where)
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return a whole member of at most ``limit`` bytes, checked against its CRC-32.
+
+        Raises as ``source`` does, UnsafeFileError where it is larger, DamagedFileError where its bytes are wrong.
+        """
+        member = self._wanted(name)
+        source = self.source(name)
+        if member.nbytes > limit:
+            raise UnsafeFileError(source.name, f"it takes {member.nbytes:,} bytes; at most {limit:,} are read")
+        data = source.read(0, member.nbytes)
+        if zlib.crc32(data) != member.crc32:
+            problem = "its bytes do not have the CRC-32 that the archive states"
+            raise DamagedFileError(source.name, problem, advice="fetch it again")
+        return data
+
+    @property
+    def regions(self) -> Iterator[Region]:
+        """The members as they are stored; a deflated one has no checksum until it is inflated."""
+        for member, _ in self._occurrences:
+            if member.offset >= 0:
+                yield self.region(member)
+
+    def region(self, member: Member, key: str | None = None) -> Region:
+        """Return where a member is stored."""
+        file, offset = self._source.locate(member.offset)
+        checksum = Checksum("crc32", member.crc32) if member.method == STORED else None
+        return Region(key, file, offset, member.stored_nbytes, checksum)
+
+    def _wanted(self, name: str) -> Member:
+        member = self.members[name]
+        if member.problem is not None:
+            raise member.error(self._source.name, f"its member {escape(name)!r} is refused: {member.problem}")
+        return member
+
+    def _member(self, raw: RawEntry, base: int, limit: int) -> Spanned:
+        """Return a member, and the span of the file that its header, bytes and descriptor take."""
+        entry, at = raw.entry, base + raw.entry.offset
+        sizes = (entry.stored_nbytes, entry.nbytes, entry.crc32)
+        member = Member(decode_name(raw.name, entry.flags), entry.method, -1, *sizes)
+        header = None if raw.problem else self._header(at, entry.stored_nbytes, limit)
+        if header is None:
+            problem = raw.problem or f"its header and bytes are not at byte {at:,}, as stated"
+            return replace(member, problem=problem), (at, at)
+        local, behind = header
+        member = replace(member, offset=at + LOCAL.size + len(behind))
+        end = member.offset + member.stored_nbytes
+        described = self._descriptor_nbytes(member, min(24, limit - end)) if local.flags & DESCRIBED else None
+        faults: tuple[tuple[str | None, type[CheckpointError]], ...] = (
+            (_disagreement(raw, local, behind), DamagedFileError),
+            (
+                "the record behind its bytes disagrees with the directory" if described == 0 else None,
+                DamagedFileError,
+            ),
+            (_claim_problem(member), UnsafeFileError),
+            (_unread(raw, local), UnsupportedError),
+        )
+        problem, error = next((fault for fault in faults if fault[0]), (None, DamagedFileError))
+        return replace(member, problem=problem, error=error), (at, end + (described or 0))
+
+    def _header(self, at: int, stored_nbytes: int, limit: int) -> tuple[Local, bytes] | None:
+        """Return the header at a place, and the name and extra data behind it; None where there is none."""
+        if at + LOCAL.size > limit:
+            return None
+        local = Local(*LOCAL.unpack(self._source.read(at, LOCAL.size)))
+        nbytes = local.name_nbytes + local.extra_nbytes
+        if local.mark != LOCAL_MARK or at + LOCAL.size + nbytes + stored_nbytes > limit:
+            return None
+        return local, self._source.read(at + LOCAL.size, nbytes)
+
+    def _descriptor_nbytes(self, member: Member, available: int) -> int:
+        """Return the size of the data descriptor (4.3.9) that agrees with the directory, or 0."""
+        found = self._source.read(member.offset + member.stored_nbytes, available)
+        crc = member.crc32.to_bytes(4, "little")
+        for width in (4, 8):
+            sizes = [n.to_bytes(8, "little")[:width] for n in (member.stored_nbytes, member.nbytes)]
+            for mark in (DESCRIPTOR_MARK, b""):
+                if found.startswith(record := mark + crc + b"".join(sizes)):
+                    return len(record)
+        return 0
+
+    def _findings(self, member: Member) -> Iterator[Finding]:
+        file, offset = self._source.locate(max(0, member.offset))
+        name = escape(member.name)
+        if member.problem is not None:
+            yield Finding("error", f"the member {name!r} is refused: {member.problem}", None, file, offset)
+        if name.replace("\\\\", "\\") != member.name:
+            message = f"the name of the member {name!r} holds characters that do not print"
+            yield Finding("warning", message, None, file, offset)
+        parts = member.name.replace("\\", "/").split("/")
+        if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
+            advice = "nothing is unpacked here; do not unpack it elsewhere"
+            yield Finding("warning", f"the member {name!r} points out of the archive", None, file, offset, advice)
+
+    def _find_gaps(self, base: int, directory: int, end: int) -> None:
+        """Note the bytes that no member owns: before, between and behind them."""
+        at = 0
+        spans = sorted(span for _, span in self._occurrences)
+        for start, stop in [*spans, (directory, end), (self._source.size, self._source.size)]:
+            if start > at:
+                self._note_gap(at, start, "note" if base <= at < end else "warning")
+            at = max(at, stop)
+
+    def _note_gap(self, start: int, stop: int, severity: Severity) -> None:
+        file, offset = self._source.locate(start)
+        tail_at = max(start, stop - END.size - MAX_COMMENT)
+        message, advice = f"{stop - start:,} bytes belong to no member", ""
+        if END_MARK in self._source.read(tail_at, stop - tail_at):
+            message, advice = f"{stop - start:,} bytes hold another archive", "programs may differ in which they read"
+            severity = "warning"
+        self.problems.append(Finding(severity, message, None, file, offset, advice))
+
+
+def _disagreement(raw: RawEntry, local: Local, behind: bytes) -> str | None:
+    """Say in what a member's own header contradicts the directory, or None."""
+    entry = raw.entry
+    if behind[: local.name_nbytes] != raw.name:
+        own = escape(decode_name(behind[: local.name_nbytes], local.flags))
+        return f"its own header names it {own!r}"
+    if (local.flags ^ entry.flags) & (ENCRYPTED | DESCRIBED | 0x800):
+        return "its own header states other flags than the directory"
+    if local.method != entry.method:
+        return f"its own header says method {local.method}, the directory {entry.method}"
+    stated = [local.nbytes, local.stored_nbytes]
+    if MASK32 in stated:
+        values = iter(zip64_values(behind[local.name_nbytes :]))
+        stated = [next(values, MASK32) if number == MASK32 else number for number in stated]
+    agreed = [*stated, local.crc32] == [entry.nbytes, entry.stored_nbytes, entry.crc32]
+    # With a descriptor behind the bytes, sizes and CRC were not known yet when the header was written.
+    if agreed or (local.flags & DESCRIBED and local.crc32 == 0 and set(stated) <= {0, MASK32}):
+        return None
+    return "its own header states another size or CRC-32 than the directory"
+
+
+def _claim_problem(member: Member) -> str | None:
+    """Say why so many bytes cannot hold what the member claims, or None."""
+    if "\0" in member.name:
+        return "its name holds a zero byte, where some programs end it"
+    if member.method == STORED and member.nbytes != member.stored_nbytes:
+        return f"it is stored, but claims {member.nbytes:,} bytes in {member.stored_nbytes:,}"
+    if member.method == DEFLATED and member.nbytes > MAX_EXPANSION * member.stored_nbytes:
+        return f"it claims {member.nbytes:,} bytes, more than {member.stored_nbytes:,} deflated bytes can hold"
+    if member.nbytes == 0 and member.crc32:
+        return "it is empty, but its CRC-32 is not that of nothing"
+    return None
+
+
+def _unread(raw: RawEntry, local: Local) -> str | None:
+    """Say why a member that is in order cannot be read here, or None."""
+    if local.flags & ENCRYPTED:
+        return "it is encrypted"
+    method = raw.entry.method
+    if method not in (STORED, DEFLATED):
+        return (
+            f"it is compressed by {METHODS.get(method, f'method {method}')}; only stored and deflated ones are read"
+        )
+    return None
+
+
+def _refuse_overlaps(read: Sequence[Spanned]) -> list[Spanned]:
+    """Refuse every member that shares bytes with another one that is in order."""
+    sound = sorted((i for i, (member, _) in enumerate(read) if member.problem is None), key=lambda i: read[i][1])
+    refused = set()
+    reach, owner = -1, -1
+    for i in sound:
+        start, end = read[i][1]
+        if start < reach:
+            refused |= {i, owner}
+        if end > reach:
+            reach, owner = end, i
+    return [(_refused(m, "it shares bytes with another member") if i in refused else m, span)
+            for i, (m, span) in enumerate(read)]  # fmt: skip
+
+
+def _refuse_duplicates(read: Sequence[Spanned]) -> list[Spanned]:
+    """Refuse every member whose name another one has too: programs differ in which they take."""
+    counts = Counter(member.name for member, _ in read)
+    return [(_refused(m, f"ambiguous: {counts[m.name]} members have this name") if counts[m.name] > 1 else m, span)
+            for m, span in read]  # fmt: skip
+
+
+def _refused(member: Member, problem: str) -> Member:
+    return replace(member, problem=problem, error=UnsafeFileError)
