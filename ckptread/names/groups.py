@@ -1,0 +1,105 @@
+"""The groups of a Keras 3 weights file, as a tree: ``layers/dense_1/vars/0`` and what lies around it.
+
+Keras' saving_lib walks the attributes of a model: each object that it can save becomes a group of the
+attribute's name with its variables under ``vars/0``, ``vars/1`` ...; the members of a list or dict become groups
+of their class in snake case, numbered from the second one on (``dense``, ``dense_1``). From Keras 3.8 on the
+``vars`` group has the object's own name as an attribute, also where it holds no variables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ckptread.tensors import TensorInfo
+
+Attributes = Mapping[str, Mapping[str, Any]]
+
+MAX_DEPTH = 64
+"""Groups within groups: the deepest real model seen has 14; below this the stored key is all there is."""
+
+
+@dataclass(slots=True)
+class Group:
+    """A group of the file: an object of the model, or a list of them."""
+
+    name: str | None = None
+    """The object's own name, where the file gives it."""
+    own: list[TensorInfo] = field(default_factory=list)
+    """The variables under its ``vars``, in their order."""
+    children: dict[str, Group] = field(default_factory=dict)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it looks like a list of objects: nothing of its own."""
+        return self.name is None and not self.own
+
+    def child(self, *names: str) -> Group | None:
+        """Return the first child of one of these names."""
+        return next((self.children[name] for name in names if name in self.children), None)
+
+    @property
+    def layers(self) -> Group | None:
+        """The list of a model's layers; Keras 2.13 has it under another name."""
+        return self.child("layers", "_layer_checkpoint_dependencies")
+
+
+def build(tensors: Iterable[TensorInfo], attributes: Attributes) -> Group:
+    """Return the tree of the variables' groups; tensors that lie elsewhere are not in it."""
+    root = Group()
+    for info in tensors:
+        parts = info.key.split("/")
+        if len(parts) >= 2 and parts[-2] == "vars" and _is_number(parts[-1]) and len(parts) <= MAX_DEPTH:
+            _descend(root, parts[:-2]).own.append(info)
+    for path, values in attributes.items():
+        parts = path.split("/")
+        name = values.get("name")
+        if parts[-1] == "vars" and isinstance(name, str) and name and len(parts) <= MAX_DEPTH:
+            _descend(root, parts[:-1]).name = name
+    for group in walk(root):
+        group.own.sort(key=lambda info: int(info.key.rsplit("/", 1)[1]))
+    return root
+
+
+def walk(group: Group) -> Iterable[Group]:
+    """Yield a group and all below it."""
+    pending = [group]
+    while pending:
+        last = pending.pop()
+        yield last
+        pending.extend(last.children.values())
+
+
+def in_saved_order(group: Group) -> list[tuple[str, Group]]:
+    """Return the children as Keras visits them: by name, private ones last, numbered ones by number."""
+    return sorted(group.children.items(), key=lambda item: _visit_key(item[0]))
+
+
+def _visit_key(name: str) -> tuple[str, int]:
+    base, number = split_number(name)
+    return ("~" + base if name.startswith("_") else base), number
+
+
+def split_number(name: str) -> tuple[str, int]:
+    """Split ``dense_12`` into its class and its number: ('dense', 12); 0 where there is none."""
+    match = re.fullmatch(r"(.*?)_([0-9]{1,9})", name)
+    return (match[1], int(match[2])) if match else (name, 0)
+
+
+def snake_case(class_name: str) -> str:
+    """Return a class's name as Keras writes it in a path (keras/src/utils/naming.py)."""
+    name = re.sub(r"\W+", "", class_name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) <= 9
+
+
+def _descend(group: Group, parts: list[str]) -> Group:
+    for part in parts:
+        group = group.children.setdefault(part, Group())
+    return group

@@ -1,0 +1,239 @@
+"""What each of Keras' built-in layers stores: its weights in the order of the file, and the layers inside it.
+
+Read off keras/src/layers of Keras 3.15 (``build``, ``save_own_variables``, ``variable_serialization_spec``) and
+tf_keras 2.21; tests build every layer of the installed Keras and compare. In ``layer.weights`` the trainable
+ones come first, then the others, then those of the inner layers in the order given here.
+
+``when`` is an option of the layer's config that must be true: ``use_bias``, ``!tie_weights``,
+``score_mode=concat``, ``mean=null``; ``|`` and ``&`` join them. ``blocks`` is in no config: whether a 4-bit layer
+has a scale per block of channels shows in the number of its weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Kind = Literal["float", "int", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One variable that a layer owns."""
+
+    name: str
+    when: str = ""
+    """The option it depends on; "" where it is always there."""
+    ndim: int | None = None
+    """Its dimensions, where they never vary."""
+    trainable: bool = True
+    """False where it is never trained, whatever the layer's flag."""
+    kind: Kind = "float"
+    shared: str = ""
+    """The group of the inner layer that stores the same variable too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """One layer inside another, or a list of them."""
+
+    groups: tuple[str, ...]
+    """The attribute that holds it, which is the name of its group in the file; by version of Keras."""
+    config: str = ""
+    """The key of the outer config that holds its own; "" where it has none and goes by the outer one."""
+    class_name: str = ""
+    """Its class, where it has no config of its own."""
+    name: str = ""
+    """Its name, where the file gives none."""
+    prefix: str = ""
+    """What the outer layer puts before its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A row of the table."""
+
+    weights: tuple[Weight, ...] = ()
+    inner: tuple[Inner, ...] = ()
+
+
+def _row(*parts: Weight | Inner) -> Layer:
+    weights = tuple(part for part in parts if isinstance(part, Weight))
+    return Layer(weights, tuple(part for part in parts if isinstance(part, Inner)))
+
+
+KERNEL = Weight("kernel")
+BIAS = Weight("bias", "use_bias")
+RECURRENT = Weight("recurrent_kernel")
+DEPTHWISE = Weight("depthwise_kernel")
+POINTWISE = Weight("pointwise_kernel")
+GAMMA, BETA = Weight("gamma", "scale", 1), Weight("beta", "center", 1)
+EMBEDDINGS = Weight("embeddings", ndim=2)
+REVERSE = Weight("reverse_embeddings", "!tie_weights", 2)
+MEAN, VARIANCE = Weight("moving_mean", ndim=1, trainable=False), Weight("moving_variance", ndim=1, trainable=False)
+
+DENSE = _row(replace(KERNEL, ndim=2), replace(BIAS, ndim=1))
+EINSUM = _row(KERNEL, Weight("bias", "bias_axes"))
+CONV = {n: _row(replace(KERNEL, ndim=n + 2), replace(BIAS, ndim=1)) for n in (1, 2, 3)}
+SEPARABLE = {n: _row(replace(DEPTHWISE, ndim=n + 2), replace(POINTWISE, ndim=n + 2), BIAS) for n in (1, 2)}
+BATCH_NORMALIZATION = _row(
+    GAMMA, BETA, MEAN, VARIANCE,
+    *(Weight(name, "renorm", 1, trainable=False) for name in ("moving_stddev", "renorm_mean", "renorm_stddev")),
+)  # fmt: skip
+RNN_CELL = _row(replace(KERNEL, ndim=2), replace(RECURRENT, ndim=2), BIAS)
+CONV_CELL = _row(KERNEL, RECURRENT, replace(BIAS, ndim=1))
+WRAPPER = _row(Inner(("layer",), config="layer"))
+ATTENTION_INNER = (
+    Inner(("query_dense", "_query_dense"), class_name="EinsumDense", name="query"),
+    Inner(("key_dense", "_key_dense"), class_name="EinsumDense", name="key"),
+    Inner(("gate_dense", "_gate_dense"), class_name="EinsumDense", name="gate"),
+    Inner(("value_dense", "_value_dense"), class_name="EinsumDense", name="value"),
+    Inner(("output_dense", "_output_dense"), class_name="EinsumDense", name="attention_output"),
+)
+
+
+def _recurrent(cell: str, name: str) -> Layer:
+    return _row(Inner(("cell",), class_name=cell, name=name))
+
+
+LAYERS: Mapping[str, Layer] = {
+    "Dense": DENSE,
+    "EinsumDense": EINSUM,
+    "Embedding": _row(EMBEDDINGS),
+    "ReversibleEmbedding": _row(EMBEDDINGS, REVERSE),
+    "Conv1D": CONV[1], "Conv2D": CONV[2], "Conv3D": CONV[3],
+    "Conv1DTranspose": CONV[1], "Conv2DTranspose": CONV[2], "Conv3DTranspose": CONV[3],
+    "DepthwiseConv1D": CONV[1], "DepthwiseConv2D": CONV[2],
+    "SeparableConv1D": SEPARABLE[1], "SeparableConv2D": SEPARABLE[2],
+    "BatchNormalization": BATCH_NORMALIZATION,
+    "LayerNormalization": _row(Weight("gamma", "scale|rms_scaling"), Weight("beta", "center&!rms_scaling")),
+    "GroupNormalization": _row(GAMMA, BETA),
+    "RMSNormalization": _row(Weight("scale")),
+    "SpectralNormalization": _row(
+        Weight("", shared="layer"), Weight("vector_u", ndim=2, trainable=False), Inner(("layer",), config="layer")
+    ),
+    "PReLU": _row(Weight("alpha")),
+    "Attention": _row(Weight("scale", "use_scale", 0), Weight("concat_score_weight", "score_mode=concat", 0)),
+    "AdditiveAttention": _row(Weight("scale", "use_scale", 1)),
+    "MultiHeadAttention": _row(*ATTENTION_INNER),
+    "GroupedQueryAttention": _row(*ATTENTION_INNER),
+    "Normalization": _row(
+        Weight("mean", "mean=null", trainable=False),
+        Weight("variance", "mean=null", trainable=False),
+        Weight("count", "mean=null", 0, trainable=False, kind="any"),
+    ),
+    "STFTSpectrogram": _row(Weight("real_kernel", "mode!=imag", 3), Weight("imag_kernel", "mode!=real", 3)),
+    "SimpleRNNCell": RNN_CELL, "GRUCell": RNN_CELL, "LSTMCell": RNN_CELL, "ConvLSTMCell": CONV_CELL,
+    "SimpleRNN": _recurrent("SimpleRNNCell", "simple_rnn_cell"),
+    "GRU": _recurrent("GRUCell", "gru_cell"),
+    "LSTM": _recurrent("LSTMCell", "lstm_cell"),
+    "ConvLSTM1D": _recurrent("ConvLSTMCell", "conv_lstm_cell"),
+    "ConvLSTM2D": _recurrent("ConvLSTMCell", "conv_lstm_cell"),
+    "ConvLSTM3D": _recurrent("ConvLSTMCell", "conv_lstm_cell"),
+    "RNN": _row(Inner(("cell",), config="cell")),
+    "StackedRNNCells": _row(Inner(("cells",), config="cells")),
+    "Bidirectional": _row(
+        Inner(("forward_layer",), config="layer", prefix="forward_"),
+        Inner(("backward_layer",), config="backward_layer|layer", prefix="backward_"),
+    ),
+    "TimeDistributed": WRAPPER,
+    "Wrapper": WRAPPER,
+}  # fmt: skip
+"""Every layer of Keras 3 that has weights, by class."""
+
+EXPORTED_AS = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes that a config calls otherwise than the code, and so the groups of the file, do."""
+
+LAYERS_KERAS_2: Mapping[str, Layer] = {
+    **LAYERS,
+    "DepthwiseConv1D": _row(replace(DEPTHWISE, ndim=4), replace(BIAS, ndim=1)),
+    "DepthwiseConv2D": _row(replace(DEPTHWISE, ndim=4), replace(BIAS, ndim=1)),
+    "SyncBatchNormalization": BATCH_NORMALIZATION,
+    "LocallyConnected1D": _row(KERNEL, BIAS),
+    "LocallyConnected2D": _row(KERNEL, BIAS),
+}
+"""The same for Keras 2, where it differs."""
+
+WEIGHTLESS = frozenset((
+    "Activation", "ActivityRegularization", "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add",
+    "AlphaDropout", "Average", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "CategoryEncoding",
+    "CenterCrop", "Concatenate", "Cropping1D", "Cropping2D", "Cropping3D", "Discretization", "Dot", "Dropout",
+    "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
+    "HashedCrossing", "Hashing", "Identity", "InputLayer", "IntegerLookup", "Lambda", "LeakyReLU", "Masking",
+    "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "MelSpectrogram", "Minimum", "Multiply",
+    "Permute", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Resizing", "Softmax", "SpatialDropout1D",
+    "SpatialDropout2D", "SpatialDropout3D", "StringLookup", "Subtract", "TextVectorization", "ThresholdedReLU",
+    "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
+    "ZeroPadding3D",
+))  # fmt: skip
+"""Layers that never have weights: known all the same, so that what they hold is no one's guess."""
+
+INT_KERNEL = Weight("kernel", trainable=False, kind="int")
+KERNEL_SCALE = Weight("kernel_scale", trainable=False)
+SUB_CHANNEL = (
+    Weight("kernel_zero", "blocks", trainable=False, kind="any"),
+    Weight("g_idx", "blocks", trainable=False),
+)
+PACKED = (
+    BIAS,
+    Weight("quantized_kernel", trainable=False, kind="int"),
+    KERNEL_SCALE,
+    Weight("kernel_zero", trainable=False, kind="any"),
+)
+INT_EMBEDDINGS = Weight("embeddings", ndim=2, trainable=False, kind="int")
+EMBEDDINGS_SCALE = Weight("embeddings_scale", trainable=False)
+INT_REVERSE = (
+    Weight("reverse_embeddings", "!tie_weights", 2, trainable=False, kind="int"),
+    Weight("reverse_embeddings_scale", "!tie_weights", trainable=False),
+)
+
+_DENSE_MODES: Mapping[str, tuple[Weight, ...]] = {
+    "int8": (INT_KERNEL, BIAS, KERNEL_SCALE),
+    "int4": (INT_KERNEL, BIAS, KERNEL_SCALE, *SUB_CHANNEL),
+    "float8": (
+        KERNEL, BIAS, Weight("inputs_scale", ndim=0), Weight("inputs_amax_history", ndim=1),
+        Weight("kernel_scale", ndim=0), Weight("kernel_amax_history", ndim=1),
+        Weight("outputs_grad_scale", ndim=0), Weight("outputs_grad_amax_history", ndim=1),
+    ),
+    "gptq": (*PACKED, Weight("g_idx", trainable=False)),
+    "awq": (*PACKED, Weight("awq_scales", trainable=False), Weight("g_idx", trainable=False)),
+}  # fmt: skip
+_EMBEDDING_INT4 = (
+    INT_EMBEDDINGS,
+    EMBEDDINGS_SCALE,
+    Weight("embeddings_zero", "blocks", trainable=False, kind="any"),
+    Weight("g_idx", "blocks", trainable=False),
+)
+
+QUANTIZED: Mapping[str, Mapping[str, tuple[Weight, ...]]] = {
+    "Dense": _DENSE_MODES,
+    "EinsumDense": {
+        mode: tuple(EINSUM.weights[1] if weight is BIAS else weight for weight in weights)
+        for mode, weights in _DENSE_MODES.items()
+    },
+    "Embedding": {"int8": (INT_EMBEDDINGS, EMBEDDINGS_SCALE), "int4": _EMBEDDING_INT4},
+    "ReversibleEmbedding": {
+        "int8": (INT_EMBEDDINGS, EMBEDDINGS_SCALE, *INT_REVERSE),
+        "int4": (
+            *_EMBEDDING_INT4, *INT_REVERSE,
+            Weight("reverse_embeddings_zero", "blocks&!tie_weights", trainable=False, kind="any"),
+        ),
+    },
+}  # fmt: skip
+"""What a quantized layer stores instead, by class and mode (Keras 3.3 and later)."""
+
+METRICS = frozenset((
+    "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU", "CategoricalAccuracy",
+    "CategoricalCrossentropy", "CategoricalHinge", "ConcordanceCorrelation", "CosineSimilarity", "F1Score",
+    "FBetaScore", "FalseNegatives", "FalsePositives", "Hinge", "IoU", "KLDivergence", "LogCoshError", "Mean",
+    "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanIoU", "MeanMetricWrapper", "MeanSquaredError",
+    "MeanSquaredLogarithmicError", "MeanTensor", "OneHotIoU", "OneHotMeanIoU", "PearsonCorrelation", "Poisson",
+    "Precision", "PrecisionAtRecall", "R2Score", "Recall", "RecallAtPrecision", "RootMeanSquaredError",
+    "SensitivityAtSpecificity", "SparseCategoricalAccuracy", "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity", "SquaredHinge", "Sum",
+    "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives",
+))  # fmt: skip
+"""Keras' metrics: a group of this class in a container is no part of the model."""

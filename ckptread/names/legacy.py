@@ -1,0 +1,107 @@
+"""The HDF5 layout of Keras 1 and 2, which Keras 3 still writes for a plain .h5: names are attributes.
+
+The group of the weights (the root, or ``model_weights`` in a whole model) lists its layers in ``layer_names``;
+each layer's group lists its datasets in ``weight_names``; lists over 64 KiB are split into ``layer_names0``,
+``layer_names1`` ... (keras/src/legacy/saving/legacy_h5_format.py). Names are the file's claims: one that leads
+to no tensor is passed over. Optimizer state lies in ``optimizer_weights``, weights that the model itself owns
+in ``top_level_model_weights``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ckptread.names import flags
+from ckptread.names.configs import ANYTHING, Configured, parse
+from ckptread.names.groups import Attributes
+from ckptread.tensors import Role, TensorInfo
+
+WHOLE_MODEL, TOP_LEVEL, OPTIMIZER = "model_weights", "top_level_model_weights", "optimizer_weights"
+MAX_PARTS = 10_000
+"""How many parts a split list may have: 64 KiB each."""
+
+
+def is_legacy(attributes: Attributes) -> bool:
+    """Whether the attributes are those of a legacy Keras file."""
+    return any(_list(attributes, group, "layer_names") is not None for group in ("", WHOLE_MODEL))
+
+
+def describe(tensors: Sequence[TensorInfo], config: Any, attributes: Attributes) -> list[TensorInfo]:
+    """Return the tensors that the lists name, in their order, described; the others are left out."""
+    by_key = {info.key: info for info in tensors}
+    group = WHOLE_MODEL if _list(attributes, WHOLE_MODEL, "layer_names") is not None else ""
+    model = parse(config) or ANYTHING
+    layers = {layer.name: layer for layer in model.inner or ()}
+    found: dict[str, TensorInfo] = {}
+    for name in _list(attributes, group, "layer_names") or []:
+        layer = layers.get(name, replace(ANYTHING, name=name))
+        for info, weight in _named(by_key, attributes, _join(group, name)):
+            found.setdefault(info.key, _model_tensor(info, weight, layer, model))
+    for info, weight in _named(by_key, attributes, _join(group, TOP_LEVEL)):
+        found.setdefault(info.key, _top_level_tensor(info, weight, model))
+    for info, weight in _named(by_key, attributes, OPTIMIZER):
+        found.setdefault(info.key, _optimizer_tensor(info, weight))
+    return list(found.values())
+
+
+def _list(attributes: Attributes, group: str, name: str) -> list[str] | None:
+    """Return a list of names, put together again where it is split; None where there is none."""
+    values = attributes.get(group, {})
+    if name in values:
+        return _texts(values[name])
+    parts = [_texts(values[f"{name}{at}"]) for at in range(_parts(values, name))]
+    return [text for part in parts for text in part] if parts else None
+
+
+def _parts(values: Mapping[str, Any], name: str) -> int:
+    return next((at for at in range(MAX_PARTS) if f"{name}{at}" not in values), MAX_PARTS)
+
+
+def _texts(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, (list, tuple)) else []
+
+
+def _named(by_key: Mapping[str, TensorInfo], attributes: Attributes, group: str) -> Iterator[tuple[TensorInfo, str]]:
+    """Yield the tensors that a group's ``weight_names`` lead to, with the name without TensorFlow's ``:0``."""
+    for weight in _list(attributes, group, "weight_names") or []:
+        info = by_key.get(_join(group, weight))
+        if info is not None:
+            yield info, weight.removesuffix(":0")
+
+
+def _join(group: str, name: str) -> str:
+    return f"{group}/{name}" if group else name
+
+
+def _model_tensor(info: TensorInfo, weight: str, layer: Configured, model: Configured) -> TensorInfo:
+    owner, trainable = flags.locate(layer, weight.split("/"), model.trainable)
+    name = weight.rpartition("/")[2]
+    return replace(
+        info,
+        variable="/".join((*owner, name)),
+        layer="/".join(owner),
+        role="model",
+        trainable=trainable,
+        positional=name.startswith("param_"),
+    )
+
+
+def _top_level_tensor(info: TensorInfo, weight: str, model: Configured) -> TensorInfo:
+    parts = weight.split("/")
+    inside = parts[1:] if len(parts) > 1 and parts[0] == model.name else parts
+    return replace(
+        info, variable="/".join(inside), role="model", trainable=False if model.trainable is False else None
+    )
+
+
+def _optimizer_tensor(info: TensorInfo, weight: str) -> TensorInfo:
+    role: Role = "ema" if _is_average(weight) else "optimizer"
+    return replace(info, variable=None if weight.startswith("param_") else weight, role=role)
+
+
+def _is_average(weight: str) -> bool:
+    """Whether a slot is a moving average of a weight: ``adam/dense_kernel_average`` or ``Adam/average/dense/...``."""
+    parts = weight.split("/")
+    return weight.endswith("_average") or "average" in parts[1:]

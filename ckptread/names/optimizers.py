@@ -1,0 +1,159 @@
+"""What each optimizer keeps: its slot variables, in the order in which it stores them.
+
+Read off ``build`` of keras/src/optimizers (Keras 3.15) and of tf_keras 2.21. An optimizer stores its iteration,
+the learning rate where it is a number (Keras 3), a moving average per weight under ``use_ema``, a gradient
+accumulator per weight under ``gradient_accumulation_steps`` (Keras 3), then the slots of this table. A list is
+derived from the optimizer's config and the weights it trains; it is worth something only if it agrees with what
+is stored, in number and in every shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ckptread.tensors import Role
+
+Config = Mapping[str, Any]
+Shape = tuple[int, ...]
+
+OVERWRITTEN = frozenset(
+    ("inputs_scale", "inputs_amax_history", "kernel_scale", "kernel_amax_history", "outputs_grad_scale",
+     "outputs_grad_amax_history")
+)  # fmt: skip
+"""Weights of float8 layers that are set to their gradient: no slot is kept for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Slot variables that are made together: for the first weight all of them, then for the second."""
+
+    names: tuple[str, ...]
+    when: str = ""
+    """The option that must be set (and not 0), or ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """A row of the table."""
+
+    slots: tuple[Slots, ...] = ()
+    last: tuple[str, ...] = ()
+    """Scalars of the optimizer itself, stored after the slots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A weight that an optimizer trains."""
+
+    variable: str
+    shape: Shape
+    positional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A variable that an optimizer must have stored."""
+
+    name: str
+    shape: Shape
+    role: Role = "optimizer"
+    of: Trained | None = None
+    """The weight that it is a slot of."""
+
+
+def _slots(*names: str, when: str = "") -> Slots:
+    return Slots(names, when)
+
+
+MOMENTUM_VELOCITY = _slots("momentum", "velocity")
+
+OPTIMIZERS: Mapping[str, Optimizer] = {
+    "Adadelta": Optimizer((_slots("accumulated_grad", "accumulated_delta_var"),)),
+    "Adafactor": Optimizer((_slots("r", "c", "velocity"),)),
+    "Adagrad": Optimizer((_slots("accumulator"),)),
+    "Adam": Optimizer((MOMENTUM_VELOCITY, _slots("velocity_hat", when="amsgrad"))),
+    "AdamW": Optimizer((MOMENTUM_VELOCITY, _slots("velocity_hat", when="amsgrad"))),
+    "Adamax": Optimizer((_slots("momentum", "norm"),)),
+    "Ftrl": Optimizer((_slots("accumulator", "linear"),)),
+    "Lamb": Optimizer((MOMENTUM_VELOCITY,)),
+    "Lion": Optimizer((_slots("momentum"),)),
+    "Muon": Optimizer((MOMENTUM_VELOCITY,)),
+    "Nadam": Optimizer((MOMENTUM_VELOCITY,), last=("u_product",)),
+    "RMSprop": Optimizer((
+        _slots("velocity"), _slots("momentum", when="momentum"), _slots("average_gradient", when="centered")
+    )),
+    "SGD": Optimizer((_slots("momentum", when="momentum"),)),
+    "ScheduleFreeAdamW": Optimizer((MOMENTUM_VELOCITY,)),
+}  # fmt: skip
+"""Keras 3; LossScaleOptimizer and MultiOptimizer hold others, and are read by optimizer_state.py."""
+
+OPTIMIZERS_KERAS_2: Mapping[str, Optimizer] = {
+    "Adadelta": Optimizer((_slots("accumulated_grad", "accumulated_delta_var"),)),
+    "Adafactor": Optimizer((_slots("r", "c", "v"),)),
+    "Adagrad": Optimizer((_slots("accumulator"),)),
+    "Adam": Optimizer((_slots("m", "v"), _slots("vhat", when="amsgrad"))),
+    "AdamW": Optimizer((_slots("m", "v"), _slots("vhat", when="amsgrad"))),
+    "Adamax": Optimizer((_slots("m", "u"),)),
+    "Ftrl": Optimizer((_slots("accumulator", "linear"),)),
+    "Lion": Optimizer((_slots("m"),)),
+    "Nadam": Optimizer((_slots("m", "v"),)),
+    "RMSprop": Optimizer((
+        _slots("velocity"), _slots("momentum", when="momentum"), _slots("average_gradient", when="centered")
+    )),
+    "SGD": Optimizer((_slots("m", when="momentum"),)),
+}  # fmt: skip
+"""Keras 2.11 to 2.15, in a .keras; other files of Keras 2 name these variables themselves."""
+
+
+def state_head(config: Config, *, version_2: bool = False) -> list[State]:
+    """Return what every optimizer stores first, built or not."""
+    head = [State("iteration", ())]
+    rate = config.get("learning_rate", 0.001)
+    if not version_2 and isinstance(rate, (int, float)):  # a schedule is computed, not stored
+        head.append(State("learning_rate", ()))
+    return head
+
+
+def state(
+    class_name: str, config: Config, trained: Sequence[Trained], *, version_2: bool = False
+) -> list[State] | None:
+    """Return all that an optimizer of this config has stored once it trains ``trained``; None for an unknown one."""
+    row = (OPTIMIZERS_KERAS_2 if version_2 else OPTIMIZERS).get(class_name)
+    if row is None:
+        return None
+    slotted = [weight for weight in trained if version_2 or weight.variable.rpartition("/")[2] not in OVERWRITTEN]
+    found = state_head(config, version_2=version_2)
+    if config.get("use_ema"):
+        found += [State("average", weight.shape, "ema", weight) for weight in slotted]
+    if config.get("gradient_accumulation_steps") and not version_2:
+        found += [State("gradient_accumulator", weight.shape, of=weight) for weight in trained]
+    for slots in row.slots:
+        if not slots.when or config.get(slots.when):
+            found += [each for weight in slotted for each in _of(class_name, slots, weight, config, version_2)]
+    return found + [State(name, ()) for name in row.last]
+
+
+def _of(class_name: str, slots: Slots, weight: Trained, config: Config, version_2: bool) -> Iterator[State]:
+    """Yield the slots of one weight."""
+    for name in slots.names:
+        if name in ("r", "c") and class_name == "Adafactor":
+            if len(weight.shape) >= 2 or not version_2:  # Keras 3 keeps a scalar for what it does not factor
+                yield State(name, _factored(name, weight.shape), of=weight)
+        elif class_name != "Muon" or name == "momentum" or _by_adam(weight, config):
+            yield State(name, weight.shape, of=weight)
+
+
+def _factored(name: str, shape: Shape) -> Shape:
+    if len(shape) < 2:
+        return ()
+    return shape[:-1] if name == "r" else (*shape[:-2], shape[-1])
+
+
+def _by_adam(weight: Trained, config: Config) -> bool:
+    """Whether Muon leaves a weight to Adam. Its patterns are compared as plain text: never run a file's regex."""
+    if len(weight.shape) != 2 or (config.get("exclude_embeddings", True) and "embedding" in weight.variable.lower()):
+        return True
+    patterns = config.get("exclude_layers")
+    return isinstance(patterns, list) and any(isinstance(p, str) and p in weight.variable for p in patterns)
