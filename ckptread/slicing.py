@@ -52,6 +52,22 @@ class Slicing:
         """Whether this is the whole array, in its own order."""
         return self.box == tuple(shape) and not any(self.reversed)
 
+    def part(self, block: Sequence[Index]) -> tuple[Index, ...]:
+        """Return the selection, of the array itself, that a selection of this one's result means.
+
+        ``block`` has an integer or an ascending slice for some leading axes of the result.
+        """
+        chosen: list[Index] = []
+        rest = list(block)
+        for indices, gone, back in zip(self.ranges, self.dropped, self.reversed, strict=True):
+            if gone:
+                chosen.append(indices[0])
+                continue
+            ordered = indices[::-1] if back else indices
+            wanted = ordered[rest.pop(0)] if rest else ordered  # type: ignore[index]
+            chosen.append(wanted if isinstance(wanted, int) else _as_slice(wanted))
+        return tuple(chosen)
+
     def finish(self, box: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Turn what was read into what was asked for: a view."""
         if not any(self.reversed) and not any(self.dropped):
@@ -59,6 +75,12 @@ class Slicing:
         turned = box[tuple(slice(None, None, -1 if back else 1) for back in self.reversed)]
         result: np.ndarray[Any, Any] = turned.reshape(self.shape)
         return result
+
+
+def _as_slice(indices: range) -> slice:
+    """The slice that means these indices; before the first one, a slice's end is None."""
+    stop = indices.stop if indices.stop >= 0 else None
+    return slice(indices.start, stop, indices.step) if len(indices) else slice(0, 0)
 
 
 def settle(selection: Selection, shape: Sequence[int]) -> Slicing:

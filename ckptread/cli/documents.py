@@ -1,0 +1,145 @@
+"""What each command says in JSON: one documented schema per command, with its number.
+
+docs/cli.md has the schemas. Numbers that JSON cannot hold are the strings "NaN", "Infinity" and "-Infinity".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ckptread.diff import Difference, TensorDifference
+from ckptread.reader import Reader
+from ckptread.stats import Histogram, Statistics
+from ckptread.summary import Group, Totals
+from ckptread.tensors import Finding, TensorInfo
+
+SCHEMA = 1
+
+Document = dict[str, Any]
+
+
+def checkpoint(reader: Reader) -> Document:
+    """Return what was opened."""
+    return {
+        "schema": SCHEMA,
+        "path": reader.path,
+        "format": reader.format,
+        "backend": reader.backend,
+        "metadata": dict(reader.metadata),
+    }
+
+
+def tensor(info: TensorInfo) -> Document:
+    """Return one tensor."""
+    return {
+        "key": info.key,
+        "variable": info.variable,
+        "layer": info.layer,
+        "role": info.role,
+        "trainable": info.trainable,
+        "shape": None if info.shape is None else list(info.shape),
+        "dtype": info.dtype,
+        "parameters": info.size,
+        "nbytes": info.nbytes,
+        "file": info.extent.file if info.extent else None,
+        "offset": info.extent.offset if info.extent else None,
+        "alias_of": info.alias_of,
+        "problem": info.problem,
+    }
+
+
+def totals(counted: Totals) -> Document:
+    """Return what a number of tensors come to."""
+    return asdict(counted)
+
+
+def findings(found: Iterable[Finding]) -> list[Document]:
+    """Return what is wrong with a file."""
+    return [asdict(finding) for finding in found]
+
+
+def inspection(reader: Reader, tensors: Sequence[TensorInfo], counted: Totals) -> Document:
+    """Return a listing."""
+    return {
+        **checkpoint(reader),
+        "totals": totals(counted),
+        "problems": findings(reader.problems),
+        "tensors": [tensor(info) for info in tensors],
+    }
+
+
+def groups(reader: Reader, found: Sequence[Group], counted: Totals) -> Document:
+    """Return the totals of path prefixes."""
+    return {**checkpoint(reader), "totals": totals(counted), "groups": [asdict(group) for group in found]}
+
+
+def statistics(stats: Statistics) -> Document:
+    """Return a tensor's figures."""
+    return {
+        "count": stats.count,
+        "min": number(stats.minimum),
+        "max": number(stats.maximum),
+        "mean": number(stats.mean),
+        "std": number(stats.std),
+        "l2": number(stats.l2),
+        "zeros": stats.zeros,
+        "nan": stats.nans,
+        "inf": stats.infs,
+    }
+
+
+def histogram(found: Histogram | None) -> Document | None:
+    """Return how values are spread."""
+    return None if found is None else asdict(found)
+
+
+def difference(found: Difference, tensors: Sequence[TensorDifference], verdict: str) -> Document:
+    """Return a comparison."""
+    return {
+        "schema": SCHEMA,
+        "a": found.a,
+        "b": found.b,
+        "verdict": "same" if found.same else "different",
+        "summary": verdict,
+        "tolerance": asdict(found.tolerance),
+        "counts": dict(found.counts),
+        "tensors": [tensor_difference(entry) for entry in tensors],
+    }
+
+
+def tensor_difference(entry: TensorDifference) -> Document:
+    """Return one compared pair; the figures are null where no values were compared, or all are the same."""
+    document: Document = {
+        "a": entry.a.key if entry.a else None,
+        "b": entry.b.key if entry.b else None,
+        "variable": entry.name if (entry.a or entry.b) is not None else None,
+        "status": entry.status,
+        "reason": entry.reason or None,
+        "shape_a": _shape(entry.a),
+        "shape_b": _shape(entry.b),
+        "dtype_a": entry.a.dtype if entry.a else None,
+        "dtype_b": entry.b.dtype if entry.b else None,
+    }
+    figures = asdict(entry.change) if entry.change else dict.fromkeys(CHANGE_FIGURES)
+    return {**document, **{name: number(value) for name, value in figures.items()}}
+
+
+CHANGE_FIGURES = (
+    "count", "changed", "beyond", "max_abs", "max_rel", "mean_abs", "relative_l2", "cosine", "nans_a", "nans_b",
+    "infs_a", "infs_b", "signed_zeros",
+)  # fmt: skip
+"""The figures of a compared pair, in the order of ckptread.compare.Change."""
+
+
+def _shape(info: TensorInfo | None) -> list[int] | None:
+    return list(info.shape) if info is not None and info.shape is not None else None
+
+
+def number(value: float | int | None) -> float | int | str | None:
+    """Return a figure as JSON can hold it."""
+    if value is None or isinstance(value, int) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -1,0 +1,70 @@
+"""The arguments and options that commands share, each described once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Backend(StrEnum):
+    """Who reads the values."""
+
+    auto = "auto"
+    native = "native"
+    tensorflow = "tensorflow"
+
+
+class Layout(StrEnum):
+    """How a listing is written."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+class Order(StrEnum):
+    """How a listing is sorted."""
+
+    stored = "stored"
+    name = "name"
+    size = "size"
+
+
+class DiffOrder(StrEnum):
+    """How a comparison is sorted."""
+
+    change = "change"
+    name = "name"
+    stored = "stored"
+
+
+CHECKPOINT_HELP = (
+    "A file, a folder, or the prefix of a TensorFlow checkpoint; its .index, a .data-… file or the 'checkpoint' "
+    "state file will do too."
+)
+PATTERN_HELP = (
+    "A key or variable name, a path (everything below it), or a glob: '*' stays within one component of a name, "
+    "'**' crosses them."
+)
+
+Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help=CHECKPOINT_HELP, show_default=False)]
+CheckpointA = Annotated[str, typer.Argument(metavar="A", help=CHECKPOINT_HELP, show_default=False)]
+CheckpointB = Annotated[str, typer.Argument(metavar="B", help="The checkpoint to compare it with.", show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="TENSOR", help="A key or variable name.", show_default=False)]
+Names = Annotated[list[str], typer.Argument(metavar="TENSOR...", help=PATTERN_HELP, show_default=False)]
+Patterns = Annotated[list[str] | None, typer.Argument(metavar="[PATTERN]...", help=PATTERN_HELP, show_default=False)]
+Exclude = Annotated[
+    list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="Leave these out; may be repeated.")
+]
+UseBackend = Annotated[
+    Backend, typer.Option("--backend", help="Who reads the values; 'tensorflow' needs ckptread[tensorflow].")
+]
+UseLayout = Annotated[Layout, typer.Option("--format", help="How to write it.")]
+Slice = Annotated[
+    str | None,
+    typer.Option("--slice", metavar="SLICE", help="Only this part, as numpy slices: '0:10, :'.", show_default=False),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]

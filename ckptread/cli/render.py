@@ -1,0 +1,187 @@
+"""The one module that prints: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ckptread.cli.options import Layout
+from ckptread.cli.tables import Table, as_csv, as_markdown, as_text, bytes_text, name_text, number_text, shape_text
+from ckptread.tensors import TensorInfo
+
+if TYPE_CHECKING:
+    from ckptread.diff import Difference
+    from ckptread.extract import Written
+    from ckptread.reader import Reader
+    from ckptread.summary import Group, Totals
+
+PATIENCE = 1.0
+"""Seconds of work before a progress bar shows."""
+BAR = 30
+
+
+def line(text: str = "") -> None:
+    """Print one line of a result."""
+    print(text)
+
+
+def note(text: str) -> None:
+    """Print one line that is not part of the result."""
+    print(text, file=sys.stderr)
+
+
+def json_document(document: dict[str, Any]) -> None:
+    """Print a document as JSON."""
+    import json
+
+    print(json.dumps(document, indent=1, allow_nan=False))
+
+
+def table(rows: Table, layout: Layout) -> None:
+    """Print a table in a layout other than JSON."""
+    if layout is Layout.csv:
+        lines = as_csv(rows)
+    elif layout is Layout.markdown:
+        lines = as_markdown(rows)
+    else:
+        lines = as_text(rows, terminal_width())
+    sys.stdout.writelines(text + "\n" for text in lines)
+
+
+def terminal_width() -> int | None:
+    """Return the width of the terminal that stdout is; None where it is none, and nothing is cut."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def styled(text: str, style: str) -> str:
+    """Return the text in an ANSI style, where stdout is a terminal and nobody asked otherwise."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    codes = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
+    return f"\x1b[{codes[style]}m{text}\x1b[0m"
+
+
+def heading(reader: Reader, counted: Totals, *, shown: int | None = None) -> None:
+    """Print what was opened, and what is in it."""
+    line(styled(name_text(reader.path), "bold"))
+    about = [reader.format if reader.backend == "native" else f"{reader.format} (read by {reader.backend})"]
+    about += [f"{name_text(key)} {name_text(value)}" for key, value in reader.metadata.items() if len(value) < 200]
+    line("  " + " · ".join(about))
+    some = "" if shown is None else f" (of {shown})"
+    aliases = f", {counted.aliases:,} further names" if counted.aliases else ""
+    line(
+        f"  {plural(counted.tensors, 'tensor')}{some}{aliases}, {plural(counted.parameters, 'parameter')}, "
+        f"{bytes_text(counted.nbytes)}"
+    )
+    line()
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun: ``1 tensor``, ``2 tensors``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def tensor_table(tensors: Sequence[TensorInfo], names: str, *, exact: bool) -> Table:
+    """Return a row per tensor; ``exact`` gives sizes in bytes, for machines."""
+    titles = {"key": ["key"], "variable": ["name"], "both": ["name", "key"]}[names]
+    rows = [[*_names(t, names), *_facts(t, exact=exact)] for t in tensors]
+    columns = [*titles, "dtype", "shape", ">parameters", ">bytes", "trainable", "problem"]
+    return _without_empty(Table(columns, rows), keep=len(titles) + 4)
+
+
+def _names(tensor: TensorInfo, names: str) -> list[str]:
+    both = {"key": [tensor.key], "variable": [tensor.name], "both": [tensor.name, tensor.key]}[names]
+    return [name_text(name) for name in both]
+
+
+def _facts(tensor: TensorInfo, *, exact: bool) -> list[str]:
+    problem = tensor.problem or (f"same as {tensor.alias_of}" if tensor.alias_of else "")
+    trainable = {True: "yes", False: "no", None: ""}[tensor.trainable]
+    size = str(tensor.nbytes) if exact else bytes_text(tensor.nbytes)
+    count = str(tensor.size) if exact else f"{tensor.size:,}"
+    return [name_text(tensor.dtype), shape_text(tensor.shape), count, size, trainable, name_text(problem)]
+
+
+def _without_empty(rows: Table, keep: int) -> Table:
+    """Leave out the columns behind the first ``keep`` that say nothing in any row."""
+    kept = [n for n in range(len(rows.titles)) if n < keep or any(row[n] for row in rows.rows)]
+    return Table([rows.titles[n] for n in kept], [[row[n] for n in kept] for row in rows.rows])
+
+
+def group_table(groups: Sequence[Group], *, exact: bool) -> Table:
+    """Return a row per path prefix."""
+    size = str if exact else bytes_text
+    return Table(
+        ["path", ">tensors", ">parameters", ">bytes"],
+        [[name_text(g.path), f"{g.tensors}", number_text(g.parameters), size(g.nbytes)] for g in groups],
+    )
+
+
+def problems(reader: Reader, counted: Totals) -> None:
+    """Say on stderr what is wrong with the file, and how much cannot be read."""
+    for finding in reader.problems[:10]:
+        note(f"{finding.severity}: {name_text(finding.message)}")
+    if len(reader.problems) > 10:
+        note(f"... and {len(reader.problems) - 10:,} more: 'ckptread verify' lists them")
+    if counted.problems:
+        note(f"{plural(counted.problems, 'tensor')} cannot be read; the last column says why")
+
+
+def written(results: Iterable[Written], *, quiet: bool = False) -> None:
+    """Say of each tensor where it was written, and what was done to its values."""
+    for result in results:
+        if not quiet:
+            shape = shape_text(result.tensor.shape)
+            line(f"{name_text(result.tensor.name)}  {result.dtype} {shape}  ->  {name_text(result.path)}")
+        if result.note:
+            note(f"note: {name_text(result.tensor.name)}: {result.note}")
+
+
+def differences(rows: Table, unchanged: str, layout: Layout) -> None:
+    """Print what differs, and in one line what does not."""
+    if rows.rows or layout is not Layout.table:
+        table(rows, layout)
+    if layout is Layout.table:
+        if rows.rows:
+            line()
+        if unchanged:
+            line(unchanged)
+
+
+def unreadable(found: Difference) -> None:
+    """Say on stderr what could not be read."""
+    for entry in [entry for entry in found.tensors if entry.unreadable][:10]:
+        note(f"{name_text(entry.name)} could not be read: {entry.reason}")
+
+
+class Progress:
+    """A bar on stderr for work of more than a second, where stderr is a terminal."""
+
+    def __init__(self, total: int) -> None:
+        self._total = max(1, total)
+        self._done = 0
+        self._started = self._drawn = time.monotonic()
+        self._shown = False
+
+    def __call__(self, nbytes: int) -> None:
+        self._done += nbytes
+        now = time.monotonic()
+        if now - self._started > PATIENCE and now - self._drawn > 0.1 and sys.stderr.isatty():
+            self._drawn, self._shown = now, True
+            share = min(1.0, self._done / self._total)
+            filled = int(share * BAR)
+            bar = "#" * filled + "." * (BAR - filled)
+            sys.stderr.write(f"\r[{bar}] {share:4.0%} of {bytes_text(self._total)}")
+            sys.stderr.flush()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,0 +1,66 @@
+"""``ckptread show``: all about one tensor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ckptread
+from ckptread.cli import documents, render
+from ckptread.cli.options import Backend, Checkpoint, Layout, Name, Slice, UseBackend, UseLayout
+from ckptread.cli.slices import parse_slice
+from ckptread.cli.values import bars, facts, first_values, value_list
+from ckptread.stats import histogram, statistics
+
+if TYPE_CHECKING:
+    from ckptread.reader import Reader, Tensor
+
+
+def show(
+    path: Checkpoint,
+    name: Name,
+    part: Slice = None,
+    layout: UseLayout = Layout.table,
+    backend: UseBackend = Backend.auto,
+) -> None:
+    """Show one tensor: where its bytes lie, figures of its values, a histogram, the first values or a slice."""
+    selection = parse_slice(part)
+    with ckptread.open(path, backend=backend.value) as reader:
+        tensor = reader[name]
+        if part is not None:
+            _show_slice(tensor, selection, layout)
+        else:
+            _show_all(reader, tensor, layout)
+
+
+def _show_slice(tensor: Tensor, selection: tuple[object, ...], layout: Layout) -> None:
+    values = tensor[selection]  # type: ignore[index]
+    if layout is Layout.json:
+        render.json_document({"schema": documents.SCHEMA, **documents.tensor(tensor.info), "values": value_list(values)})
+    else:
+        render.line(first_values(values, whole=True))
+
+
+def _show_all(reader: Reader, tensor: Tensor, layout: Layout) -> None:
+    stats = statistics(tensor)
+    spread = histogram(tensor, stats)
+    first = tensor[first_part(tensor)]
+    if layout is Layout.json:
+        render.json_document(
+            {
+                **documents.checkpoint(reader),
+                "tensor": documents.tensor(tensor.info),
+                "statistics": documents.statistics(stats),
+                "histogram": documents.histogram(spread),
+                "first": value_list(first.reshape(-1)),
+            }
+        )
+        return
+    for text in [*facts(tensor.info, stats), *bars(spread), "first values", first_values(first, whole=False)]:
+        render.line(text)
+
+
+def first_part(tensor: Tensor) -> tuple[int | slice, ...]:
+    """Return the slice of a tensor's first few elements, along its last axis."""
+    if not tensor.size:
+        return ()
+    return (*[0] * (tensor.ndim - 1), slice(0, 8)) if tensor.ndim else ()

@@ -1,0 +1,126 @@
+"""Rows laid out as text: a table for people, CSV and Markdown for others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ckptread.escape import escape
+
+ELLIPSIS = "…"
+GAP = "  "
+LEAST_WIDTH = 20
+"""However narrow the terminal, names keep this many characters."""
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for a formula at the beginning of a cell."""
+
+Row = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Column titles and rows; a title that begins with '>' is of a column of numbers, set to the right."""
+
+    titles: Row
+    rows: Sequence[Row]
+
+    @property
+    def plain_titles(self) -> list[str]:
+        """The titles, without what they say of the layout."""
+        return [title.lstrip(">") for title in self.titles]
+
+
+def as_text(table: Table, width: int | None) -> Iterator[str]:
+    """Yield lines of at most ``width`` characters, the first column being shortened; None cuts nothing."""
+    widths = [max(map(len, column)) for column in zip(table.plain_titles, *table.rows, strict=True)]
+    rest = sum(widths[1:]) + len(GAP) * (len(widths) - 1)
+    if width is not None:
+        widths[0] = min(widths[0], max(LEAST_WIDTH, width - rest))
+    right = [title.startswith(">") for title in table.titles]
+    for row in [table.plain_titles, *table.rows]:
+        cells = [shorten(row[0], widths[0]), *row[1:]]
+        yield GAP.join(_cell(*each) for each in zip(cells, widths, right, strict=True)).rstrip()
+
+
+def _cell(text: str, width: int, right: bool) -> str:
+    return text.rjust(width) if right else text.ljust(width)
+
+
+def shorten(text: str, width: int) -> str:
+    """Cut the middle out of a text that is too long: names differ at their ends."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) * 2 // 3
+    return text[: width - 1 - tail] + ELLIPSIS + text[-tail:]
+
+
+def as_markdown(table: Table) -> Iterator[str]:
+    """Yield the lines of a Markdown table."""
+    yield _markdown_row(table.plain_titles)
+    yield _markdown_row(["---:" if title.startswith(">") else "---" for title in table.titles])
+    for row in table.rows:
+        yield _markdown_row([_markdown_cell(cell) for cell in row])
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _markdown_cell(text: str) -> str:
+    for mark in "\\`*_[]<>|":
+        text = text.replace(mark, "\\" + mark)
+    return text
+
+
+def as_csv(table: Table) -> Iterator[str]:
+    """Yield the lines of a CSV file; no cell is taken for a formula."""
+    import csv
+    import io
+
+    for row in [table.plain_titles, *table.rows]:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="").writerow([_csv_cell(cell) for cell in row])
+        yield line.getvalue()
+
+
+def _csv_cell(text: str) -> str:
+    if not text.startswith(FORMULA) or _is_number(text):
+        return text
+    return "'" + text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def bytes_text(nbytes: int) -> str:
+    """Return a size as people read it: ``1.5 MiB``."""
+    size, unit = float(nbytes), 0
+    while size >= 1024 and unit < len(UNITS) - 1:
+        size /= 1024
+        unit += 1
+    return f"{nbytes:,} B" if unit == 0 else f"{size:.1f} {UNITS[unit]}"
+
+
+def shape_text(shape: tuple[int, ...] | None) -> str:
+    """Return a shape as numpy writes it; ``-`` where there is none."""
+    if shape is None:
+        return "-"
+    return str(shape) if len(shape) <= 16 else f"({', '.join(map(str, shape[:16]))}, {ELLIPSIS})"
+
+
+def number_text(value: float | int | None) -> str:
+    """Return a figure in few digits; ``-`` where there is none."""
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def name_text(name: str) -> str:
+    """Return a name from a file, safe to print."""
+    return escape(name)

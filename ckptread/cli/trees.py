@@ -1,0 +1,62 @@
+"""A listing as a tree of path components, with the totals of every branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ckptread.cli.tables import Table, bytes_text, name_text, shape_text
+from ckptread.tensors import TensorInfo
+
+
+@dataclass
+class Branch:
+    """One component of the names: the tensors that end here, and the branches that go on."""
+
+    name: str
+    tensors: list[TensorInfo] = field(default_factory=list)
+    branches: dict[str, Branch] = field(default_factory=dict)
+    parameters: int = 0
+    nbytes: int = 0
+
+
+def tree_table(tensors: Sequence[TensorInfo], *, by_key: bool, depth: int | None) -> Table:
+    """Return the rows of a tree; branches below ``depth`` are summed up in their parent's row."""
+    return Table(["name", "dtype", "shape", ">parameters", ">bytes"], list(_rows(grow(tensors, by_key=by_key), "", depth)))
+
+
+def grow(tensors: Iterable[TensorInfo], *, by_key: bool) -> Branch:
+    """Return the tree of these tensors' names."""
+    root = Branch("")
+    for tensor in tensors:
+        *path, last = (tensor.key if by_key else tensor.name).split("/")
+        branch = root
+        for part in [*path, last]:
+            branch = branch.branches.setdefault(part, Branch(part))
+            if tensor.alias_of is None:
+                branch.parameters += tensor.size
+                branch.nbytes += tensor.nbytes
+        branch.tensors.append(tensor)
+    return root
+
+
+def _rows(branch: Branch, indent: str, depth: int | None) -> Iterator[list[str]]:
+    """Walk with a stack: names may have a thousand components."""
+    stack = [(child, indent, depth) for child in reversed(branch.branches.values())]
+    while stack:
+        node, indent, left = stack.pop()
+        yield [indent + _label(node, left), *_facts(node)]
+        if left is None or left > 1:
+            deeper = None if left is None else left - 1
+            stack += [(child, indent + "  ", deeper) for child in reversed(node.branches.values())]
+
+
+def _label(node: Branch, left: int | None) -> str:
+    folded = node.branches and left == 1
+    return name_text(node.name) + ("/" if node.branches else "") + (" …" if folded else "")
+
+
+def _facts(node: Branch) -> list[str]:
+    only = node.tensors[0] if node.tensors else None
+    described = [name_text(only.dtype), shape_text(only.shape)] if only else ["", ""]
+    return [*described, f"{node.parameters:,}", bytes_text(node.nbytes)]

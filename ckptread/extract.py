@@ -1,0 +1,300 @@
+"""Tensors written out as .npy and .npz files.
+
+A file appears whole or not at all: it is written beside its target under another name, flushed to the disk, and
+renamed. Names chosen by the checkpoint never decide a path.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from ckptread.errors import CheckpointError, UnsupportedError
+from ckptread.escape import escape
+from ckptread.reader import Reader, Tensor
+from ckptread.slicing import Selection, settle, split
+from ckptread.tensors import TensorInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+Progress = Callable[[int], None]
+
+NAME_BYTES = 150
+"""The longest name that is made of a tensor's name; a longer one is cut, and told apart by a checksum."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How values are changed on their way into a .npy file, which cannot hold every dtype."""
+
+    dtype: str | None = None
+    """The dtype that the user asked for, or None."""
+    raw: bool = False
+    """Keep the bits, as unsigned integers, of what .npy cannot hold."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A tensor that was written."""
+
+    tensor: TensorInfo
+    path: str
+    dtype: str
+    """The dtype in the file."""
+    note: str
+    """What was done to the values, or ""."""
+
+
+def to_file(
+    tensor: Tensor,
+    target: str,
+    *,
+    selection: Selection = (),
+    conversion: Conversion | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Written:
+    """Write one tensor to the .npy file ``target``. An existing file is kept unless ``force``.
+
+    Raises CheckpointError as reading does, and where the target exists or cannot be written.
+    """
+    plan = Plan(tensor, selection, conversion or Conversion())
+    with written_whole(target, force) as file:
+        plan.write(file, progress)
+    return Written(tensor.info, target, plan.dtype.name, plan.note)
+
+
+def to_stream(
+    tensor: Tensor, stream: IO[bytes], *, selection: Selection = (), conversion: Conversion | None = None
+) -> Written:
+    """Write one tensor as .npy to an open stream: the bytes go before the checksum's verdict."""
+    plan = Plan(tensor, selection, conversion or Conversion())
+    plan.write(stream, None)
+    return Written(tensor.info, "-", plan.dtype.name, plan.note)
+
+
+def to_folder(
+    reader: Reader,
+    tensors: Sequence[TensorInfo],
+    folder: str,
+    *,
+    conversion: Conversion | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[Written]:
+    """Write each tensor to a .npy file of its own in ``folder``, which is made if need be."""
+    _make_folder(folder)
+    for tensor, name in zip(tensors, file_names(tensors), strict=True):
+        target = os.path.join(folder, name + ".npy")
+        yield to_file(Tensor(reader, tensor), target, conversion=conversion, force=force, progress=progress)
+
+
+def to_npz(
+    reader: Reader,
+    tensors: Sequence[TensorInfo],
+    target: str,
+    *,
+    conversion: Conversion | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[Written]:
+    """Write all tensors to one uncompressed .npz file, under safe forms of their names."""
+    import zipfile
+
+    with written_whole(target, force) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for tensor, name in zip(tensors, file_names(tensors, separator="/"), strict=True):
+            plan = Plan(Tensor(reader, tensor), (), conversion or Conversion())
+            member = zipfile.ZipInfo(name + ".npy")  # its date is 1980: the same tensors, the same bytes
+            with archive.open(member, "w", force_zip64=True) as stream:
+                plan.write(stream, progress)
+            yield Written(tensor, f"{target}[{name}]", plan.dtype.name, plan.note)
+
+
+class Plan:
+    """One tensor to be written: the dtype in the file, what is said of it, and the blocks."""
+
+    def __init__(self, tensor: Tensor, selection: Selection, conversion: Conversion) -> None:
+        if tensor.info.problem is not None:
+            tensor[()]  # raises, with the problem
+        self._tensor = tensor
+        try:
+            self._slicing = settle(selection, tensor.shape)
+        except (IndexError, TypeError) as error:
+            raise CheckpointError(tensor.info.key, f"the slice does not fit: {error}") from error
+        self._selection = selection
+        self._strings: Array | None = None
+        self.dtype, self.note = self._target(conversion)
+        self._bits = conversion.raw and self.dtype.kind == "u"
+
+    def _target(self, conversion: Conversion) -> tuple[np.dtype[Any], str]:
+        """Return the dtype that the file gets, and what to tell of it."""
+        import numpy as np
+
+        dtype = self._tensor.dtype
+        if conversion.dtype is not None:
+            return self._asked(conversion.dtype), ""
+        if dtype.hasobject:
+            return self._fixed_strings(), ""
+        if dtype.type.__module__ == "numpy":
+            return dtype, ""
+        if conversion.raw:
+            return np.dtype(f"u{dtype.itemsize}"), f"{dtype.name} kept as bits"
+        wide = np.dtype("int8" if dtype.name.startswith("int") else "uint8" if dtype.name.startswith("uint") else "f4")
+        return wide, f"{dtype.name} widened to {wide.name}, exactly (--raw keeps the bits)"
+
+    def _asked(self, name: str) -> np.dtype[Any]:
+        import numpy as np
+
+        try:
+            dtype = np.dtype(name)
+        except TypeError:
+            dtype = None
+        if dtype is None or dtype.kind not in "biufc" or self._tensor.dtype.hasobject:
+            raise UnsupportedError(
+                self._tensor.info.key,
+                f"values of {self._tensor.info.dtype} cannot be written as {escape(name)!r}",
+                advice="a .npy file holds numpy's own numbers: float32, float64, int64, ...",
+            )
+        return dtype
+
+    def _fixed_strings(self) -> np.dtype[Any]:
+        """Strings go into a fixed width where nothing is lost: numpy drops the zero bytes that one ends in."""
+        values = self._tensor[self._selection]
+        flat = values.reshape(-1).tolist()
+        if any(not isinstance(value, bytes) or value.endswith(b"\0") for value in flat):
+            raise UnsupportedError(
+                self._tensor.info.key,
+                "its values do not fit into a .npy file without loss",
+                advice="'ckptread show' prints them",
+            )
+        self._strings = values.astype("S")
+        return self._strings.dtype
+
+    def write(self, stream: IO[bytes], progress: Progress | None) -> None:
+        """Write the header and the values."""
+        from numpy.lib import format as npy
+
+        header = {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self._slicing.shape}
+        npy.write_array_header_1_0(stream, header)
+        for block in self._blocks():
+            values = self._converted(block)
+            stream.write(memoryview(values.reshape(-1).view("u1")))  # type: ignore[arg-type]
+            if progress:
+                progress(block.nbytes)
+
+    def _blocks(self) -> Iterator[Array]:
+        from ckptread.reader import BLOCK_BYTES
+
+        if self._strings is not None:
+            yield self._strings
+        elif self._slicing.is_whole(self._tensor.shape):
+            yield from self._tensor.blocks(out=bytearray(min(BLOCK_BYTES, self._tensor.nbytes) + 32))
+        else:
+            yield from self._part()
+
+    def _part(self) -> Iterator[Array]:
+        """Yield what the selection means, block by block: it may be larger than memory too."""
+        from ckptread.reader import BLOCK_BYTES
+
+        for block in split(self._slicing.shape, max(1, self._tensor.dtype.itemsize), BLOCK_BYTES):
+            yield self._tensor[self._slicing.part(block)]
+
+    def _converted(self, block: Array) -> Array:
+        import numpy as np
+
+        if block.dtype == self.dtype:
+            return np.ascontiguousarray(block)
+        if self._bits:
+            return np.ascontiguousarray(block).view(self.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.ascontiguousarray(block.astype(self.dtype))
+
+
+@contextmanager
+def written_whole(target: str, force: bool) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside ``target`` that takes its place when all is well, and is removed if not."""
+    import tempfile
+
+    if os.path.isdir(target):
+        raise CheckpointError(target, "it is a folder", advice="give a file's name")
+    if os.path.lexists(target) and not force:
+        raise CheckpointError(target, "the file exists", advice="--force replaces it")
+    folder, base = os.path.split(target)
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{base[:50]}.", suffix=".part", dir=folder or ".")
+    except OSError as error:
+        raise CheckpointError(target, f"it cannot be written: {error.strerror}") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        _settle(temporary, target, force)
+    except OSError as error:
+        raise CheckpointError(target, f"it cannot be written: {error.strerror or error}") from error
+    finally:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+
+
+def _settle(temporary: str, target: str, force: bool) -> None:
+    """Give the file its name and everyday permissions; without ``force`` it never replaces another."""
+    if sys.platform != "win32":
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+    if force:
+        os.replace(temporary, target)
+        return
+    try:
+        os.link(temporary, target)  # fails where something has come to be there in the meantime
+    except FileExistsError:
+        raise CheckpointError(target, "the file exists", advice="--force replaces it") from None
+    except OSError:  # a file system without links
+        os.rename(temporary, target)
+
+
+def _make_folder(folder: str) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(folder, f"the folder cannot be made: {error.strerror}") from error
+
+
+def file_names(tensors: Sequence[TensorInfo], separator: str = ".") -> list[str]:
+    """Return a plain file name, without its ending, for each tensor: safe on any system, and no two alike."""
+    seen: set[str] = set()
+    names = []
+    for tensor in tensors:
+        name = safe_name(tensor.name, separator)
+        if name.lower() in seen:
+            name = f"{name}-{zlib.crc32(tensor.key.encode('utf-8', 'surrogateescape')):08x}"
+        while name.lower() in seen:
+            name += "_"
+        seen.add(name.lower())
+        names.append(name)
+    return names
+
+
+def safe_name(name: str, separator: str = ".") -> str:
+    """Return a file name made of a tensor's name: letters, digits, ``_``, ``-`` and ``.``, never hidden, never a path.
+
+    >>> safe_name("dense/kernel")
+    'dense.kernel'
+    >>> safe_name("../../etc/passwd")
+    'etc.passwd'
+    """
+    parts = [re.sub(r"[^\w.-]+", "_", part, flags=re.ASCII).strip(".") for part in name.split("/")]
+    plain = separator.join(part for part in parts if part) or "tensor"
+    if len(plain) <= NAME_BYTES:
+        return plain
+    return f"{plain[:NAME_BYTES].rstrip('./')}-{zlib.crc32(name.encode('utf-8', 'surrogateescape')):08x}"

@@ -1,0 +1,142 @@
+"""Which tensor of one checkpoint is which of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ckptread.errors import TensorNotFoundError
+from ckptread.reader import Reader
+from ckptread.select import match
+from ckptread.tensors import TensorInfo
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A tensor of A and the one of B that it is compared with; None on the side where there is none."""
+
+    a: TensorInfo | None
+    b: TensorInfo | None
+
+
+@dataclass(frozen=True)
+class _Name:
+    """What a tensor can be matched by: the components of its variable's name, or of its key."""
+
+    parts: tuple[str, ...]
+    tensor: TensorInfo
+
+
+def align(a: Sequence[TensorInfo], b: Sequence[TensorInfo]) -> list[Pair]:
+    """Pair the tensors of two checkpoints: by key, then by variable name, then by the longest unique ending of it.
+
+    An ending is of whole components, and counts where it is one tensor's alone on both sides. The order is that of
+    A; what is only in B comes last.
+    """
+    paired: dict[str, TensorInfo] = {}
+    left_b = {t.key: t for t in b}
+    for tensor in a:
+        if tensor.key in left_b and not _contradicts(tensor, left_b[tensor.key]):
+            paired[tensor.key] = left_b.pop(tensor.key)
+    left_a = {t.key: t for t in a if t.key not in paired}
+    for one, other in _by_name(left_a.values(), left_b.values()):
+        paired[one.key] = left_b.pop(other.key)
+    pairs = [Pair(t, paired.get(t.key)) for t in a] + [Pair(None, t) for t in left_b.values()]
+    return [pair for pair in pairs if not _only_a_name(pair)]
+
+
+def _only_a_name(pair: Pair) -> bool:
+    """Whether this is a second name, of one side only, for a tensor that is compared under its first."""
+    only = pair.a if pair.b is None else pair.b if pair.a is None else None
+    return only is not None and only.alias_of is not None
+
+
+def choose(
+    a: Reader, b: Reader, pairs: Sequence[Pair], patterns: Sequence[str], exclude: Sequence[str] = ()
+) -> list[Pair]:
+    """Return the pairs of which either side is meant by the patterns (all, where there is none).
+
+    Raises TensorNotFoundError for a pattern that means nothing in either checkpoint.
+    """
+    if not patterns and not exclude:
+        return list(pairs)
+    meant = [_meant(reader, patterns, exclude) for reader in (a, b)]
+    for pattern in patterns:
+        if not any(_meant(reader, [pattern], ()) for reader in (a, b)):
+            match(a.path, a.tensors, [pattern])  # raises, with the nearest names
+    return [
+        pair
+        for pair in pairs
+        if (pair.a is not None and pair.a.key in meant[0]) or (pair.b is not None and pair.b.key in meant[1])
+    ]
+
+
+def _meant(reader: Reader, patterns: Sequence[str], exclude: Sequence[str]) -> set[str]:
+    """The keys that any of the patterns means: a pattern may mean nothing on one side."""
+    found: set[str] = set()
+    for wanted in [[pattern] for pattern in patterns] or [[]]:
+        try:
+            found |= {t.key for t in match(reader.path, reader.tensors, wanted, exclude)}
+        except TensorNotFoundError:
+            continue
+    return found
+
+
+def _contradicts(a: TensorInfo, b: TensorInfo) -> bool:
+    """Whether two tensors of one key are called differently: `vars/0` of another layer, say."""
+    if a.variable is None or b.variable is None or a.positional or b.positional:
+        return False
+    return _shared(tuple(a.variable.split("/")), tuple(b.variable.split("/"))) == 0
+
+
+def _shared(a: tuple[str, ...], b: tuple[str, ...]) -> int:
+    """How many components two names end in alike."""
+    count = 0
+    for one, other in zip(reversed(a), reversed(b), strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
+
+
+def _by_name(a: Iterable[TensorInfo], b: Iterable[TensorInfo]) -> list[tuple[TensorInfo, TensorInfo]]:
+    names_a, names_b = _named(a), _named(b)
+    longest = max((len(name.parts) for name in [*names_a, *names_b]), default=0)
+    found: list[tuple[TensorInfo, TensorInfo]] = []
+    for whole in (True, False):
+        for length in range(longest, 0, -1):
+            pairs = _unique(names_a, names_b, length, whole)
+            found += pairs
+            gone_a, gone_b = {x.key for x, _ in pairs}, {y.key for _, y in pairs}
+            names_a = [n for n in names_a if n.tensor.key not in gone_a]
+            names_b = [n for n in names_b if n.tensor.key not in gone_b]
+    return found
+
+
+def _named(tensors: Iterable[TensorInfo]) -> list[_Name]:
+    """A name that ends in a position says nothing of what the tensor is, nor does an alias."""
+    return [
+        _Name(tuple(t.variable.removesuffix(":0").split("/")), t)
+        for t in tensors
+        if t.variable is not None and not t.positional and t.alias_of is None
+    ]
+
+
+def _unique(
+    a: list[_Name], b: list[_Name], length: int, whole: bool
+) -> list[tuple[TensorInfo, TensorInfo]]:
+    """Pair the names whose last ``length`` components are theirs alone; ``whole`` ones have no more."""
+    ends_a, ends_b = _endings(a, length, whole), _endings(b, length, whole)
+    return [
+        (ones[0], ends_b[end][0])
+        for end, ones in ends_a.items()
+        if len(ones) == 1 and len(ends_b.get(end, ())) == 1 and ones[0].role == ends_b[end][0].role
+    ]
+
+
+def _endings(names: list[_Name], length: int, whole: bool) -> dict[tuple[str, ...], list[TensorInfo]]:
+    ends: dict[tuple[str, ...], list[TensorInfo]] = {}
+    for name in names:
+        if len(name.parts) == length or (not whole and len(name.parts) > length):
+            ends.setdefault(name.parts[-length:], []).append(name.tensor)
+    return ends

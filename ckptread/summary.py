@@ -1,0 +1,62 @@
+"""Counts and sizes of what a checkpoint holds, without reading a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ckptread.tensors import TensorInfo
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a number of tensors come to. A second name for a tensor counts as a name, not as a tensor."""
+
+    tensors: int
+    aliases: int
+    parameters: int
+    """Elements, of all tensors."""
+    nbytes: int
+    problems: int
+    """Tensors that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The tensors below one path prefix."""
+
+    path: str
+    """The first components of their names; their whole name where it has no more."""
+    tensors: int
+    parameters: int
+    nbytes: int
+
+
+def total(tensors: Iterable[TensorInfo]) -> Totals:
+    """Return what these tensors come to."""
+    listed = list(tensors)
+    own = [t for t in listed if t.alias_of is None]
+    return Totals(
+        len(own),
+        len(listed) - len(own),
+        sum(t.size for t in own),
+        sum(t.nbytes for t in own),
+        sum(t.problem is not None for t in listed),
+    )
+
+
+def group(tensors: Iterable[TensorInfo], depth: int, *, by_key: bool = False) -> list[Group]:
+    """Return the totals of each path prefix of ``depth`` components, in order of first appearance.
+
+    Paths are those of the variables where they are known, or of the keys where ``by_key``.
+    """
+    groups: dict[str, list[TensorInfo]] = {}
+    for tensor in tensors:
+        name = tensor.key if by_key else tensor.name
+        groups.setdefault("/".join(name.split("/")[:depth]), []).append(tensor)
+    return [_group(path, members) for path, members in groups.items()]
+
+
+def _group(path: str, members: list[TensorInfo]) -> Group:
+    totals = total(members)
+    return Group(path, totals.tensors, totals.parameters, totals.nbytes)
