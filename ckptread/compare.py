@@ -1,19 +1,16 @@
-"""How the values of two tensors differ: figures of the difference, in one pass over the blocks of both.
+"""Whether the values of two tensors differ, and how, in one pass over the blocks of both.
 
-Everything is accumulated in float64, or exactly in integers, over pieces that stay in the processor's cache. Blocks
-whose bytes are equal are not worked on while nothing has differed; once something has, they are read once more for
-the norms.
+Blocks whose bytes are equal are not worked on while nothing has differed; once something has, they are read once
+more for the norms.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ckptread.change import Change, RunningChange, Tolerance
 from ckptread.reader import BLOCK_BYTES, Tensor
-from ckptread.stats import PIECE, as_float, is_numeric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,49 +19,6 @@ if TYPE_CHECKING:
 
 SLACK = 32
 """Bytes behind a buffer, so that a scalar of any dtype has room in it."""
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """What counts as the same: ``|a - b| <= atol + rtol * |b|``, numpy's formula; B is the reference."""
-
-    rtol: float = 0.0
-    atol: float = 0.0
-    nan_equal: bool = True
-    """Whether NaN equals NaN."""
-
-    @property
-    def exact(self) -> bool:
-        """Whether only equal values count as the same."""
-        return self.rtol == 0 and self.atol == 0
-
-
-@dataclass(frozen=True)
-class Change:
-    """Figures of the values of two tensors, a and b. Figures are None where they have no meaning (strings)."""
-
-    count: int
-    """Elements compared."""
-    changed: int
-    """Elements whose values differ; NaN equals NaN unless asked otherwise, -0.0 equals 0.0."""
-    beyond: int
-    """Elements that differ by more than the tolerance."""
-    max_abs: float | int | None = None
-    """Largest |a - b|, where neither is NaN."""
-    max_rel: float | None = None
-    """Largest |a - b| / |b|, where b is not zero."""
-    mean_abs: float | None = None
-    """Mean |a - b| over the elements where both are finite."""
-    relative_l2: float | None = None
-    """‖a - b‖ / ‖a‖ over the elements where both are finite; infinite where a is all zeros."""
-    cosine: float | None = None
-    """(a · b) / (‖a‖ ‖b‖) over the same; None where either is all zeros."""
-    nans_a: int = 0
-    nans_b: int = 0
-    infs_a: int = 0
-    infs_b: int = 0
-    signed_zeros: int = 0
-    """Elements that are 0.0 on one side and -0.0 on the other."""
 
 
 def compare_values(a: Tensor, b: Tensor, tolerance: Tolerance) -> Change | None:
@@ -86,8 +40,13 @@ def compare_values(a: Tensor, b: Tensor, tolerance: Tolerance) -> Change | None:
     for one, other in blocks.read(unequal_from):
         running.add(one, other)
     change = running.result()
-    same = not (change.changed or change.signed_zeros or change.nans_a)
-    return None if same and a.dtype.newbyteorder("=") == b.dtype.newbyteorder("=") else change
+    same = not (tolerance.nan_equal or change.changed or change.signed_zeros or change.nans_a)
+    return None if same and same_kind(a.dtype, b.dtype) else change
+
+
+def same_kind(a: np.dtype[Any], b: np.dtype[Any]) -> bool:
+    """Whether two dtypes are the same but for the order of their bytes."""
+    return a.newbyteorder("=") == b.newbyteorder("=")
 
 
 class _Blocks:
@@ -119,203 +78,11 @@ def _same_bytes(a: Array, b: Array) -> bool:
     """Whether two blocks are the same, bit for bit; eight bytes at a time, which is as fast as memory."""
     import numpy as np
 
-    if a.dtype != b.dtype:
+    if not same_kind(a.dtype, b.dtype):
         return False
+    b = b.astype(a.dtype, copy=False)
     if a.dtype.hasobject:
         return bool(np.array_equal(a, b))
     one, other = a.reshape(-1).view("u1"), b.reshape(-1).view("u1")
     even = one.size - one.size % 8
-    return bool(
-        (one[:even].view("u8") == other[:even].view("u8")).all() and (one[even:] == other[even:]).all()
-    )
-
-
-class RunningChange:
-    """A :class:`Change` in the making."""
-
-    def __init__(self, tolerance: Tolerance) -> None:
-        self._tolerance = tolerance
-        self._sums = dict.fromkeys(("abs", "difference", "a", "b", "dot"), 0.0)
-        self._counts = dict.fromkeys(
-            ("all", "changed", "beyond", "finite", "nans_a", "nans_b", "infs_a", "infs_b", "signed_zeros"), 0
-        )
-        self._max_abs: float | int = 0
-        self._max_rel = 0.0
-        self._numeric = True
-
-    def add(self, a: Array, b: Array) -> None:
-        """Take in the same elements of both sides."""
-        one, other = a.reshape(-1), b.reshape(-1)
-        for at in range(0, one.size, PIECE):
-            self._add_piece(one[at : at + PIECE], other[at : at + PIECE])
-
-    def _add_piece(self, a: Array, b: Array) -> None:
-        self._counts["all"] += a.size
-        if not (is_numeric(a.dtype) and is_numeric(b.dtype)):
-            self._numeric = False
-            self._count(changed := _changed_objects(a, b), beyond=changed)
-        elif a.dtype.kind in "biu" and b.dtype.kind in "biu":
-            self._add_integers(a, b)
-        else:
-            self._add_floats(*_widened(a, b))
-
-    def _count(self, changed: int, *, beyond: int) -> None:
-        self._counts["changed"] += changed
-        self._counts["beyond"] += beyond
-
-    def _add_integers(self, a: Array, b: Array) -> None:
-        """The difference of two integers is exact: an unsigned number of 64 bits holds it."""
-        difference = _integer_distance(a, b)
-        self._max_abs = max(self._max_abs, int(difference.max()))
-        self._norms(as_float(a), as_float(b), difference.astype(float))
-        same = difference == 0
-        self._settle(~same, difference.astype(float), abs(as_float(b)), same)
-
-    def _add_floats(self, a: Array, b: Array) -> None:
-        import numpy as np
-
-        with np.errstate(invalid="ignore", over="ignore"):
-            same = a == b
-            difference = np.abs(a - b)
-        difference[same] = 0.0  # Inf - Inf is NaN
-        nan_a, nan_b = np.isnan(a), np.isnan(b)
-        finite = np.isfinite(a) & np.isfinite(b)
-        self._special(a, b, nan_a, nan_b)
-        if self._tolerance.nan_equal:
-            same |= nan_a & nan_b
-        numbers = difference[~(nan_a | nan_b)]
-        if numbers.size:
-            self._max_abs = max(self._max_abs, float(numbers.max()))
-        if finite.all():
-            self._norms(a, b, difference)
-        else:
-            self._norms(a[finite], b[finite], difference[finite])
-        self._settle(~same, difference, np.abs(b), same)
-
-    def _special(self, a: Array, b: Array, nan_a: Array, nan_b: Array) -> None:
-        """Count what is no ordinary number, and zeros of two signs."""
-        import numpy as np
-
-        for name, values, nan in (("a", a, nan_a), ("b", b, nan_b)):
-            self._counts["nans_" + name] += int(np.count_nonzero(nan))
-            self._counts["infs_" + name] += int(np.count_nonzero(np.isinf(values)))
-        zero = (a == 0) & (b == 0)
-        if zero.any() and a.dtype.kind == "f":
-            self._counts["signed_zeros"] += int(np.count_nonzero(zero & (np.signbit(a) != np.signbit(b))))
-
-    def _norms(self, a: Array, b: Array, difference: Array) -> None:
-        """Add to the sums that the norms are made of, over finite elements."""
-        import numpy as np
-
-        with np.errstate(over="ignore", invalid="ignore"):
-            size_a, size_b = np.abs(a), np.abs(b)
-            self._counts["finite"] += a.size
-            self._sums["abs"] += float(difference.sum())
-            self._sums["difference"] += float(np.dot(difference, difference))
-            self._sums["a"] += float(np.dot(size_a, size_a))
-            self._sums["b"] += float(np.dot(size_b, size_b))
-            self._sums["dot"] += float(np.vdot(a, b).real)
-
-    def _settle(self, changed: Array, difference: Array, size_b: Array, same: Array) -> None:
-        """Count what changed and what lies beyond the tolerance, and find the largest relative difference."""
-        import numpy as np
-
-        count = int(np.count_nonzero(changed))
-        if not count:
-            return
-        tolerance = self._tolerance
-        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            relative = difference / size_b
-            relative = relative[changed & (size_b > 0) & ~np.isnan(relative)]
-            allowed = tolerance.atol + tolerance.rtol * size_b
-            within = same | ((difference <= allowed) & np.isfinite(size_b))
-        if relative.size:
-            self._max_rel = max(self._max_rel, float(relative.max()))
-        self._count(count, beyond=count if tolerance.exact else int(np.count_nonzero(~within)))
-
-    def result(self) -> Change:
-        """Return the figures of all that was taken in."""
-        counts, sums = self._counts, self._sums
-        if not self._numeric:
-            return Change(counts["all"], counts["changed"], counts["beyond"])
-        norm_a, norm_b = math.sqrt(sums["a"]), math.sqrt(sums["b"])
-        return Change(
-            counts["all"],
-            counts["changed"],
-            counts["beyond"],
-            self._max_abs,
-            self._max_rel,
-            sums["abs"] / counts["finite"] if counts["finite"] else None,
-            _ratio(math.sqrt(sums["difference"]), norm_a),
-            sums["dot"] / (norm_a * norm_b) if norm_a and norm_b else None,
-            counts["nans_a"],
-            counts["nans_b"],
-            counts["infs_a"],
-            counts["infs_b"],
-            counts["signed_zeros"],
-        )
-
-
-def _ratio(difference: float, norm: float) -> float:
-    if difference == 0:
-        return 0.0
-    return difference / norm if norm else math.inf
-
-
-def _changed_objects(a: Array, b: Array) -> int:
-    """How many elements differ that are no numbers: strings by value, records by their bytes."""
-    if a.dtype.hasobject or b.dtype.hasobject or a.dtype.kind in "SU":
-        return sum(x != y for x, y in zip(a.tolist(), b.tolist(), strict=True))
-    one = a.view("u1").reshape(a.size, -1)
-    other = b.view("u1").reshape(b.size, -1)
-    return int((one != other).any(axis=1).sum())
-
-
-def _widened(a: Array, b: Array) -> tuple[Array, Array]:
-    """Return both sides in one type that holds either exactly, wherever there is one."""
-    import numpy as np
-
-    one, other = _exact_float(a), _exact_float(b)
-    if "c" in (one.dtype.kind, other.dtype.kind):
-        return one.astype(np.complex128), other.astype(np.complex128)
-    common = np.promote_types(one.dtype, other.dtype)
-    return one.astype(common), other.astype(common)
-
-
-def _exact_float(values: Array) -> Array:
-    """Integers of 64 bits become long doubles, whose 64 bits of significand hold them, where there are such."""
-    import numpy as np
-
-    if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
-        return values.astype(np.longdouble)
-    return values if values.dtype == np.longdouble else as_float(values)
-
-
-def _integer_distance(a: Array, b: Array) -> Array:
-    """Return |a - b| as uint64, of integers of any two types: subtraction modulo 2^64 is exact."""
-    import numpy as np
-
-    wide_a, wide_b = _wide(a), _wide(b)
-    if wide_a.dtype != wide_b.dtype:  # one signed, one not: offset both, so that they compare as unsigned
-        return _mixed_distance(a, b)
-    larger = wide_a >= wide_b
-    one, other = wide_a.view(np.uint64), wide_b.view(np.uint64)
-    distance: Array = np.where(larger, one - other, other - one)
-    return distance
-
-
-def _wide(values: Array) -> Array:
-    import numpy as np
-
-    if values.dtype.kind == "u" and values.dtype.itemsize == 8:
-        return values.astype(np.uint64)
-    return values.astype(np.int64)
-
-
-def _mixed_distance(a: Array, b: Array) -> Array:
-    """An int64 and a uint64: as Python's integers, of any size; the distance saturates at 2^64 - 1."""
-    import numpy as np
-
-    limit = (1 << 64) - 1
-    distances = [min(abs(x - y), limit) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
-    return np.array(distances, np.uint64)
+    return bool((one[:even].view("u8") == other[:even].view("u8")).all() and (one[even:] == other[even:]).all())

@@ -10,14 +10,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ckptread.compare import Change, Tolerance, compare_values
+from ckptread.change import Change, Tolerance
+from ckptread.compare import compare_values, same_kind
 from ckptread.errors import CheckpointError
 from ckptread.match import Pair, align
 from ckptread.reader import Reader, Tensor
 from ckptread.tensors import TensorInfo
 
 Status = Literal[
-    "same", "within-tolerance", "changed", "shape", "dtype", "added", "removed", "renamed", "transposed", "not-comparable"
+    "same",
+    "within-tolerance",
+    "changed",
+    "shape",
+    "dtype",
+    "added",
+    "removed",
+    "renamed",
+    "transposed",
+    "not-comparable",
 ]
 SAME: frozenset[Status] = frozenset({"same", "within-tolerance", "renamed"})
 """The statuses that are no difference."""
@@ -108,9 +118,7 @@ def _difference(
     return Difference(a.path, b.path, tuple(found), tolerance, stopped, Counter(t.status for t in found))
 
 
-def _compare_pair(
-    a: Reader, b: Reader, pair: Pair, tolerance: Tolerance, ignore_dtype: bool
-) -> TensorDifference:
+def _compare_pair(a: Reader, b: Reader, pair: Pair, tolerance: Tolerance, ignore_dtype: bool) -> TensorDifference:
     if pair.a is None or pair.b is None:
         return TensorDifference(pair.a, pair.b, "added" if pair.a is None else "removed")
     problem = pair.a.problem or pair.b.problem
@@ -131,7 +139,7 @@ def _compare_tensors(a: Tensor, b: Tensor, tolerance: Tolerance, ignore_dtype: b
         reason = f"values of {a.info.dtype} and {b.info.dtype} cannot be compared"
         return TensorDifference(a.info, b.info, "not-comparable", reason=reason)
     change = compare_values(a, b, tolerance)
-    other_dtype = not ignore_dtype and a.dtype.newbyteorder("=") != b.dtype.newbyteorder("=")
+    other_dtype = not ignore_dtype and not same_kind(a.dtype, b.dtype)
     return TensorDifference(a.info, b.info, _status(change, other_dtype), change)
 
 

@@ -1,22 +1,18 @@
 """Tensors written out as .npy and .npz files.
 
-A file appears whole or not at all: it is written beside its target under another name, flushed to the disk, and
-renamed. Names chosen by the checkpoint never decide a path.
+A tensor is written block by block, and its checksum verified before the file gets its name.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import sys
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.escape import escape
+from ckptread.output import file_names, make_folder, written_whole
 from ckptread.reader import Reader, Tensor
 from ckptread.slicing import Selection, settle, split
 from ckptread.tensors import TensorInfo
@@ -27,9 +23,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 Progress = Callable[[int], None]
-
-NAME_BYTES = 150
-"""The longest name that is made of a tensor's name; a longer one is cut, and told apart by a checksum."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +85,7 @@ def to_folder(
     progress: Progress | None = None,
 ) -> Iterator[Written]:
     """Write each tensor to a .npy file of its own in ``folder``, which is made if need be."""
-    _make_folder(folder)
+    make_folder(folder)
     for tensor, name in zip(tensors, file_names(tensors), strict=True):
         target = os.path.join(folder, name + ".npy")
         yield to_file(Tensor(reader, tensor), target, conversion=conversion, force=force, progress=progress)
@@ -187,7 +180,7 @@ class Plan:
         npy.write_array_header_1_0(stream, header)
         for block in self._blocks():
             values = self._converted(block)
-            stream.write(memoryview(values.reshape(-1).view("u1")))  # type: ignore[arg-type]
+            stream.write(values.reshape(-1).view("u1").data)
             if progress:
                 progress(block.nbytes)
 
@@ -217,84 +210,3 @@ class Plan:
             return np.ascontiguousarray(block).view(self.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             return np.ascontiguousarray(block.astype(self.dtype))
-
-
-@contextmanager
-def written_whole(target: str, force: bool) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside ``target`` that takes its place when all is well, and is removed if not."""
-    import tempfile
-
-    if os.path.isdir(target):
-        raise CheckpointError(target, "it is a folder", advice="give a file's name")
-    if os.path.lexists(target) and not force:
-        raise CheckpointError(target, "the file exists", advice="--force replaces it")
-    folder, base = os.path.split(target)
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{base[:50]}.", suffix=".part", dir=folder or ".")
-    except OSError as error:
-        raise CheckpointError(target, f"it cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        _settle(temporary, target, force)
-    except OSError as error:
-        raise CheckpointError(target, f"it cannot be written: {error.strerror or error}") from error
-    finally:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-
-
-def _settle(temporary: str, target: str, force: bool) -> None:
-    """Give the file its name and everyday permissions; without ``force`` it never replaces another."""
-    if sys.platform != "win32":
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-    if force:
-        os.replace(temporary, target)
-        return
-    try:
-        os.link(temporary, target)  # fails where something has come to be there in the meantime
-    except FileExistsError:
-        raise CheckpointError(target, "the file exists", advice="--force replaces it") from None
-    except OSError:  # a file system without links
-        os.rename(temporary, target)
-
-
-def _make_folder(folder: str) -> None:
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise CheckpointError(folder, f"the folder cannot be made: {error.strerror}") from error
-
-
-def file_names(tensors: Sequence[TensorInfo], separator: str = ".") -> list[str]:
-    """Return a plain file name, without its ending, for each tensor: safe on any system, and no two alike."""
-    seen: set[str] = set()
-    names = []
-    for tensor in tensors:
-        name = safe_name(tensor.name, separator)
-        if name.lower() in seen:
-            name = f"{name}-{zlib.crc32(tensor.key.encode('utf-8', 'surrogateescape')):08x}"
-        while name.lower() in seen:
-            name += "_"
-        seen.add(name.lower())
-        names.append(name)
-    return names
-
-
-def safe_name(name: str, separator: str = ".") -> str:
-    """Return a file name made of a tensor's name: letters, digits, ``_``, ``-`` and ``.``, never hidden, never a path.
-
-    >>> safe_name("dense/kernel")
-    'dense.kernel'
-    >>> safe_name("../../etc/passwd")
-    'etc.passwd'
-    """
-    parts = [re.sub(r"[^\w.-]+", "_", part, flags=re.ASCII).strip(".") for part in name.split("/")]
-    plain = separator.join(part for part in parts if part) or "tensor"
-    if len(plain) <= NAME_BYTES:
-        return plain
-    return f"{plain[:NAME_BYTES].rstrip('./')}-{zlib.crc32(name.encode('utf-8', 'surrogateescape')):08x}"

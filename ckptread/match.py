@@ -122,9 +122,7 @@ def _named(tensors: Iterable[TensorInfo]) -> list[_Name]:
     ]
 
 
-def _unique(
-    a: list[_Name], b: list[_Name], length: int, whole: bool
-) -> list[tuple[TensorInfo, TensorInfo]]:
+def _unique(a: list[_Name], b: list[_Name], length: int, whole: bool) -> list[tuple[TensorInfo, TensorInfo]]:
     """Pair the names whose last ``length`` components are theirs alone; ``whole`` ones have no more."""
     ends_a, ends_b = _endings(a, length, whole), _endings(b, length, whole)
     return [

@@ -182,7 +182,7 @@ def _read_level(
     first = at + sum(r[0] * stride for r, stride in zip(ranges, strides, strict=True))
     span = sum((r[-1] - r[0]) * stride for r, stride in zip(ranges, strides, strict=True)) + out.itemsize
     if span == out.nbytes and out.flags.c_contiguous:
-        read_into(first, memoryview(out.reshape(-1).view("u1")))
+        read_into(first, out.reshape(-1).view("u1").data)
         return
     gap = strides[0] * ranges[0].step
     dense = gap <= GAP_BYTES or span <= 8 * out.nbytes
@@ -210,6 +210,6 @@ def _read_span(
     import numpy as np
 
     buffer = np.empty(span, np.uint8)
-    read_into(first, memoryview(buffer))
+    read_into(first, buffer.data)
     steps = [r.step * stride for r, stride in zip(ranges, strides, strict=True)]
     out[...] = np.ndarray(out.shape, out.dtype, buffer, strides=steps)

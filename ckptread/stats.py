@@ -107,11 +107,12 @@ def as_float(values: Array) -> Array:
     """Return numbers as float64 (complex128 for complex numbers), exactly where 64 bits can hold them."""
     import numpy as np
 
-    if values.dtype.kind == "c":
-        return values.astype(np.complex128)
-    if values.dtype.itemsize <= 2 and values.dtype.kind not in "biu":
-        return values.astype(np.float32).astype(np.float64)  # ml_dtypes' own way to float64 is slow
-    return values.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is one more NaN
+        if values.dtype.kind == "c":
+            return values.astype(np.complex128)
+        if values.dtype.itemsize <= 2 and values.dtype.kind not in "biu":
+            return values.astype(np.float32).astype(np.float64)  # ml_dtypes' own way to float64 is slow
+        return values.astype(np.float64)
 
 
 def is_numeric(dtype: np.dtype[Any]) -> bool:
@@ -177,9 +178,10 @@ class Running:
             magnitude = np.abs(values)
             self._squares += float(np.dot(magnitude, magnitude))
             delta = mean - self._mean
+            apart = float(abs(delta))
             together = self._finite + values.size
             self._mean += delta * (values.size / together)
-            self._deviation += deviation + float(abs(delta)) ** 2 * (self._finite * values.size / together)
+            self._deviation += deviation + apart * apart * (self._finite * values.size / together)
             self._finite = together
 
     def result(self) -> Statistics:

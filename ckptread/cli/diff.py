@@ -7,10 +7,20 @@ from typing import Annotated
 import typer
 
 import ckptread
+from ckptread.change import Tolerance
 from ckptread.cli import documents, render
 from ckptread.cli.differences import difference_table, ordered, unchanged, verdict
-from ckptread.cli.options import Backend, CheckpointA, CheckpointB, DiffOrder, Exclude, Layout, Patterns, UseBackend, UseLayout
-from ckptread.compare import Tolerance
+from ckptread.cli.options import (
+    Backend,
+    CheckpointA,
+    CheckpointB,
+    DiffOrder,
+    Exclude,
+    Layout,
+    Patterns,
+    UseBackend,
+    UseLayout,
+)
 from ckptread.diff import compare
 from ckptread.match import Pair, align, choose
 
@@ -25,11 +35,15 @@ def diff(
     rtol: Annotated[float, typer.Option("--rtol", "-p", min=0, help="Relative tolerance. " + FORMULA)] = 0.0,
     atol: Annotated[float, typer.Option("--atol", "-d", min=0, help="Absolute tolerance, as above.")] = 0.0,
     nan_unequal: Annotated[bool, typer.Option("--nan-unequal", help="NaN does not equal NaN.")] = False,
-    ignore_dtype: Annotated[bool, typer.Option("--ignore-dtype", help="Equal values are the same in any dtype.")] = False,
+    ignore_dtype: Annotated[
+        bool, typer.Option("--ignore-dtype", help="Equal values are the same in any dtype.")
+    ] = False,
     stop_after: Annotated[int | None, typer.Option("-n", "--count", min=1, help="Stop after N differences.")] = None,
     brief: Annotated[bool, typer.Option("--brief", help="Only the verdict.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but the exit code.")] = False,
-    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 also where they differ, as git wants.")] = False,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit 0 also where they differ, as git wants.")
+    ] = False,
     sort: Annotated[DiffOrder, typer.Option("--sort", help="The order of the rows.")] = DiffOrder.change,
     layout: UseLayout = Layout.table,
     backend: UseBackend = Backend.auto,

@@ -46,21 +46,24 @@ def _row(entry: TensorDifference) -> list[str]:
     change = entry.change
     figures = ["", "", ""]
     if change is not None:
-        figures = [f"{change.changed:,} of {change.count:,}", number_text(change.max_abs), number_text(change.relative_l2)]
+        figures = [
+            f"{change.changed:,} of {change.count:,}",
+            number_text(change.max_abs),
+            number_text(change.relative_l2),
+        ]
     return [
         f"{MARKS[entry.status]} {name_text(entry.name)}",
         WORDS.get(entry.status, entry.status),
-        _both(entry.a and escape(entry.a.dtype), entry.b and escape(entry.b.dtype)),
-        _both(entry.a and shape_text(entry.a.shape), entry.b and shape_text(entry.b.shape)),
+        _both([escape(t.dtype) for t in (entry.a, entry.b) if t is not None]),
+        _both([shape_text(t.shape) for t in (entry.a, entry.b) if t is not None]),
         *figures,
         _note(entry),
     ]
 
 
-def _both(a: str | None, b: str | None) -> str:
-    if a is None or b is None or a == b:
-        return a or b or ""
-    return f"{a} -> {b}"
+def _both(sides: list[str]) -> str:
+    """One text where the sides agree, or there is only one; else both."""
+    return " -> ".join(dict.fromkeys(sides))
 
 
 def _note(entry: TensorDifference) -> str:
@@ -104,7 +107,13 @@ def verdict(found: Difference) -> str:
         return "same: neither holds a tensor that was asked for" if found.same else "different"
     what = "names, shapes, dtypes and values compared"
     if found.same:
-        how = "bit for bit" if set(found.counts) == {"same"} else "within the tolerance" if not found.tolerance.exact else "equal values"
+        how = (
+            "bit for bit"
+            if set(found.counts) == {"same"}
+            else "within the tolerance"
+            if not found.tolerance.exact
+            else "equal values"
+        )
         return f"same: {compared:,} {noun}, {how} ({what})"
     return f"different: {count:,} of {compared:,} {noun} ({what}): {_counted(found)}"
 
@@ -112,5 +121,7 @@ def verdict(found: Difference) -> str:
 def _counted(found: Difference) -> str:
     words = {"shape": "of another shape", "dtype": "of another dtype", "removed": "only in A", "added": "only in B",
              "not-comparable": "not comparable"}  # fmt: skip
-    counted = [(status, n) for status, n in found.counts.items() if status not in {"same", "within-tolerance", "renamed"}]
+    counted = [
+        (status, n) for status, n in found.counts.items() if status not in {"same", "within-tolerance", "renamed"}
+    ]
     return ", ".join(f"{n:,} {words.get(status, status)}" for status, n in counted)

@@ -131,14 +131,14 @@ CHANGE_FIGURES = (
     "count", "changed", "beyond", "max_abs", "max_rel", "mean_abs", "relative_l2", "cosine", "nans_a", "nans_b",
     "infs_a", "infs_b", "signed_zeros",
 )  # fmt: skip
-"""The figures of a compared pair, in the order of ckptread.compare.Change."""
+"""The figures of a compared pair, in the order of ckptread.change.Change."""
 
 
 def _shape(info: TensorInfo | None) -> list[int] | None:
     return list(info.shape) if info is not None and info.shape is not None else None
 
 
-def number(value: float | int | None) -> float | int | str | None:
+def number(value: float | None) -> float | int | str | None:
     """Return a figure as JSON can hold it."""
     if value is None or isinstance(value, int) or math.isfinite(value):
         return value

@@ -64,7 +64,9 @@ def _write(
     with render.Progress(sum(t.nbytes for t in tensors)) as progress:
         if target.kind == "file":
             tensor = reader[tensors[0].key]
-            one = to_file(tensor, target.path, selection=selection, conversion=conversion, force=force, progress=progress)
+            one = to_file(
+                tensor, target.path, selection=selection, conversion=conversion, force=force, progress=progress
+            )
             render.written([one])
         else:
             write = to_npz if target.kind == "npz" else to_folder

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.cli.options import Layout
 from ckptread.cli.tables import Table, as_csv, as_markdown, as_text, bytes_text, name_text, number_text, shape_text
@@ -168,6 +168,7 @@ class Progress:
         self._shown = False
 
     def __call__(self, nbytes: int) -> None:
+        """Count bytes that were worked on, and draw the bar if it is time."""
         self._done += nbytes
         now = time.monotonic()
         if now - self._started > PATIENCE and now - self._drawn > 0.1 and sys.stderr.isatty():
@@ -178,7 +179,7 @@ class Progress:
             sys.stderr.write(f"\r[{bar}] {share:4.0%} of {bytes_text(self._total)}")
             sys.stderr.flush()
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

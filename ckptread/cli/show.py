@@ -35,7 +35,9 @@ def show(
 def _show_slice(tensor: Tensor, selection: tuple[object, ...], layout: Layout) -> None:
     values = tensor[selection]  # type: ignore[index]
     if layout is Layout.json:
-        render.json_document({"schema": documents.SCHEMA, **documents.tensor(tensor.info), "values": value_list(values)})
+        render.json_document(
+            {"schema": documents.SCHEMA, **documents.tensor(tensor.info), "values": value_list(values)}
+        )
     else:
         render.line(first_values(values, whole=True))
 

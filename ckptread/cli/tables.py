@@ -114,7 +114,7 @@ def shape_text(shape: tuple[int, ...] | None) -> str:
     return str(shape) if len(shape) <= 16 else f"({', '.join(map(str, shape[:16]))}, {ELLIPSIS})"
 
 
-def number_text(value: float | int | None) -> str:
+def number_text(value: float | None) -> str:
     """Return a figure in few digits; ``-`` where there is none."""
     if value is None:
         return "-"

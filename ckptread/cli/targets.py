@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ckptread.extract import file_names
+from ckptread.output import file_names
 from ckptread.tensors import TensorInfo
 
 
@@ -38,5 +38,9 @@ class Target:
             return cls("folder", output)
         folder = os.path.isdir(output) or output.endswith(("/", os.sep))
         if folder:
-            return cls("folder", output) if not sliced else cls("file", os.path.join(output, file_names(tensors)[0] + ".npy"))
+            return (
+                cls("folder", output)
+                if not sliced
+                else cls("file", os.path.join(output, file_names(tensors)[0] + ".npy"))
+            )
         return cls("file", output)

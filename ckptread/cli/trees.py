@@ -22,7 +22,9 @@ class Branch:
 
 def tree_table(tensors: Sequence[TensorInfo], *, by_key: bool, depth: int | None) -> Table:
     """Return the rows of a tree; branches below ``depth`` are summed up in their parent's row."""
-    return Table(["name", "dtype", "shape", ">parameters", ">bytes"], list(_rows(grow(tensors, by_key=by_key), "", depth)))
+    return Table(
+        ["name", "dtype", "shape", ">parameters", ">bytes"], list(_rows(grow(tensors, by_key=by_key), "", depth))
+    )
 
 
 def grow(tensors: Iterable[TensorInfo], *, by_key: bool) -> Branch:

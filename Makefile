@@ -1,0 +1,46 @@
+# make demo    a first look: installs the core into .venv, and reads the checkpoints in fixtures/
+# make test    the whole suite from nothing, TensorFlow included
+# make check   ruff, mypy, import-linter, the docs
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The suite runs one process per core; TensorFlow is kept from taking all of them in each.
+TEST_ENV := TF_CPP_MIN_LOG_LEVEL=3 KERAS_BACKEND=tensorflow TF_ENABLE_ONEDNN_OPTS=0 CUDA_VISIBLE_DEVICES=
+
+.PHONY: demo test check format docs fuzz clean
+
+demo: $(VENV)/.core
+	BIN=$(BIN) sh demo.sh
+
+test: $(VENV)/.dev
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/make.py --check
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/make.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+# pip older than 25.1 knows no dependency groups: brought up to date first, in the environment alone.
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . --group test --group check
+	touch $@ $(VENV)/.core
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,136 @@
+"""Figures of values agree with numpy's on the whole array, whatever the blocks."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ckptread import stats
+from ckptread.reader import Reader, Tensor
+from ckptread.stats import histogram, statistics
+from ckptread.tensors import TensorInfo
+
+PLAIN = ["float16", "float32", "float64", "int8", "uint8", "int32", "uint16", "int64", "uint64", "bool"]
+SMALL = [ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2, ml_dtypes.int4, ml_dtypes.uint4]
+
+
+class InMemory(Reader):
+    """A checkpoint of arrays, to test what is done with values."""
+
+    format = "memory"
+    path = "memory"
+    metadata = {}
+
+    def __init__(self, **arrays):
+        self.arrays = arrays
+        self.tensors = {k: TensorInfo(k, a.shape, a.dtype.name, a.nbytes) for k, a in arrays.items()}
+
+    def read(self, key, selection=(), *, out=None):
+        values = self.arrays[key][selection]
+        if out is None:
+            return values
+        out[...] = values
+        return out
+
+    def close(self):
+        pass
+
+
+def tensor_of(array):
+    return InMemory(t=array)["t"]
+
+
+def arrays(dtype):
+    return hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=12))
+
+
+@given(st.sampled_from(PLAIN).flatmap(arrays), st.integers(1, 50))
+@settings(max_examples=300)
+def test_statistics_agree_with_numpy(array, piece):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stats, "PIECE", piece)
+        found = statistics(tensor_of(array))
+    check(found, array)
+
+
+@given(st.sampled_from(SMALL), hnp.arrays(np.uint8, st.integers(0, 300)))
+def test_statistics_of_small_dtypes_agree_with_numpy(dtype, octets):
+    raw = np.repeat(octets, np.dtype(dtype).itemsize)
+    if np.dtype(dtype).name in ("int4", "uint4"):
+        array = (raw & 0x0F).astype(np.int8).astype(dtype)
+    else:
+        array = raw.view(dtype)
+    check(statistics(tensor_of(array)), array)
+
+
+def check(found, array):
+    values = array.astype(np.float64) if array.dtype.kind not in "iu" else array
+    real = values.ravel()
+    numbers = real[~np.isnan(real.astype(np.float64))]
+    finite = real[np.isfinite(real.astype(np.float64))].astype(np.longdouble)
+    assert found.count == array.size
+    assert found.zeros == np.count_nonzero(real == 0)
+    assert found.nans == real.size - numbers.size
+    assert found.infs == numbers.size - finite.size
+    assert found.minimum == (numbers.min() if numbers.size else None)
+    assert found.maximum == (numbers.max() if numbers.size else None)
+    if not finite.size:
+        assert found.mean is None
+        return
+    scale = float(np.abs(finite).max())
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not np.isfinite(scale * scale * finite.size):
+            return  # squares pass what float64 holds
+    assert found.mean == pytest.approx(float(finite.mean()), rel=1e-9, abs=1e-12 * scale + 1e-300)
+    assert found.std == pytest.approx(float(finite.std()), rel=1e-6, abs=1e-9 * scale + 1e-150)
+    assert found.l2 == pytest.approx(float(np.sqrt((finite * finite).sum())), rel=1e-9, abs=1e-150)
+
+
+def test_a_large_offset_costs_no_precision():
+    array = 1e9 + np.random.default_rng(0).standard_normal(500_000)
+    assert statistics(tensor_of(array)).std == pytest.approx(array.std(), rel=1e-9)
+
+
+def test_integers_of_64_bits_are_not_rounded():
+    array = np.array([2**63 - 1, 2**63 - 2, -(2**63)])
+    found = statistics(tensor_of(array))
+    assert (found.minimum, found.maximum) == (-(2**63), 2**63 - 1)
+
+
+def test_complex_numbers_have_a_norm_but_no_order():
+    array = np.array([3 + 4j, 0, complex("nan"), complex("inf")], "complex64")
+    found = statistics(tensor_of(array))
+    assert (found.minimum, found.l2, found.zeros, found.nans, found.infs) == (None, 5.0, 1, 1, 1)
+
+
+def test_strings_are_counted_only():
+    array = np.array([b"", b"abc", b""], object)
+    found = statistics(tensor_of(array))
+    assert (found.count, found.zeros, found.mean) == (3, 2, None)
+
+
+@given(hnp.arrays("float32", st.integers(1, 200), elements=st.floats(-10, 10, width=32)))
+def test_a_histogram_agrees_with_numpy(array):
+    found = histogram(tensor_of(array), statistics(tensor_of(array)), bins=8)
+    if array.min() == array.max():
+        assert found is None
+    else:
+        counts, edges = np.histogram(array.astype(float), 8)
+        assert found.counts == tuple(counts)
+        assert (found.low, found.high) == (edges[0], edges[-1])
+
+
+def test_a_histogram_leaves_out_what_is_not_finite():
+    array = np.array([np.nan, -np.inf, 1, 2, 3, np.inf], "float32")
+    found = histogram(tensor_of(array), statistics(tensor_of(array)), bins=2)
+    assert (found.low, found.high, sum(found.counts)) == (1, 3, 3)
+
+
+def test_a_tensor_is_iterated_in_c_order():
+    array = np.arange(30, dtype="int16").reshape(5, 6)
+    tensor = tensor_of(array)
+    assert isinstance(tensor, Tensor)
+    joined = np.concatenate([block.ravel() for block in tensor.blocks(7)])
+    np.testing.assert_array_equal(joined, array.ravel())
