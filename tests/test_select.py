@@ -1,0 +1,80 @@
+"""Which tensors a name or a pattern means."""
+
+import pytest
+
+from ckptread.errors import TensorNotFoundError
+from ckptread.select import find, match
+from ckptread.tensors import TensorInfo
+
+TENSORS = {
+    info.key: info
+    for info in [
+        TensorInfo("layers/dense/vars/0", (1,), "float32", 4, variable="encoder/dense/kernel"),
+        TensorInfo("layers/dense/vars/1", (1,), "float32", 4, variable="encoder/dense/bias"),
+        TensorInfo("layers/dense_1/vars/0", (1,), "float32", 4, variable="head/kernel"),
+        TensorInfo("optimizer/vars/0", (), "int64", 8),
+        TensorInfo("odd\x1b/na\udcffme[0]", (), "int64", 8),
+    ]
+}
+
+
+def found(*patterns, exclude=()):
+    return [t.key for t in match("file", TENSORS, patterns, exclude)]
+
+
+def test_a_tensor_is_found_by_key_by_variable_and_as_printed():
+    for name in ("layers/dense/vars/0", "encoder/dense/kernel", "encoder/dense/kernel:0"):
+        assert find("file", TENSORS, name).key == "layers/dense/vars/0"
+    assert find("file", TENSORS, "odd\\x1b/na\\xffme[0]").key == "odd\x1b/na\udcffme[0]"
+
+
+def test_an_unknown_name_lists_the_nearest():
+    with pytest.raises(TensorNotFoundError, match=r"did you mean .*encoder/dense/kernel"):
+        find("file", TENSORS, "encoder/dense/kernal")
+    with pytest.raises(TensorNotFoundError, match="head/kernel"):
+        find("file", TENSORS, "kernel")
+    with pytest.raises(KeyError):
+        find("file", TENSORS, "nothing like it")
+
+
+def test_a_name_of_several_is_an_error():
+    twice = {k: TensorInfo(k, (), "int8", 1, variable="same") for k in "ab"}
+    with pytest.raises(TensorNotFoundError, match="2 tensors; give the key: a, b"):
+        find("file", twice, "same")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "keys"),
+    [
+        ("layers/*", []),
+        ("layers/*/vars/0", ["layers/dense/vars/0", "layers/dense_1/vars/0"]),
+        ("layers/**", ["layers/dense/vars/0", "layers/dense/vars/1", "layers/dense_1/vars/0"]),
+        ("**/kernel", ["layers/dense/vars/0", "layers/dense_1/vars/0"]),
+        ("head/**/kernel", ["layers/dense_1/vars/0"]),
+        ("layers/dense", ["layers/dense/vars/0", "layers/dense/vars/1"]),
+        ("encoder", ["layers/dense/vars/0", "layers/dense/vars/1"]),
+        ("**/vars/[01]", ["layers/dense/vars/0", "layers/dense/vars/1", "layers/dense_1/vars/0", "optimizer/vars/0"]),
+        ("**/vars/[!0]", ["layers/dense/vars/1"]),
+        ("optimizer/vars/?", ["optimizer/vars/0"]),
+        ("**", list(TENSORS)),
+    ],
+)
+def test_a_pattern_means_what_it_says(pattern, keys):
+    if keys:
+        assert found(pattern) == keys
+    else:
+        with pytest.raises(TensorNotFoundError):
+            found(pattern)
+
+
+def test_several_patterns_keep_the_checkpoints_order():
+    assert found("optimizer", "**/kernel") == ["layers/dense/vars/0", "layers/dense_1/vars/0", "optimizer/vars/0"]
+
+
+def test_exclusions_take_away_and_may_mean_nothing():
+    assert found("layers", exclude=["**/bias", "nothing"]) == ["layers/dense/vars/0", "layers/dense_1/vars/0"]
+
+
+def test_a_pattern_that_means_nothing_is_an_error_with_advice():
+    with pytest.raises(TensorNotFoundError, match=r"try '\*\*/kern\*'"):
+        found("kern*")
