@@ -110,15 +110,15 @@ class ZipArchive:
     @property
     def regions(self) -> Iterator[Region]:
         """The members as they are stored; a deflated one has no checksum until it is inflated."""
+        return (region for region, _ in self.located())
+
+    def located(self) -> Iterator[tuple[Region, Member]]:
+        """Return each region with its member."""
         for member, _ in self._occurrences:
             if member.offset >= 0:
-                yield self.region(member)
-
-    def region(self, member: Member, key: str | None = None) -> Region:
-        """Return where a member is stored."""
-        file, offset = self._source.locate(member.offset)
-        checksum = Checksum("crc32", member.crc32) if member.method == STORED else None
-        return Region(key, file, offset, member.stored_nbytes, checksum)
+                file, offset = self._source.locate(member.offset)
+                checksum = Checksum("crc32", member.crc32) if member.method == STORED else None
+                yield Region(None, file, offset, member.stored_nbytes, checksum), member
 
     def _wanted(self, name: str) -> Member:
         member = self.members[name]
@@ -129,14 +129,14 @@ class ZipArchive:
     def _member(self, raw: RawEntry, base: int, limit: int) -> Spanned:
         """Return a member, and the span of the file that its header, bytes and descriptor take."""
         entry, at = raw.entry, base + raw.entry.offset
-        sizes = (entry.stored_nbytes, entry.nbytes, entry.crc32)
-        member = Member(decode_name(raw.name, entry.flags), entry.method, -1, *sizes)
-        header = None if raw.problem else self._header(at, entry.stored_nbytes, limit)
+        claims = (entry.stored_nbytes, entry.nbytes, entry.crc32)
+        header = None if raw.problem else self._header(at, raw, limit)
+        start = -1 if header is None else at + LOCAL.size + len(header[1])
+        member = Member(decode_name(raw.name, entry.flags), entry.method, start, *claims)
         if header is None:
-            problem = raw.problem or f"its header and bytes are not at byte {at:,}, as stated"
-            return replace(member, problem=problem), (at, at)
+            missing = f"its header and bytes are not at byte {at:,}, as stated"
+            return replace(member, problem=raw.problem or missing), (at, at)
         local, behind = header
-        member = replace(member, offset=at + LOCAL.size + len(behind))
         end = member.offset + member.stored_nbytes
         described = self._descriptor_nbytes(member, min(24, limit - end)) if local.flags & DESCRIBED else None
         faults: tuple[tuple[str | None, type[CheckpointError]], ...] = (
@@ -149,17 +149,23 @@ class ZipArchive:
             (_unread(raw, local), UnsupportedError),
         )
         problem, error = next((fault for fault in faults if fault[0]), (None, DamagedFileError))
-        return replace(member, problem=problem, error=error), (at, end + (described or 0))
+        if problem is not None:
+            member = replace(member, problem=problem, error=error)
+        return member, (at, end + (described or 0))
 
-    def _header(self, at: int, stored_nbytes: int, limit: int) -> tuple[Local, bytes] | None:
+    def _header(self, at: int, raw: RawEntry, limit: int) -> tuple[Local, bytes] | None:
         """Return the header at a place, and the name and extra data behind it; None where there is none."""
-        if at + LOCAL.size > limit:
+        likely = LOCAL.size + len(raw.name) + 64  # one read where a second would take as long
+        data = self._source.read(at, max(0, min(likely, limit - at)))
+        if len(data) < LOCAL.size or not data.startswith(LOCAL_MARK):
             return None
-        local = Local(*LOCAL.unpack(self._source.read(at, LOCAL.size)))
-        nbytes = local.name_nbytes + local.extra_nbytes
-        if local.mark != LOCAL_MARK or at + LOCAL.size + nbytes + stored_nbytes > limit:
+        local = Local(*LOCAL.unpack_from(data))
+        end = LOCAL.size + local.name_nbytes + local.extra_nbytes
+        if at + end + raw.entry.stored_nbytes > limit:
             return None
-        return local, self._source.read(at + LOCAL.size, nbytes)
+        if end > len(data):
+            data += self._source.read(at + len(data), end - len(data))
+        return local, data[LOCAL.size : end]
 
     def _descriptor_nbytes(self, member: Member, available: int) -> int:
         """Return the size of the data descriptor (4.3.9) that agrees with the directory, or 0."""
@@ -244,9 +250,7 @@ def _unread(raw: RawEntry, local: Local) -> str | None:
         return "it is encrypted"
     method = raw.entry.method
     if method not in (STORED, DEFLATED):
-        return (
-            f"it is compressed by {METHODS.get(method, f'method {method}')}; only stored and deflated ones are read"
-        )
+        return f"it is compressed by {METHODS.get(method, f'method {method}')}; only stored and deflated ones are read"
     return None
 
 

@@ -1,0 +1,91 @@
+"""Reads arrays in Fortran order, whose first axis runs fastest: in C order, the bytes of one row lie everywhere.
+
+Read in C order block by block, every block would touch the whole array again. So a band of rows is read at once
+and kept, and the blocks are taken from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ckptread.slicing import ReadInto, read_box
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ckptread.reader import Array
+
+BAND_BYTES = 64 << 20
+
+
+class FortranArray:
+    """An array in Fortran order; ``read_into`` fills a buffer from an offset in its bytes.
+
+    ``verify`` is called with all values in the order of the file where all are read at once, and with None before the
+    first of many blocks is given out: those that follow do not come in the order of the file.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        dtype: np.dtype[Any],
+        read_into: ReadInto,
+        verify: Callable[[Array | None], None],
+    ) -> None:
+        self._shape = shape
+        self._dtype = dtype
+        self._read_into = read_into
+        self._verify = verify
+        self._band = range(0)
+        self._kept: Array | None = None
+
+    def fill(self, ranges: Sequence[range], out: Array) -> None:
+        """Read ``ranges`` into ``out``, of one axis per range."""
+        band = self._band_of(ranges)
+        if band is None:
+            out[...] = self._read(ranges).T
+            return
+        if self._kept is None or band != self._band:
+            everything = [range(dim) for dim in self._shape[1:]]
+            self._kept, self._band = None, band  # the old band goes before the new one comes
+            self._kept = self._read([band, *everything])
+        first = ranges[0]
+        rows = slice(first.start - band.start, first.stop - band.start, first.step)
+        out[...] = self._kept.T[(rows, *(slice(r.start, r.stop, r.step) for r in ranges[1:]))]
+
+    def _band_of(self, ranges: Sequence[range]) -> range | None:
+        """Return the band of rows that the ranges lie in; None where they are better read alone."""
+        row = self._dtype.itemsize
+        for dim in self._shape[1:]:
+            row *= dim
+        count = BAND_BYTES // max(1, row)
+        if not count or not all(ranges) or not _is_run(ranges, self._shape):
+            return None
+        start = ranges[0][0] // count * count
+        return range(start, min(start + count, self._shape[0])) if ranges[0][-1] < start + count else None
+
+    def _read(self, ranges: Sequence[range]) -> Array:
+        """Return what the ranges mean, with the axes in the order of the file."""
+        import numpy as np
+
+        part = np.empty([len(r) for r in reversed(ranges)], self._dtype)
+        read_box(self._read_into, self._shape[::-1], ranges[::-1], part)
+        if [len(r) for r in ranges] == list(self._shape):
+            self._verify(part)
+        elif all(r and r[0] == 0 for r in ranges) and _is_run(ranges, self._shape):  # the first of many blocks
+            self._verify(None)
+        return part
+
+
+def _is_run(ranges: Sequence[range], shape: Sequence[int]) -> bool:
+    """Whether the ranges, read in C order, follow each other without a gap."""
+    inner = True
+    for r, dim in zip(reversed(ranges), reversed(shape), strict=True):
+        if not inner and len(r) > 1:
+            return False
+        if len(r) < dim:
+            inner = False
+            if len(r) > 1 and r.step > 1:
+                return False
+    return True
