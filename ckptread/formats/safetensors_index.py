@@ -1,0 +1,143 @@
+"""A safetensors checkpoint of several files.
+
+What it is: ``*.safetensors.index.json``, which holds ``{"metadata": {...}, "weight_map": {tensor: file}}``, and the
+files, in the same folder.
+Specification: none beyond what huggingface_hub and transformers write.
+Read here: every tensor that the index names and its file has. A file that is missing or damaged takes only its own
+tensors with it. Files are named in the index, so a name that leads out of the folder is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ckptread.binary import Malformed
+from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.escape import escape
+from ckptread.formats.safetensors import MAX_TENSORS, open_safetensors
+from ckptread.jsondata import JSON_BYTES, bounded_json
+from ckptread.reader import Reader, readable
+from ckptread.slicing import Selection
+from ckptread.source import FileSource
+from ckptread.tensors import Finding, Region, TensorInfo
+
+if TYPE_CHECKING:
+    from ckptread.reader import Array
+
+MAX_SHARDS = 500
+"""Every file stays open, and a process may have 1,024 open; the largest models published have some 200."""
+
+
+class ShardedReader(Reader):
+    """An open index, and its files."""
+
+    format = "safetensors"
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.problems: list[Finding] = []
+        self._shards: dict[str, Reader] = {}
+        index = _read_index(path)
+        weights = _weight_map(path, index)
+        try:
+            missing = {name: self._open(name, n) for name, n in Counter(weights.values()).items()}
+        except BaseException:
+            self.close()
+            raise
+        self._weights = weights
+        self.tensors = {key: self._describe(key, name, missing[name]) for key, name in weights.items()}
+        self.problems += [finding for name in self._shards for finding in self._not_named(name)]
+        self.metadata = _metadata(index, self._shards)
+
+    def _open(self, name: str, count: int) -> str:
+        """Open one file; return why it cannot be, or ""."""
+        path = os.path.join(os.path.dirname(self.path), name)
+        try:
+            self._shards[name] = open_safetensors(path)
+        except CheckpointError as error:
+            problem = error.problem if os.path.lexists(path) else "it is missing"
+            message = f"the file {escape(name)!r}, with {count:,} of the tensors: {problem}"
+            advice = error.advice if os.path.lexists(path) else "fetch it too, into the same folder"
+            self.problems.append(Finding("error", message, None, path, None, advice))
+            return problem
+        self.problems += self._shards[name].problems
+        return ""
+
+    def _describe(self, key: str, name: str, problem: str) -> TensorInfo:
+        if problem:
+            return TensorInfo(key, None, "unknown", 0, problem=f"its file {escape(name)!r}: {problem}")
+        info = self._shards[name].tensors.get(key)
+        if info is None:
+            problem = f"its file {escape(name)!r} does not hold it"
+            self.problems.append(Finding("error", f"the tensor {escape(key)!r}: {problem}", key))
+            return TensorInfo(key, None, "unknown", 0, problem=problem)
+        return info
+
+    def _not_named(self, name: str) -> Iterator[Finding]:
+        """Note what a file holds that the index does not look for there."""
+        extra = [key for key in self._shards[name].tensors if self._weights.get(key) != name]
+        if extra:
+            message = f"{len(extra):,} tensors of {escape(name)!r} are not in the index: {escape(extra[0])!r}"
+            file = os.path.join(os.path.dirname(self.path), name)
+            yield Finding("warning", message, None, file, None, "files of two checkpoints may be mixed")
+
+    @property
+    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+        """The headers and tensors of every file."""
+        for shard in self._shards.values():
+            yield from shard.regions
+
+    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
+        """Return the values of a tensor, or of the part that ``selection`` means."""
+        info = readable(self, key)
+        return self._shards[self._weights[info.key]].read(info.key, selection, out=out)
+
+    def close(self) -> None:
+        """Close every file."""
+        for shard in self._shards.values():
+            shard.close()
+
+
+def _read_index(path: str) -> dict[str, Any]:
+    source = FileSource(path)
+    try:
+        if source.size > JSON_BYTES:
+            raise UnsafeFileError(path, f"an index of {source.size:,} bytes is too large")
+        index = bounded_json(source.read(0, source.size), unique=True)
+    except Malformed as error:
+        raise DamagedFileError(path, error.problem, advice="fetch it again") from error
+    finally:
+        source.close()
+    if not isinstance(index, dict):
+        raise DamagedFileError(path, "it is no JSON object", advice="fetch it again")
+    return index
+
+
+def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:
+    """Return the file of each tensor, once each is the name of a file in the same folder."""
+    weights = index.get("weight_map")
+    if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights.values()):
+        raise DamagedFileError(path, "it holds no weight_map of names by tensor", advice="fetch it again")
+    names = set(weights.values())
+    outside = next((name for name in names if not _is_plain(name)), None)
+    if outside is not None:
+        raise UnsafeFileError(path, f"it points to {escape(outside)!r}, which is no file beside it")
+    if len(names) > MAX_SHARDS or len(weights) > MAX_TENSORS:
+        raise UnsafeFileError(path, f"it lists {len(weights):,} tensors in {len(names):,} files")
+    return weights
+
+
+def _is_plain(name: str) -> bool:
+    """Whether this names a file in the same folder, on any system."""
+    return name not in ("", ".", "..") and not any(c in "/\\:\0" or "\ud800" <= c <= "\udfff" for c in name)
+
+
+def _metadata(index: Mapping[str, Any], shards: Mapping[str, Reader]) -> dict[str, str]:
+    """Return what the index says of itself, and what all the files say alike."""
+    stated = index.get("metadata")
+    own = {key: str(value) for key, value in stated.items()} if isinstance(stated, dict) else {}
+    texts = [set(shard.metadata.items()) for shard in shards.values()]
+    return dict(sorted(set.intersection(*texts))) | own if texts else own
