@@ -6,10 +6,9 @@ import re
 import sys
 from pathlib import Path
 
-import typer
 from typer.testing import CliRunner
 
-from ckptread.cli import app
+from ckptread.cli import COMMANDS, build
 
 HERE = Path(__file__).parent
 TARGET = HERE / "cli.md"
@@ -24,14 +23,13 @@ Written by `python docs/make.py` from `ckptread COMMAND --help`; `make check` ho
 
 def help_text(*command: str) -> str:
     """Return what a command's --help prints."""
-    result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH})
+    result = CliRunner().invoke(build(), [*command, "--help"], env={"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH})
     return re.sub(r"[ \t]+$", "", result.output, flags=re.MULTILINE).replace("Usage: root", "Usage: ckptread").strip()
 
 
 def document() -> str:
     """Return the whole page."""
-    commands = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    pages = [f"## {name}\n\n```\n{help_text(name)}\n```\n" for name in commands]
+    pages = [f"## {name}\n\n```\n{help_text(name)}\n```\n" for name in COMMANDS]
     return HEAD + f"```\n{help_text()}\n```\n\n" + "\n".join(pages) + "\n" + (HERE / "json.md").read_text()
 
 

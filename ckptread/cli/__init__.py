@@ -7,32 +7,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 import ckptread
 from ckptread.cli import render
-from ckptread.cli.diff import diff
-from ckptread.cli.extract import extract
-from ckptread.cli.inspect import inspect
-from ckptread.cli.show import show
+
+COMMANDS = ("inspect", "show", "extract", "diff")
+"""The commands, in the order that --help lists them: each is the function of its name in the module of its name."""
 
 TROUBLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
-
-app = typer.Typer(
-    name="ckptread",
-    help="Inspect, diff and extract TensorFlow, Keras and HDF5 checkpoints without rebuilding the model.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in (inspect, show, extract, diff):
-    app.command()(command)
-
 
 def _version(asked: bool) -> None:
     if asked:
@@ -40,7 +29,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
@@ -49,10 +37,28 @@ def options(
     """Inspect, diff and extract TensorFlow, Keras and HDF5 checkpoints without rebuilding the model."""
 
 
+def build(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """Return the command line with these commands. Each is imported here, and costs 10 ms."""
+    app = typer.Typer(
+        name="ckptread",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(options)
+    for name in names:
+        module = import_module(f"ckptread.cli.{name}")
+        app.command()(getattr(module, name))
+    return app
+
+
 def main() -> None:
     """Run the command line, and exit with its code."""
+    asked = sys.argv[1:2]
+    app = build(asked if asked and asked[0] in COMMANDS else COMMANDS)
     try:
-        code = _run()
+        code = _run(app)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output (head, less) has gone: end quietly, also in Python's own last flush.
@@ -61,10 +67,12 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run() -> int:
+def _run(app: typer.Typer) -> int:
     try:
         app()
     except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # which typer has made an exit code 1 of
+            raise BrokenPipeError from None
         return error.code if isinstance(error.code, int) else TROUBLE
     except (ckptread.CheckpointError, ValueError, IndexError) as error:
         render.note(f"ckptread: {error}")

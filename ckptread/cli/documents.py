@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ckptread.diff import Difference, TensorDifference
 from ckptread.reader import Reader
-from ckptread.stats import Histogram, Statistics
-from ckptread.summary import Group, Totals
 from ckptread.tensors import Finding, TensorInfo
+
+if TYPE_CHECKING:  # a listing needs neither, and each takes milliseconds to import
+    from ckptread.diff import Difference, TensorDifference
+    from ckptread.stats import Histogram, Statistics
+    from ckptread.summary import Group, Totals
 
 SCHEMA = 1
 

@@ -1,0 +1,54 @@
+"""What several test files need."""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from table_writer import write_bundle
+
+from ckptread import cli
+
+FLOAT32, STRING, INT64, BFLOAT16 = 1, 7, 9, 14
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a command line in this process; returns its exit code and what it printed."""
+
+    def run_command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ckptread", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return Ran(ended.value.code, printed.out, printed.err)
+
+    return run_command
+
+
+ARRAYS = {
+    "dense/bias": np.array([0.5, -1.0], "float32"),
+    "dense/kernel": np.arange(6, dtype="float32").reshape(3, 2),
+    "global_step": np.array(7, "int64"),
+    "head/kernel": np.full((2, 2), 2.0, "float32"),
+}
+
+
+def write(prefix, arrays):
+    """Write arrays as a TensorFlow bundle, without TensorFlow."""
+    numbers = {"float32": FLOAT32, "int64": INT64, "bfloat16": BFLOAT16}
+    tensors = {name: (numbers[a.dtype.name], a.shape, a.tobytes()) for name, a in arrays.items()}
+    return write_bundle(prefix, tensors)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """The prefix of a small TensorFlow checkpoint that holds ARRAYS."""
+    return write(tmp_path / "ckpt-7", ARRAYS)
