@@ -120,6 +120,10 @@ class ZipArchive:
                 checksum = Checksum("crc32", member.crc32) if member.method == STORED else None
                 yield Region(None, file, offset, member.stored_nbytes, checksum), member
 
+    def is_ambiguous(self, name: str) -> bool:
+        """Whether more than one member has this name."""
+        return sum(member.name == name for member, _ in self._occurrences) > 1
+
     def _wanted(self, name: str) -> Member:
         member = self.members[name]
         if member.problem is not None:
