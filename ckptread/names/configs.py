@@ -30,6 +30,8 @@ class Configured:
     config: Config | None = None
     trainable: bool | None = None
     """The flag of its config; None where there is none."""
+    shared: int | None = None
+    """The number that the config gives an object which stands in it twice."""
     inner: tuple[Configured, ...] | None = None
     """A model's layers; None where it is no model, or its config holds none."""
 
@@ -52,6 +54,7 @@ def parse(value: Any, depth: int = 0) -> Configured | None:
         name=name if isinstance(name, str) and name else None,
         config=config,
         trainable=trainable if isinstance(trainable, bool) else None,
+        shared=shared if isinstance(shared := value.get("shared_object_id"), int) else None,
         inner=_layers(value, config, depth),
     )
 

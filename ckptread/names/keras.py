@@ -8,7 +8,7 @@ A file that is neither comes back as it was. Nothing of the config is ever built
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +34,8 @@ class KerasEvidence:
     """Whether it is a .keras archive."""
     keras_version: str | None = None
     """What metadata.json of a .keras says."""
+    same_bytes: Callable[[str, str], bool] | None = None
+    """Whether two keys hold equal bytes: asked only of two weights that a legacy .h5 calls the same."""
 
 
 def describe(tensors: Sequence[TensorInfo], evidence: KerasEvidence) -> list[TensorInfo]:
@@ -42,7 +44,7 @@ def describe(tensors: Sequence[TensorInfo], evidence: KerasEvidence) -> list[Ten
     A field stays None where the file does not say. Tensors that Keras did not write come last, as they were.
     """
     if legacy.is_legacy(evidence.attributes):
-        found = legacy.describe(tensors, evidence.config, evidence.attributes)
+        found = legacy.describe(tensors, evidence.config, evidence.attributes, evidence.same_bytes)
     else:
         found = _describe_groups(tensors, evidence)
     named = {info.key: info for info in found}
@@ -66,7 +68,7 @@ def _describe_groups(tensors: Sequence[TensorInfo], evidence: KerasEvidence) -> 
     model = parse(evidence.config) or ANYTHING
     optimizer = root.children.pop("optimizer", None)
     version_2 = not any(names) and _is_keras_2(model, evidence.keras_version)
-    walk = Walk(LAYERS_KERAS_2 if version_2 else LAYERS, has_names=any(names))
+    walk = Walk(LAYERS_KERAS_2 if version_2 else LAYERS, version_2=version_2, has_names=any(names))
     walk.visit(model, root, Place())
     if optimizer is None:
         return walk.found

@@ -48,6 +48,8 @@ class Inner:
     """Its name, where the file gives none."""
     prefix: str = ""
     """What the outer layer puts before its name."""
+    silent: bool = False
+    """Whether the outer layer builds it without opening its scope, so that no variable's name has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,8 @@ ATTENTION_INNER = (
 )
 
 
-def _recurrent(cell: str, name: str) -> Layer:
-    return _row(Inner(("cell",), class_name=cell, name=name))
+def _recurrent(cell: str, name: str, *, silent: bool = False) -> Layer:
+    return _row(Inner(("cell",), class_name=cell, name=name, silent=silent))
 
 
 LAYERS: Mapping[str, Layer] = {
@@ -149,6 +151,10 @@ LAYERS_KERAS_2: Mapping[str, Layer] = {
     **LAYERS,
     "DepthwiseConv1D": _row(replace(DEPTHWISE, ndim=4), replace(BIAS, ndim=1)),
     "DepthwiseConv2D": _row(replace(DEPTHWISE, ndim=4), replace(BIAS, ndim=1)),
+    "ConvLSTM1D": _recurrent("ConvLSTMCell", "conv_lstm_cell", silent=True),
+    "ConvLSTM2D": _recurrent("ConvLSTMCell", "conv_lstm_cell", silent=True),
+    "ConvLSTM3D": _recurrent("ConvLSTMCell", "conv_lstm_cell", silent=True),
+    "TimeDistributed": _row(Inner(("layer",), config="layer", silent=True)),
     "SyncBatchNormalization": BATCH_NORMALIZATION,
     "LocallyConnected1D": _row(KERNEL, BIAS),
     "LocallyConnected2D": _row(KERNEL, BIAS),

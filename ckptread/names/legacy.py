@@ -9,18 +9,29 @@ in ``top_level_model_weights``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ckptread.names import flags
 from ckptread.names.configs import ANYTHING, Configured, parse
+from ckptread.names.flags import Located, Locator
 from ckptread.names.groups import Attributes
 from ckptread.tensors import Role, TensorInfo
 
 WHOLE_MODEL, TOP_LEVEL, OPTIMIZER = "model_weights", "top_level_model_weights", "optimizer_weights"
+SameBytes = Callable[[str, str], bool]
 MAX_PARTS = 10_000
 """How many parts a split list may have: 64 KiB each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A weight as the file has it."""
+
+    info: TensorInfo
+    weight: str
+    """Its name as stored, without TensorFlow's ``:0``."""
+    where: Located
 
 
 def is_legacy(attributes: Attributes) -> bool:
@@ -28,22 +39,57 @@ def is_legacy(attributes: Attributes) -> bool:
     return any(_list(attributes, group, "layer_names") is not None for group in ("", WHOLE_MODEL))
 
 
-def describe(tensors: Sequence[TensorInfo], config: Any, attributes: Attributes) -> list[TensorInfo]:
-    """Return the tensors that the lists name, in their order, described; the others are left out."""
+def describe(
+    tensors: Sequence[TensorInfo], config: Any, attributes: Attributes, same_bytes: SameBytes | None = None
+) -> list[TensorInfo]:
+    """Return the tensors that the lists name, in the model's order, described; the others are left out."""
     by_key = {info.key: info for info in tensors}
     group = WHOLE_MODEL if _list(attributes, WHOLE_MODEL, "layer_names") is not None else ""
     model = parse(config) or ANYTHING
-    layers = {layer.name: layer for layer in model.inner or ()}
-    found: dict[str, TensorInfo] = {}
-    for name in _list(attributes, group, "layer_names") or []:
-        layer = layers.get(name, replace(ANYTHING, name=name))
-        for info, weight in _named(by_key, attributes, _join(group, name)):
-            found.setdefault(info.key, _model_tensor(info, weight, layer, model))
-    for info, weight in _named(by_key, attributes, _join(group, TOP_LEVEL)):
-        found.setdefault(info.key, _top_level_tensor(info, weight, model))
+    top_level = _named(by_key, attributes, _join(group, TOP_LEVEL))
+    found = {info.key: _top_level_tensor(info, weight, model) for info, weight in top_level}
+    found |= _model_tensors(by_key, attributes, group, model, same_bytes)
     for info, weight in _named(by_key, attributes, OPTIMIZER):
         found.setdefault(info.key, _optimizer_tensor(info, weight))
     return list(found.values())
+
+
+def _model_tensors(
+    by_key: Mapping[str, TensorInfo],
+    attributes: Attributes,
+    group: str,
+    model: Configured,
+    same_bytes: SameBytes | None,
+) -> dict[str, TensorInfo]:
+    """Describe the layers' weights. A nested model's are stored trainable ones first: its config has the order."""
+    layers = {layer.name: layer for layer in model.inner or ()}
+    locator = Locator(version_2=not str(attributes.get(group, {}).get("keras_version", "")).startswith("3"))
+    stored: list[Stored] = []
+    for turn, name in enumerate(_list(attributes, group, "layer_names") or []):
+        layer = layers.get(name, replace(ANYTHING, name=name))
+        for info, weight in _named(by_key, attributes, _join(group, name)):
+            where = locator.locate(layer, weight.split("/"), model.trainable)
+            stored.append(Stored(info, weight, replace(where, order=(turn, *where.order))))
+    stored.sort(key=lambda each: each.where.order)
+    seconds = _second_places(stored, same_bytes)
+    return {each.info.key: _model_tensor(each, seconds.get(each.info.key)) for each in stored}
+
+
+def _second_places(stored: Sequence[Stored], same_bytes: SameBytes | None) -> dict[str, str]:
+    """Return what is stored again for a layer that two models share, with the key of the first place.
+
+    The name as stored is the same; that the layer is, the config says (Keras 2) or the bytes do (Keras 3).
+    """
+    firsts: dict[tuple[str, Any, str], Stored] = {}
+    seconds = {}
+    for each in stored:
+        first = firsts.setdefault((each.weight, each.info.shape, each.info.dtype), each)
+        if first is each or "/" not in each.weight:
+            continue
+        by_config = each.where.shared is not None and each.where.shared == first.where.shared
+        if by_config or (same_bytes is not None and same_bytes(first.info.key, each.info.key)):
+            seconds[each.info.key] = first.info.key
+    return seconds
 
 
 def _list(attributes: Attributes, group: str, name: str) -> list[str] | None:
@@ -75,25 +121,23 @@ def _join(group: str, name: str) -> str:
     return f"{group}/{name}" if group else name
 
 
-def _model_tensor(info: TensorInfo, weight: str, layer: Configured, model: Configured) -> TensorInfo:
-    owner, trainable = flags.locate(layer, weight.split("/"), model.trainable)
-    name = weight.rpartition("/")[2]
+def _model_tensor(each: Stored, alias_of: str | None) -> TensorInfo:
+    name = each.weight.rpartition("/")[2]
     return replace(
-        info,
-        variable="/".join((*owner, name)),
-        layer="/".join(owner),
+        each.info,
+        variable="/".join((*each.where.chain, name)),
+        layer="/".join(each.where.chain),
         role="model",
-        trainable=trainable,
+        trainable=each.where.trainable,
         positional=name.startswith("param_"),
+        alias_of=alias_of,
     )
 
 
 def _top_level_tensor(info: TensorInfo, weight: str, model: Configured) -> TensorInfo:
     parts = weight.split("/")
     inside = parts[1:] if len(parts) > 1 and parts[0] == model.name else parts
-    return replace(
-        info, variable="/".join(inside), role="model", trainable=False if model.trainable is False else None
-    )
+    return replace(info, variable="/".join(inside), role="model", trainable=False if model.trainable is False else None)
 
 
 def _optimizer_tensor(info: TensorInfo, weight: str) -> TensorInfo:

@@ -24,6 +24,7 @@ Chain = tuple[str, ...] | None
 METRIC_CLASSES = {snake_case(name) for name in METRICS}
 METRIC_GROUPS = ("metrics", "_metrics", "compile_metrics", "_compile_metrics")
 SEED_GROUPS = ("seed_generator", "_seed_generator", "_random_generator")
+NOT_THE_MODEL = (*METRIC_GROUPS, *SEED_GROUPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Walk:
     """What has been found so far."""
 
     table: Mapping[str, Layer]
+    version_2: bool = False
+    """Whether Keras 2 wrote the file: there a frozen layer's flag holds for all in it."""
     has_names: bool = False
     """Whether the file gives its objects' names: then a group without one is a list."""
     found: list[TensorInfo] = field(default_factory=list)
@@ -51,6 +54,8 @@ class Walk:
     """Whether ``found`` is in the order of ``model.weights`` for certain."""
     classes: Mapping[str, str] = field(default_factory=dict)
     """Built-in classes by their name in a path."""
+    visited: dict[tuple[str, str | None], Config | None] = field(default_factory=dict)
+    """Configs of the layers of models, by class and name."""
 
     def __post_init__(self) -> None:
         names = (*self.table, *WEIGHTLESS, "Sequential", "Functional")
@@ -58,7 +63,7 @@ class Walk:
 
     def visit(self, thing: Configured, group: Group, place: Place) -> None:
         """Record what ``thing``, stored as ``group``, holds."""
-        if thing.trainable is not None:
+        if thing.trainable is not None and not (self.version_2 and place.flag is False):
             place = replace(place, flag=thing.trainable)
         row = None if thing.inner is not None else self.table.get(thing.class_name or "")
         if row is not None:
@@ -134,7 +139,7 @@ class Walk:
         stored = group.layers
         if stored is None:
             return set()
-        keys = _keys_of(layers, stored)
+        keys = self._keys_of(layers, stored)
         for layer, key in zip(layers, keys, strict=True):
             child = stored.children.get(key) if key is not None else None
             if child is not None:
@@ -142,6 +147,38 @@ class Walk:
         rest = [item for item in in_saved_order(stored) if item[0] not in keys]
         self._visit_members(rest, place)
         return {"layers", "_layer_checkpoint_dependencies"}
+
+    def _keys_of(self, layers: Sequence[Configured], stored: Group) -> list[str | None]:
+        """Return the name of each layer's group in the file, or None: by its own name, else by its class and turn."""
+        own_names = Counter(child.name for child in stored.children.values() if child.name is not None)
+        by_name = {child.name: key for key, child in stored.children.items() if own_names[child.name or ""] == 1}
+        passed = self._passed_over(layers, stored) if self.version_2 else set()
+        turns: Counter[str] = Counter()
+        keys: list[str | None] = []
+        for at, layer in enumerate(layers):
+            base = snake_case(layer.written)
+            key = f"{base}_{turns[base]}" if turns[base] else base
+            turns[base] += at not in passed
+            child = stored.children.get(key)
+            if layer.name in by_name and layer.name is not None:
+                keys.append(by_name[layer.name])
+            else:
+                there = child is not None and child.name in (None, layer.name) and at not in passed
+                keys.append(key if there else None)
+        return keys
+
+    def _passed_over(self, layers: Sequence[Configured], stored: Group) -> set[int]:
+        """Return the layers that Keras 2 did not count here, having saved them in another model already.
+
+        They have the name and the config of a layer that was there before, and their groups are missing.
+        """
+        again = {at for at, layer in enumerate(layers) if self.visited.get((layer.written, layer.name)) == layer.config}
+        for layer in layers:
+            self.visited.setdefault((layer.written, layer.name), layer.config)
+        classes = Counter(snake_case(layer.written) for layer in layers)
+        groups = Counter(split_number(key)[0] for key in stored.children)
+        missing = {base for base, count in classes.items() if groups[base] < count}
+        return {at for at in again if snake_case(layers[at].written) in missing}
 
     def _visit_inner(self, inner: Inner, thing: Configured, group: Group, place: Place) -> Iterable[str]:
         """Record a layer, or a list of layers, that the table has inside another; return its group's name."""
@@ -154,7 +191,7 @@ class Walk:
             self._visit_layers(things, Group(children={"layers": child}), place)
         elif thing.config is not None or not (child.is_list and self.has_names):
             layer = _inner_layer(inner, thing.config, config)
-            self.visit(layer, child, place.below(child.name or layer.name))
+            self.visit(layer, child, place if inner.silent else place.below(child.name or layer.name))
         else:
             self._visit_members(in_saved_order(child), place)
         return (name,)
@@ -162,7 +199,7 @@ class Walk:
     def _visit_rest(self, done: set[str], config: Config | None, group: Group, place: Place) -> None:
         """Record what is stored under attributes that neither the table nor the config tells of."""
         rest = [(name, child) for name, child in in_saved_order(group) if name not in done]
-        holding = sum(_holds_variables(child) for _, child in rest)
+        holding = sum(_holds_variables(child) for name, child in rest if name not in NOT_THE_MODEL)
         if holding > 1 or (holding == 1 and done):
             self.ordered = False  # Keras stores attributes by name, but lists weights as they were assigned
         for name, child in rest:
@@ -195,24 +232,6 @@ class Walk:
             else:
                 thing = Configured(class_name=self.classes.get(path_class))
                 self.visit(thing, child, place.below(child.name))
-
-
-def _keys_of(layers: Sequence[Configured], stored: Group) -> list[str | None]:
-    """Return the name of each layer's group in the file, or None: by its own name, else by its class and turn."""
-    own_names = Counter(child.name for child in stored.children.values())
-    by_name = {child.name: key for key, child in stored.children.items() if own_names[child.name] == 1}
-    turns: Counter[str] = Counter()
-    keys: list[str | None] = []
-    for layer in layers:
-        base = snake_case(layer.written)
-        key = f"{base}_{turns[base]}" if turns[base] else base
-        turns[base] += 1
-        if layer.name in by_name and layer.name is not None:
-            keys.append(by_name[layer.name])
-        else:
-            child = stored.children.get(key)
-            keys.append(key if child is not None and child.name in (None, layer.name) else None)
-    return keys
 
 
 def _inner_config(inner: Inner, config: Config | None) -> Any:

@@ -7,9 +7,25 @@ a suffix of the other by whole components.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ckptread.tensors import TensorInfo
+
+
+@dataclass(frozen=True)
+class Weight:
+    path: str
+    shape: tuple[int, ...]
+    trainable: bool
+
+
+def weights_of(model: Any) -> list[Weight]:
+    """``model.weights`` of Keras 2 and 3; in Keras 2 a variable's own flag does not say whether its layer is frozen."""
+    if hasattr(model.weights[0], "path"):
+        return [Weight(w.path, tuple(w.shape), w.trainable) for w in model.weights]
+    trained = {id(weight) for weight in model.trainable_weights}
+    return [Weight(w.name.removesuffix(":0"), tuple(w.shape), id(w) in trained) for w in model.weights]
 
 
 def suffixes(ours: str, theirs: str) -> bool:
@@ -24,7 +40,7 @@ def model_rows(named: Sequence[TensorInfo]) -> list[TensorInfo]:
 
 def disagreements(
     named: Sequence[TensorInfo],
-    weights: Sequence[Any],
+    weights: Sequence[Weight],
     *,
     flags: bool = True,
     flags_required: bool = True,
@@ -35,7 +51,7 @@ def disagreements(
     if len(rows) != len(weights):
         found.append(f"{len(rows)} tensors of the model, {len(weights)} weights: {[r.key for r in rows]}")
     for info, weight in zip(rows, weights, strict=False):
-        path, shape = weight_path(weight), tuple(weight.shape)
+        path, shape = weight.path, weight.shape
         if info.shape != shape:
             found.append(f"{info.key}: shape {info.shape}, Keras {shape} ({path})")
         if info.variable is None or info.positional:
@@ -51,7 +67,7 @@ def disagreements(
 
 
 def unordered_disagreements(
-    named: Sequence[TensorInfo], weights: Sequence[Any], *, flags: bool = True, names_required: bool = True
+    named: Sequence[TensorInfo], weights: Sequence[Weight], *, flags: bool = True, names_required: bool = True
 ) -> list[str]:
     """Compare as sets, by the one weight whose path and shape agree; used where a format has no order."""
     rows, left, found = model_rows(named), list(weights), []
@@ -61,8 +77,8 @@ def unordered_disagreements(
         if info.variable is None or info.positional:
             found += [f"{info.key}: no name"] if names_required else []
             continue
-        hits = [w for w in left if suffixes(info.variable, weight_path(w)) and info.shape == tuple(w.shape)]
-        exact = [w for w in hits if weight_path(w) == info.variable] or hits
+        hits = [w for w in left if suffixes(info.variable, w.path) and info.shape == w.shape]
+        exact = [w for w in hits if w.path == info.variable] or hits
         if not exact:
             found.append(f"{info.key}: {info.variable} {info.shape} is no weight of Keras'")
             continue
@@ -70,8 +86,3 @@ def unordered_disagreements(
         if flags and info.trainable is not None and info.trainable != exact[0].trainable:
             found.append(f"{info.key}: trainable {info.trainable}, Keras {exact[0].trainable}")
     return found
-
-
-def weight_path(weight: Any) -> str:
-    path = getattr(weight, "path", None) or weight.name
-    return str(path).removesuffix(":0")

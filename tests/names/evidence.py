@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from ckptread.names.keras import KerasEvidence
+from ckptread.names.tensorflow import OBJECT_GRAPH_KEY, TensorFlowEvidence
 from ckptread.tensors import TensorInfo
 
 
@@ -54,8 +55,44 @@ def hdf5(path: str | Path) -> tuple[list[TensorInfo], KerasEvidence]:
     with h5py.File(path) as file:
         tensors, attributes = read_hdf5(file)
     root = attributes.get("", {})
-    return tensors, KerasEvidence(_json(root.get("model_config")), _json(root.get("training_config")), attributes)
+    config, training = _json(root.get("model_config")), _json(root.get("training_config"))
+    return tensors, KerasEvidence(config, training, attributes, same_bytes=lambda a, b: _same_bytes(path, a, b))
+
+
+def _same_bytes(path: str | Path, a: str, b: str) -> bool:
+    with h5py.File(path) as file:
+        return file[a][()].tobytes() == file[b][()].tobytes()
 
 
 def _json(text: Any) -> Any:
     return json.loads(text) if isinstance(text, str) else None
+
+
+def checkpoint(prefix: str | Path, folder: str | Path | None = None) -> tuple[list[TensorInfo], TensorFlowEvidence]:
+    """A TensorFlow checkpoint; with ``folder``, the SavedModel whose variables it holds."""
+    import tensorflow as tf
+
+    reader = tf.train.load_checkpoint(str(prefix))
+    dtypes = reader.get_variable_to_dtype_map()
+    tensors = [
+        TensorInfo(key, tuple(shape), "string" if dtypes[key] == tf.string else dtypes[key].name, 0)
+        for key, shape in reader.get_variable_to_shape_map().items()
+    ]
+    graph = reader.get_tensor(OBJECT_GRAPH_KEY) if reader.has_tensor(OBJECT_GRAPH_KEY) else None
+    evidence = TensorFlowEvidence(
+        graph,
+        _file(folder, "saved_model.pb"),
+        _file(folder, "keras_metadata.pb"),
+        _file(str(prefix) + ".meta", ""),
+        lambda a, b: reader.get_tensor(a).tobytes() == reader.get_tensor(b).tobytes(),
+    )
+    return tensors, evidence
+
+
+def saved_model(folder: str | Path) -> tuple[list[TensorInfo], TensorFlowEvidence]:
+    return checkpoint(Path(folder, "variables", "variables"), folder)
+
+
+def _file(folder: str | Path | None, name: str) -> bytes | None:
+    path = None if folder is None else Path(folder, name)
+    return path.read_bytes() if path is not None and path.is_file() else None

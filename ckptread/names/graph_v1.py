@@ -1,0 +1,62 @@
+"""Variables of TensorFlow 1: the key is the name, and the name tells what the variable is for.
+
+A Saver stores variables under their names. Slots are named after their variable: ``dense/kernel/Adam_1`` by
+tf.train's optimizers, ``training/Adagrad/dense/kernel/accumulator`` by Keras' (2.x in a graph), ``kernel_slot_v`` by
+Mesh TensorFlow, ``kernel/adam_m`` by BERT's. A name is believed to be a slot only where its variable is there too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Sequence
+from dataclasses import replace
+
+from ckptread.names.saved_model import Saved
+from ckptread.tensors import Role, TensorInfo
+
+SLOT = re.compile(
+    r"(.+)(?:/(?:Adam|AdaMax|Momentum|Adagrad|AdagradDA|Adadelta|RMSProp|Ftrl|Nadam|ProximalAdagrad|LAMB)(?:_[0-9])?"
+    r"|/(?:adam|lamb)_[mv]|_slot_(?:v|vr|vc|m)|/(?:Adafactor|adafactor)(?:_[0-9])?)"
+)
+"""A variable's name, then what an optimizer of TensorFlow 1 puts behind it."""
+KERAS_STATE = re.compile(
+    r"(?:(?:training|train|.*/training)(?:_[0-9]+)?/)?"
+    r"(Adam|SGD|RMSprop|Adagrad|Adadelta|Adamax|Nadam|Ftrl|AdamWeightDecay|LAMB)(?:_[0-9]+)?/(.+)"
+)
+"""An optimizer of Keras 2: the name of its own, then that of the variable and of the slot, or of a number it keeps."""
+KERAS_NUMBERS = frozenset(
+    ("iter", "decay", "learning_rate", "beta_1", "beta_2", "rho", "momentum", "beta", "l1_regularization_strength",
+     "l2_regularization_strength", "learning_rate_power", "lr", "iterations", "epsilon")
+)  # fmt: skip
+POWERS = re.compile(r"(?:.*/)?beta[12]_power(?:_[0-9]+)?")
+AVERAGE = "/ExponentialMovingAverage"
+COUNTERS = re.compile(r"(?:global_step|save_counter|(?:.*/)?global_step)")
+
+
+def describe(tensors: Sequence[TensorInfo], saved: Saved) -> list[TensorInfo]:
+    """Return the tensors with their names, roles and trainable flags, in the order they came in."""
+    keys = {info.key for info in tensors}
+    return [_described(info, role_of(info.key, keys), saved) for info in tensors]
+
+
+def _described(info: TensorInfo, role: Role, saved: Saved) -> TensorInfo:
+    trainable = None
+    if role == "model" and saved.trained is not None and info.key in saved.known:
+        trainable = info.key in saved.trained
+    layer = info.key.rpartition("/")[0] or None
+    return replace(info, variable=info.key, layer=layer if role == "model" else None, role=role, trainable=trainable)
+
+
+def role_of(name: str, names: Container[str]) -> Role:
+    """Say what the variable called ``name`` is for, beside the variables called ``names``."""
+    if COUNTERS.fullmatch(name):
+        return "bookkeeping"
+    if name.endswith(AVERAGE) and name.removesuffix(AVERAGE) in names:
+        return "ema"
+    slot = SLOT.fullmatch(name)
+    if (slot is not None and slot[1] in names) or POWERS.fullmatch(name):
+        return "optimizer"
+    state = KERAS_STATE.fullmatch(name)
+    if state is not None and (state[2] in KERAS_NUMBERS or state[2].rpartition("/")[0] in names):
+        return "optimizer"
+    return "model"
