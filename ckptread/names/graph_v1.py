@@ -34,9 +34,10 @@ COUNTERS = re.compile(r"(?:global_step|save_counter|(?:.*/)?global_step)")
 
 
 def describe(tensors: Sequence[TensorInfo], saved: Saved) -> list[TensorInfo]:
-    """Return the tensors with their names, roles and trainable flags, in the order they came in."""
+    """Return the tensors with their names, roles and trainable flags, in the order that the graph made them."""
     keys = {info.key for info in tensors}
-    return [_described(info, role_of(info.key, keys), saved) for info in tensors]
+    ordered = sorted(tensors, key=lambda info: saved.known.get(info.key, len(saved.known)))
+    return [_described(info, role_of(info.key, keys), saved) for info in ordered]
 
 
 def _described(info: TensorInfo, role: Role, saved: Saved) -> TensorInfo:

@@ -7,7 +7,7 @@ name, shape and trainable flag; its collections (TensorFlow 1) list the variable
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +26,8 @@ class Saved:
     """Variables whose own flag is False; where it is True, a layer may have been frozen all the same."""
     trained: frozenset[str] | None = None
     """Names of the collection of trainable variables; None where there is none."""
-    known: frozenset[str] = frozenset()
-    """Names of all variables in the collections."""
+    known: Mapping[str, int] = field(default_factory=dict)
+    """All variables in the collections, in the order in which they were made."""
 
 
 def parse(saved_model: bytes | None, meta_graph: bytes | None) -> Saved:
@@ -38,12 +38,12 @@ def parse(saved_model: bytes | None, meta_graph: bytes | None) -> Saved:
     variables = {number: each["variable"] for number, each in enumerate(objects) if "variable" in each}
     collections = {each.get("name"): each.get("collection", {}) for each in graph.get("collections", [])}
     trained = _names(collections.get("trainable_variables"))
-    everything = [_names(collections.get(name)) or [] for name in ("variables", "model_variables", "local_variables")]
+    everything = [_names(collections.get(name)) or [] for name in ("variables", "local_variables")] + [trained or []]
     return Saved(
         names={number: each["name"].removesuffix(":0") for number, each in variables.items() if each.get("name")},
         never_trained=frozenset(number for number, each in variables.items() if not each.get("trainable", False)),
         trained=None if trained is None else frozenset(trained),
-        known=frozenset(name for names in (*everything, trained or []) for name in names),
+        known={name: at for at, name in enumerate(dict.fromkeys(name for names in everything for name in names))},
     )
 
 

@@ -70,7 +70,8 @@ def _describe_objects(
     numbers = _by_key(nodes)
     facts = _facts(nodes, numbers, saved, evidence.keras_metadata)
     place = {number: at for at, number in enumerate(object_graph.in_order(nodes, 0, set()))}
-    ordered = sorted(tensors, key=lambda info: _order(info, facts, place.get(numbers.get(info.key, -1), len(nodes))))
+    reached = {key: place.get(number, len(nodes) + number) for key, number in numbers.items()}
+    ordered = sorted(tensors, key=lambda info: _order(info, facts, reached.get(info.key, 2 * len(nodes))))
     aliases = _aliases(ordered, facts, evidence.same_bytes)
     counts = Counter(fact.name for key, fact in facts.items() if key not in aliases)
     return [_described(info, facts.get(info.key, Facts()), counts, aliases, facts) for info in ordered]

@@ -54,8 +54,8 @@ class Walk:
     """Whether ``found`` is in the order of ``model.weights`` for certain."""
     classes: Mapping[str, str] = field(default_factory=dict)
     """Built-in classes by their name in a path."""
-    visited: dict[tuple[str, str | None], Config | None] = field(default_factory=dict)
-    """Configs of the layers of models, by class and name."""
+    visited: set[int] = field(default_factory=set)
+    """The numbers that the config gives layers which stand in it twice."""
 
     def __post_init__(self) -> None:
         names = (*self.table, *WEIGHTLESS, "Sequential", "Functional")
@@ -170,11 +170,10 @@ class Walk:
     def _passed_over(self, layers: Sequence[Configured], stored: Group) -> set[int]:
         """Return the layers that Keras 2 did not count here, having saved them in another model already.
 
-        They have the name and the config of a layer that was there before, and their groups are missing.
+        The config gives them the number of a layer that was there before, and their groups are missing.
         """
-        again = {at for at, layer in enumerate(layers) if self.visited.get((layer.written, layer.name)) == layer.config}
-        for layer in layers:
-            self.visited.setdefault((layer.written, layer.name), layer.config)
+        again = {at for at, layer in enumerate(layers) if layer.shared is not None and layer.shared in self.visited}
+        self.visited |= {layer.shared for layer in layers if layer.shared is not None}
         classes = Counter(snake_case(layer.written) for layer in layers)
         groups = Counter(split_number(key)[0] for key in stored.children)
         missing = {base for base, count in classes.items() if groups[base] < count}
@@ -200,7 +199,7 @@ class Walk:
         """Record what is stored under attributes that neither the table nor the config tells of."""
         rest = [(name, child) for name, child in in_saved_order(group) if name not in done]
         holding = sum(_holds_variables(child) for name, child in rest if name not in NOT_THE_MODEL)
-        if holding > 1 or (holding == 1 and done):
+        if place.role == "model" and (holding > 1 or (holding == 1 and done)):
             self.ordered = False  # Keras stores attributes by name, but lists weights as they were assigned
         for name, child in rest:
             self._visit_attribute(name, child, config or {}, place)
@@ -210,7 +209,7 @@ class Walk:
             place = replace(place, role="metric")
         elif name in SEED_GROUPS:
             place = replace(place, role="bookkeeping")
-        if child.is_list and (self.has_names or name == "layers"):
+        if child.is_list and (self.has_names or name == "layers" or name in METRIC_GROUPS):
             self._visit_members(in_saved_order(child), place)
             return
         thing = parse(config.get(name))
@@ -222,7 +221,8 @@ class Walk:
 
     def _visit_members(self, members: Sequence[tuple[str, Group]], place: Place) -> None:
         """Record the members of a list, each of the class that its group is called after."""
-        self.ordered = self.ordered and sum(_holds_variables(child) for _, child in members) < 2
+        if place.role == "model" and sum(_holds_variables(child) for _, child in members) > 1:
+            self.ordered = False
         for name, child in members:
             path_class = name if name in self.classes else split_number(name)[0]
             if path_class in METRIC_CLASSES:
