@@ -10,13 +10,13 @@ Not read: Python objects, which are pickled and can run code.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ckptread.binary import Malformed
 from ckptread.errors import DamagedFileError, UnsafeFileError, UnsupportedError
 from ckptread.formats.npy_literal import read_literal
-from ckptread.source import Source
 from ckptread.tensors import element_count, shape_problem
 
 MAGIC = b"\x93NUMPY"
@@ -72,26 +72,29 @@ class _Dtype:
     itemsize: int
 
 
-def read_header(source: Source) -> NpyHeader:
-    """Read the header at the beginning of a source.
+def read_header(head: Callable[[int], bytes], name: str) -> NpyHeader:
+    """Read the header of an array whose first bytes, at most so many, ``head`` returns; ``name`` is for messages.
 
     Raises DamagedFileError where it is none, UnsafeFileError where it is too long, UnsupportedError for a version
     that is not known.
     """
-    head = source.read(0, min(HEAD_BYTES, source.size))
-    if head[:6] != MAGIC or len(head) < 10:
-        raise DamagedFileError(source.name, "it does not begin as a .npy array does", advice="fetch it again")
-    if head[6] not in LENGTH_BYTES:
-        raise UnsupportedError(source.name, f"it is a .npy array of version {head[6]}.{head[7]}")
-    start = 8 + LENGTH_BYTES[head[6]]
-    nbytes = int.from_bytes(head[8:start], "little")
-    if nbytes > HEADER_BYTES:
-        raise UnsafeFileError(source.name, f"its header takes {nbytes:,} bytes")
-    text = (head if start + nbytes <= len(head) else source.read(0, start + nbytes))[start : start + nbytes]
+    data = head(HEAD_BYTES)
+    if data[:6] != MAGIC or len(data) < 12:
+        raise DamagedFileError(name, "it does not begin as a .npy array does", advice="fetch it again")
+    if data[6] not in LENGTH_BYTES:
+        raise UnsupportedError(name, f"it is a .npy array of version {data[6]}.{data[7]}")
+    start = 8 + LENGTH_BYTES[data[6]]
+    end = start + int.from_bytes(data[8:start], "little")
+    if end > HEADER_BYTES:
+        raise UnsafeFileError(name, f"its header takes {end:,} bytes")
+    if end > len(data):
+        data = head(end)
+    if end > len(data):
+        raise DamagedFileError(name, "it ends within its header", advice="fetch it again")
     try:
-        return _header(text.decode(ENCODINGS[head[6]]), start + nbytes)
+        return _header(data[start:end].decode(ENCODINGS[data[6]]), end)
     except (Malformed, UnicodeDecodeError) as error:
-        raise DamagedFileError(source.name, f"its .npy header makes no sense: {error}") from error
+        raise DamagedFileError(name, f"its .npy header makes no sense: {error}") from error
 
 
 def _header(text: str, offset: int) -> NpyHeader:

@@ -148,7 +148,7 @@ class NpyReader(_ArrayReader):
     def __init__(self, source: Source, path: str) -> None:
         super().__init__(source, path)
         key = os.path.splitext(os.path.basename(path))[0]
-        header = read_header(source)
+        header = read_header(lambda nbytes: source.read(0, min(nbytes, source.size)), source.name)
         covered = Extent(*source.locate(header.offset), header.nbytes)
         self._add(key, _Stored(header, lambda: source, covered), source)
 
@@ -179,8 +179,8 @@ class NpzReader(_ArrayReader):
         key = member.name.removesuffix(".npy")
         try:
             source = self._archive.source(member.name)
-            header = read_header(source)
-            state = zlib.crc32(source.read(0, header.offset))
+            header = read_header(partial(self._archive.head, member.name), source.name)
+            state = zlib.crc32(source.read(0, header.offset)) if source.addressable else 0
         except CheckpointError as error:
             self.tensors[key] = TensorInfo(key, None, "unknown", 0, problem=member.problem or error.problem)
             return

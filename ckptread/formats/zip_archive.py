@@ -32,7 +32,7 @@ from ckptread.formats.zip_directory import (
     read_directory,
     zip64_values,
 )
-from ckptread.inflate import MAX_EXPANSION
+from ckptread.inflate import MAX_EXPANSION, Inflating
 from ckptread.source import InflatedSource, Source, WindowSource
 from ckptread.tensors import Checksum, Finding, Region, Severity
 
@@ -91,6 +91,15 @@ class ZipArchive:
         if member.method == STORED:
             return WindowSource(self._source, member.offset, member.nbytes, where)
         return InflatedSource(self._source, member.offset, member.stored_nbytes, member.nbytes, member.crc32, where)
+
+    def head(self, name: str, nbytes: int) -> bytes:
+        """Return the first bytes of a member, at most so many, and unchecked. Raises as ``source`` does."""
+        member = self._wanted(name)
+        window = WindowSource(self._source, member.offset, member.stored_nbytes, f"{self._source.name}: {name}")
+        nbytes = min(nbytes, member.nbytes)
+        if member.method == STORED:
+            return window.read(0, nbytes)
+        return Inflating(window.read, window.size, window.name).inflate(nbytes)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return a whole member of at most ``limit`` bytes, checked against its CRC-32.
