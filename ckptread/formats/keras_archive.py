@@ -65,6 +65,7 @@ class KerasReader(Reader):
         """The reader of the weights; None where the archive has none."""
         self.tensors: Mapping[str, TensorInfo] = {} if self.weights is None else self.weights.tensors
         if self.weights is not None:
+            self.metadata = {**self.metadata, **self.weights.metadata}
             self.problems += self.weights.problems
 
     def _json(self, name: str) -> dict[str, Any] | None:
@@ -98,7 +99,7 @@ class KerasReader(Reader):
         if name == HDF5_WEIGHTS:
             from ckptread.formats.hdf5 import open_hdf5
 
-            return open_hdf5(source, source.name)
+            return open_hdf5(source, source.name, format=self.format, metadata=self.metadata, config=self.config)
         from ckptread.formats.npz import open_npz
 
         weights = open_npz(source, source.name)
