@@ -227,7 +227,7 @@ def numpy_dtype(name: str, path: str = "") -> np.dtype[Any]:
              "qint32": "int32", "quint32": "uint32"}.get(name, name)  # fmt: skip
     try:
         return np.dtype(plain)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):
         pass
     try:
         extended: np.dtype[Any] = _extended_dtype(plain)

@@ -1,0 +1,223 @@
+"""HDF5 files: those of Keras, and any other.
+
+What it is: datasets in groups, with attributes; each dataset contiguous, in chunks, or within its description.
+Specification: HDF5 File Format Specification 3.0, https://support.hdfgroup.org/documentation/hdf5/latest/.
+Read here: the index, through h5py in a worker; the bytes by this process: contiguous, compact and chunked, with deflate,
+shuffle and fletcher32. What only the library can decode (strings of any length, other filters) the worker reads.
+Not read: external links and storage, virtual datasets (they lie in other files), plugins' filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ckptread.binary import Malformed
+from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.escape import escape
+from ckptread.formats.hdf5_chunks import Chunks, chunk_table
+from ckptread.formats.hdf5_index import Index
+from ckptread.reader import Reader, numpy_dtype, readable
+from ckptread.slicing import Selection, Slicing, read_box, settle
+from ckptread.tensors import Finding, Region, TensorInfo, element_count
+from ckptread.worker import Message, Reply, Worker, deadline
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ckptread.source import Source
+
+    Array = np.ndarray[Any, Any]
+
+MODULE = "ckptread.formats.hdf5_worker"
+LIBRARY = "the HDF5 library"
+MAX_ANSWER_BYTES = 256 << 20
+"""The most that the worker sends of one dataset: values, or where its chunks lie."""
+MAX_READ_BYTES = 1 << 40
+"""No array is asked of numpy beyond this; blocks are far below."""
+
+
+def open_hdf5(
+    source: Source,
+    path: str,
+    *,
+    format: str = "hdf5",  # noqa: A002 - the reader's attribute
+    metadata: Mapping[str, str] | None = None,
+    config: Any = None,
+) -> Hdf5Reader:
+    """Open the HDF5 file that ``source`` holds, which the reader then owns.
+
+    ``metadata`` and ``config`` are what an archive around it says of the model. Raises CheckpointError.
+    """
+    try:
+        return Hdf5Reader(source, path, format, metadata or {}, config)
+    except BaseException:
+        source.close()
+        raise
+
+
+class Hdf5Reader(Reader):
+    """An open HDF5 file."""
+
+    def __init__(
+        self,
+        source: Source,
+        path: str,
+        format: str,
+        metadata: Mapping[str, str],
+        config: Any,
+    ) -> None:
+        self.format = format
+        self.path = path
+        self._source = source
+        self._seconds = deadline(source.size)
+        self._worker = self._start()
+        self._chunks: dict[str, Chunks] = {}
+        self._index = Index(source, path)
+        try:
+            self._list()
+        except BaseException:
+            self._worker.close()
+            raise
+        self.attributes = self._index.attributes
+        self.config = config
+        self.problems = self._index.problems
+        self.tensors = self._index.tensors
+        self.metadata = {**metadata, **self._said()}
+
+    def _start(self) -> Worker:
+        descriptor, steps = self._source.recipe()
+        return Worker(MODULE, LIBRARY, self.path, {"steps": steps}, descriptor=descriptor)
+
+    def _list(self) -> None:
+        """Have the file listed. Where only its attributes are too much for the library, its datasets stand."""
+        listed = False
+        try:
+            for message, raw in self._worker.ask({"ask": "index", "attributes": True}, self._seconds):
+                self._index.take(message, raw)
+                listed = listed or "listed" in message
+        except DamagedFileError as error:
+            if not listed:
+                raise
+            self._index.problems.append(Finding("error", f"its attributes cannot be read: {error.problem}"))
+
+    def _ask(self, question: Message) -> Iterator[Reply]:
+        """Ask the worker, or a new one where the old one has not survived an earlier question."""
+        if not self._worker.alive:
+            self._worker = self._start()
+            for _ in self._worker.ask({"ask": "index", "attributes": False}, self._seconds):
+                continue
+        yield from self._worker.ask(question, self._seconds)
+
+    def _said(self) -> dict[str, str]:
+        """What the file says of its writer."""
+        root = self.attributes.get("", {})
+        return {name: str(root[name]) for name in ("keras_version", "backend") if name in root}
+
+    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
+        """Return the values of a dataset, or of the part that ``selection`` means."""
+        import numpy as np
+
+        info = readable(self, key)
+        shape = (0,) if info.shape is None else info.shape
+        slicing = settle(selection, shape)
+        dtype = numpy_dtype(info.dtype, self.path)
+        if element_count(slicing.box) * dtype.itemsize > MAX_READ_BYTES:
+            raise UnsafeFileError(self.path, f"{escape(info.key)!r} claims {info.nbytes:,} bytes")
+        if dtype.hasobject and info.shape is not None and element_count(slicing.box):
+            return slicing.finish(self._ask_values(info, slicing, dtype))
+        box = self._empty(info, slicing, dtype) if out is None else out.reshape(slicing.box)
+        if box.size and info.shape is not None:
+            self._fill(info, slicing, box)
+        return np.asarray(slicing.finish(box)) if out is None else out
+
+    def _empty(self, info: TensorInfo, slicing: Slicing, dtype: np.dtype[Any]) -> Array:
+        import numpy as np
+
+        try:
+            return np.empty(slicing.box, dtype)
+        except (MemoryError, ValueError) as error:
+            raise UnsafeFileError(
+                self.path, f"{escape(info.key)!r} claims {info.nbytes:,} bytes, more than there is memory for",
+                advice="read it in slices or blocks",
+            ) from error  # fmt: skip
+
+    def _fill(self, info: TensorInfo, slicing: Slicing, box: Array) -> None:
+        layout = self._index.layouts[info.key]
+        shape = info.shape or ()
+        if layout.kind == "contiguous":
+            source, offset = self._source, layout.offset
+            read_box(lambda at, buffer: source.read_into(offset + at, buffer), shape, slicing.ranges, box)
+        elif layout.kind == "chunked":
+            self._chunks_of(info).read(slicing.ranges, box)
+        elif layout.kind == "fill":
+            box[...] = self._array(layout.fill, box.dtype, ())
+        elif layout.kind == "compact":
+            whole = self._array(self._answer(info, {"ask": "compact", "key": info.key}), box.dtype, shape)
+            box[...] = whole[tuple(slice(r.start, r.stop, r.step) for r in slicing.ranges)]
+        else:
+            box[...] = self._ask_values(info, slicing, box.dtype)
+
+    def _array(self, raw: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        import numpy as np
+
+        if len(raw) != element_count(shape) * dtype.itemsize:
+            raise DamagedFileError(self.path, f"{len(raw):,} bytes stand for an array of shape {list(shape)}")
+        return np.frombuffer(raw, dtype).reshape(shape)
+
+    def _chunks_of(self, info: TensorInfo) -> Chunks:
+        """Ask once where a dataset's chunks lie."""
+        if info.key not in self._chunks:
+            raw = self._answer(info, {"ask": "chunks", "key": info.key})
+            try:
+                table = chunk_table(raw, len(info.shape or ()), self._source.size)
+            except ValueError as error:
+                raise DamagedFileError(self.path, f"the chunks of {escape(info.key)!r}: {error}") from error
+            dtype = numpy_dtype(info.dtype, self.path)
+            layout = self._index.layouts[info.key]
+            self._chunks[info.key] = Chunks(self._source, info.key, layout, dtype, table)
+        return self._chunks[info.key]
+
+    def _ask_values(self, info: TensorInfo, slicing: Slicing, dtype: np.dtype[Any]) -> Array:
+        """Have the worker read what only the library can decode."""
+        from ckptread.formats.hdf5_values import decode
+
+        selection = [[r.start, r.stop, r.step] for r in slicing.ranges]
+        raw = self._answer(info, {"ask": "read", "key": info.key, "selection": selection})
+        try:
+            return decode(raw, dtype, slicing.box)
+        except Malformed as error:
+            raise DamagedFileError(self.path, f"the values of {escape(info.key)!r}: {error}") from error
+
+    def _answer(self, info: TensorInfo, question: dict[str, Any]) -> bytes:
+        """Return the raw bytes of an answer, all of it."""
+        pieces = bytearray()
+        try:
+            for _, raw in self._ask(question):
+                pieces += raw
+                if len(pieces) > MAX_ANSWER_BYTES:
+                    raise UnsafeFileError(
+                        self.path, f"{escape(info.key)!r} is too large to be read by the HDF5 library"
+                    )
+        except DamagedFileError as error:
+            raise DamagedFileError(
+                self.path, f"{escape(info.key)!r} cannot be read: {error.problem}", advice=error.advice
+            ) from error
+        return bytes(pieces)
+
+    @property
+    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+        """Contiguous datasets, and the chunks of the others."""
+        for key, info in self.tensors.items():
+            if info.problem is not None or info.alias_of is not None:
+                continue
+            if info.extent is not None:
+                yield Region(key, info.extent.file, info.extent.offset, info.nbytes)
+            elif self._index.layouts[key].kind == "chunked":
+                for _, chunk in self._chunks_of(info):
+                    yield Region(key, *self._source.locate(chunk.offset), chunk.nbytes)
+
+    def close(self) -> None:
+        """End the worker and close the file."""
+        self._worker.close()
+        self._source.close()
