@@ -17,6 +17,8 @@ from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.hdf5_chunks import Chunks, chunk_table
 from ckptread.formats.hdf5_index import Index
+from ckptread.formats.keras_evidence import gather
+from ckptread.names.keras import describe
 from ckptread.reader import Reader, numpy_dtype, readable
 from ckptread.slicing import Selection, Slicing, read_box, settle
 from ckptread.tensors import Finding, Region, TensorInfo, element_count
@@ -33,6 +35,7 @@ MODULE = "ckptread.formats.hdf5_worker"
 LIBRARY = "the HDF5 library"
 MAX_ANSWER_BYTES = 256 << 20
 """The most that the worker sends of one dataset: values, or where its chunks lie."""
+PIECE_BYTES = 4 << 20
 MAX_READ_BYTES = 1 << 40
 """No array is asked of numpy beyond this; blocks are far below."""
 
@@ -79,11 +82,10 @@ class Hdf5Reader(Reader):
         except BaseException:
             self._worker.close()
             raise
-        self.attributes = self._index.attributes
-        self.config = config
-        self.problems = self._index.problems
-        self.tensors = self._index.tensors
         self.metadata = {**metadata, **self._said()}
+        self.evidence, problems = gather(self._index.attributes, config, self.metadata, self._same_bytes)
+        self.problems = [*self._index.problems, *problems]
+        self.tensors = {t.key: t for t in describe(list(self._index.tensors.values()), self.evidence)}
 
     def _start(self) -> Worker:
         descriptor, steps = self._source.recipe()
@@ -109,9 +111,22 @@ class Hdf5Reader(Reader):
                 continue
         yield from self._worker.ask(question, self._seconds)
 
+    def _same_bytes(self, key: str, other: str) -> bool:
+        """Whether two contiguous datasets hold the same bytes."""
+        one, two = (self._index.layouts[k] for k in (key, other))
+        nbytes = self._index.tensors[key].nbytes
+        if {one.kind, two.kind} != {"contiguous"} or nbytes != self._index.tensors[other].nbytes:
+            return False
+        pieces = range(0, nbytes, PIECE_BYTES)
+        return all(
+            self._source.read(one.offset + at, min(PIECE_BYTES, nbytes - at))
+            == self._source.read(two.offset + at, min(PIECE_BYTES, nbytes - at))
+            for at in pieces
+        )
+
     def _said(self) -> dict[str, str]:
         """What the file says of its writer."""
-        root = self.attributes.get("", {})
+        root = self._index.attributes.get("", {})
         return {name: str(root[name]) for name in ("keras_version", "backend") if name in root}
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:

@@ -22,8 +22,8 @@ from ckptread.tensors import Finding
 if TYPE_CHECKING:
     from ckptread.reader import Array
 
-DESCRIPTION_BYTES = 256 << 20
-"""The largest saved_model.pb that is read for names; protocol buffers end at 2 GiB."""
+DESCRIPTIONS = {"saved_model": "saved_model.pb", "keras_metadata": "keras_metadata.pb"}
+"""What stands beside the variables and says what they are called."""
 
 
 def open_saved_model(folder: str) -> Reader:
@@ -43,7 +43,8 @@ class SavedModelReader(TfBundleReader):
     format = "saved-model"
 
     def __init__(self, folder: str) -> None:
-        super().__init__(os.path.join(folder, "variables", "variables"), path=folder, folder=folder)
+        beside = {name: os.path.join(folder, file) for name, file in DESCRIPTIONS.items()}
+        super().__init__(os.path.join(folder, "variables", "variables"), path=folder, folder=folder, beside=beside)
 
 
 class EmptySavedModel(Reader):

@@ -14,11 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ckptread.binary import Malformed, text
-from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.leveldb_table import Table, unmask
 from ckptread.formats.ordered_code import SLICE_PREFIX, slice_key
 from ckptread.formats.tf_entries import BundleEntry, Header, Shards, decode_entry, decode_header
+from ckptread.formats.tf_names import OBJECT_GRAPH, gather, named
 from ckptread.formats.tf_slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tf_strings import MAX_STRINGS_BYTES, decode_strings
 from ckptread.reader import Reader, RunningChecksum, numpy_dtype, readable
@@ -35,8 +36,6 @@ INDEX_BYTES = 100 << 20
 """The largest index: 200,000 tensors with long names take 30 MiB."""
 MAX_ENTRIES = 200_000
 MAX_KEY_BYTES = 64 << 10
-OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-"""The key under which TensorFlow 2 keeps the graph of the objects that were saved."""
 
 
 class TfBundleReader(Reader):
@@ -44,10 +43,14 @@ class TfBundleReader(Reader):
 
     format = "tf-bundle"
 
-    def __init__(self, prefix: str, *, path: str | None = None, folder: str | None = None) -> None:
+    def __init__(
+        self, prefix: str, *, path: str | None = None, folder: str | None = None, beside: Mapping[str, str] | None = None
+    ) -> None:
+        """Open the checkpoint of a prefix; one in a ``folder`` that its shards may not leave, described ``beside``."""
         self.path = path or prefix
         self._prefix = prefix
         self._folder = folder
+        self._beside = beside or {"meta_graph": prefix + ".meta"}
         self.problems: list[Finding] = []
         self._source = FileSource(prefix + ".index")
         self._shards: Shards | None = None
@@ -68,6 +71,9 @@ class TfBundleReader(Reader):
         self._pieces: dict[str, list[Piece]] = {}
         listed = {key: entry for key, entry in self._entries.items() if key not in self._slice_keys()}
         self.tensors = {text(key): self._describe(key, entry) for key, entry in listed.items()}
+        self.evidence = gather(self._object_graph(), self._beside, self._same_checksum)
+        self.tensors, problems = named(self.tensors, self.evidence)
+        self.problems += problems
         self.problems += self._shards.overlaps(self._entries)
         self.metadata = self._header.metadata()
 
@@ -162,6 +168,24 @@ class TfBundleReader(Reader):
         if self._shards is None:
             raise ValueError(f"{self.path}: the checkpoint is closed")
         return self._shards
+
+    def _object_graph(self) -> bytes | None:
+        info = self.tensors.get(OBJECT_GRAPH)
+        if info is None or info.problem is not None or info.dtype != "string" or info.size != 1:
+            return None
+        try:
+            return self.strings(OBJECT_GRAPH)[0]
+        except CheckpointError as error:
+            message = f"the object graph cannot be read: {error.problem}"
+            self.problems.append(Finding("error", message, OBJECT_GRAPH, error.path))
+            return None
+
+    def _same_checksum(self, key: str, other: str) -> bool:
+        """Whether the index states the same size and checksum for two tensors: the values need not be read."""
+        one, two = (self._entries.get(k.encode("utf-8", "surrogateescape")) for k in (key, other))
+        if one is None or two is None or one.slices or two.slices:
+            return False
+        return (one.nbytes, one.crc32c) == (two.nbytes, two.crc32c)
 
     @property
     def regions(self) -> Iterator[Region]:  # type: ignore[override]

@@ -19,6 +19,7 @@ from ckptread.escape import escape
 from ckptread.formats.leveldb_table import BytesSource, Table, Value
 from ckptread.formats.ordered_code import slice_key
 from ckptread.formats.tf_messages import DTYPES, SAVED_TENSOR_SLICES, TENSOR_VALUE_FIELDS, shape_of, slice_of
+from ckptread.formats.tf_names import gather, named
 from ckptread.formats.tf_slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tf_v1_values import decode_values, flat_span, values_of
 from ckptread.reader import Reader, numpy_dtype, readable
@@ -74,7 +75,9 @@ class TfV1Reader(Reader):
         except BaseException:
             self.close()
             raise
-        self.tensors = {key: self._describe(key, saved) for key, saved in self._saved.items()}
+        described = {key: self._describe(key, saved) for key, saved in self._saved.items()}
+        self.evidence = gather(None, {"meta_graph": self.path + ".meta"}, None)
+        self.tensors, _ = named(described, self.evidence)
 
     def _open(self, file: str) -> None:
         source = FileSource(file)
