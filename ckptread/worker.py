@@ -59,7 +59,7 @@ class Worker:
         self._library = library
         self._lock = threading.Lock()
         self._overstayed = False
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of ours
             [sys.executable, "-I", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

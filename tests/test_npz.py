@@ -21,7 +21,7 @@ from ckptread.tensors import Checksum
 DTYPES = ["f2", "f4", "f8", "i1", "u1", "i2", "u4", "i8", "?", "c8", "c16", ">f4", ">i2", ">c16", "S5", "U3", ">U4",
           "M8[ns]", "m8[25s]", "V3", "g",
           [("a", "<f4"), ("b", ">i2", (2,))], [("a", [("b", "U1")]), ("c", "?")],
-          np.dtype([("x", "u1"), ("y", "f8")], align=True)]  # fmt: skip
+          np.dtype([("x", "u8"), ("y", "f8")], align=True)]  # fmt: skip
 """What np.savez keeps."""
 
 

@@ -23,6 +23,7 @@ TROUBLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
+
 def _version(asked: bool) -> None:
     if asked:
         render.line(f"ckptread {ckptread.__version__}")

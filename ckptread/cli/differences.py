@@ -10,13 +10,9 @@ from ckptread.cli.tables import Table, name_text, number_text, shape_text
 from ckptread.diff import Difference, TensorDifference
 from ckptread.escape import escape
 
-MARKS = {
-    "changed": "~", "shape": "~", "dtype": "~", "added": "+", "removed": "-", "not-comparable": "!", "transposed": "~",
-    "same": " ", "within-tolerance": " ", "renamed": " ",
-}  # fmt: skip
-WORDS = {
-    "shape": "shape", "dtype": "dtype", "added": "only in B", "removed": "only in A", "not-comparable": "not comparable",
-}  # fmt: skip
+MARKS = {"added": "+", "removed": "-", "not-comparable": "!", "same": " ", "within-tolerance": " ", "renamed": " "}
+"""Of what changed, the mark is ~."""
+WORDS = {"added": "only in B", "removed": "only in A", "not-comparable": "not comparable"}
 
 
 def ordered(entries: Sequence[TensorDifference], sort: DiffOrder) -> list[TensorDifference]:
@@ -52,7 +48,7 @@ def _row(entry: TensorDifference) -> list[str]:
             number_text(change.relative_l2),
         ]
     return [
-        f"{MARKS[entry.status]} {name_text(entry.name)}",
+        f"{MARKS.get(entry.status, '~')} {name_text(entry.name)}",
         WORDS.get(entry.status, entry.status),
         _both([escape(t.dtype) for t in (entry.a, entry.b) if t is not None]),
         _both([shape_text(t.shape) for t in (entry.a, entry.b) if t is not None]),

@@ -2,8 +2,8 @@
 
 What it is: datasets in groups, with attributes; each dataset contiguous, in chunks, or within its description.
 Specification: HDF5 File Format Specification 3.0, https://support.hdfgroup.org/documentation/hdf5/latest/.
-Read here: the index, through h5py in a worker; the bytes by this process: contiguous, compact and chunked, with deflate,
-shuffle and fletcher32. What only the library can decode (strings of any length, other filters) the worker reads.
+Read here: the index, through h5py in a worker; the bytes by this process: contiguous, compact and chunked, with
+deflate, shuffle and fletcher32. What only the library can decode (strings of any length, other filters), it reads.
 Not read: external links and storage, virtual datasets (they lie in other files), plugins' filters.
 """
 
@@ -66,7 +66,7 @@ class Hdf5Reader(Reader):
         self,
         source: Source,
         path: str,
-        format: str,
+        format: str,  # noqa: A002 - the reader's attribute
         metadata: Mapping[str, str],
         config: Any,
     ) -> None:
@@ -110,6 +110,10 @@ class Hdf5Reader(Reader):
             for _ in self._worker.ask({"ask": "index", "attributes": False}, self._seconds):
                 continue
         yield from self._worker.ask(question, self._seconds)
+
+    def rest(self) -> None:
+        """End the worker until it is wanted again: of many open files, few are read at a time."""
+        self._worker.close()
 
     def _same_bytes(self, key: str, other: str) -> bool:
         """Whether two contiguous datasets hold the same bytes."""

@@ -175,7 +175,7 @@ def _fill(dataset: h5d.DatasetID, plist: Any) -> str:
 
 
 def attributes(group: h5g.GroupID) -> tuple[Described, list[str]]:
-    """Return a group's attributes that are text, numbers or lists of text, and the names of those that cannot be read."""
+    """Return the attributes that are text, numbers or lists of text, and the names of those that cannot be read."""
     found: Described = {}
     odd: list[str] = []
     budget = MAX_TEXT_BYTES
@@ -246,10 +246,11 @@ def _disk_bytes(kind: h5t.TypeID, address_bytes: int) -> int:
     if what == h5t.VLEN or (what == h5t.STRING and kind.is_variable_str()):
         return 4 + address_bytes + 4
     if what == h5t.ARRAY:
-        return element_count(kind.get_array_dims()) * _disk_bytes(kind.get_super(), address_bytes)
+        return element_count(tuple(kind.get_array_dims())) * _disk_bytes(kind.get_super(), address_bytes)
     if what == h5t.COMPOUND:
         members = [kind.get_member_type(n) for n in range(kind.get_nmembers())]
-        return int(kind.get_size()) + sum(_disk_bytes(m, address_bytes) - m.get_size() for m in members)
+        growth = sum(_disk_bytes(member, address_bytes) - int(member.get_size()) for member in members)
+        return int(kind.get_size()) + growth
     return int(kind.get_size())
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from ckptread.errors import DamagedFileError
 from ckptread.source import Source
-from ckptread.tensors import Extent, Finding, TensorInfo, element_count, shape_problem
+from ckptread.tensors import Extent, Finding, Severity, TensorInfo, shape_problem
 
 Attributes = dict[str, dict[str, Any]]
 
@@ -55,7 +55,7 @@ class Index:
 
     def _take_entry(self, entry: Mapping[str, Any], raw: bytes) -> None:
         if "finding" in entry:
-            severity = "note" if entry.get("severity") == "note" else "warning"
+            severity: Severity = "note" if entry.get("severity") == "note" else "warning"
             self.problems.append(Finding(severity, str(entry["finding"]), str(entry["key"]), self.path))
         elif "text" in entry:
             text = raw.decode("utf-8", "surrogateescape")
@@ -121,8 +121,3 @@ def _attribute(value: object) -> object:
     if isinstance(value, str | int | float):
         return value
     return [str(item) for item in cast(list[object], value)]
-
-
-def stored_bytes(layout: Layout, shape: tuple[int, ...], itemsize: int) -> int:
-    """Return the bytes of one chunk, or of the whole."""
-    return element_count(layout.chunk if layout.kind == "chunked" else shape) * itemsize

@@ -46,15 +46,19 @@ class Stream(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
+        """Say that it can be read."""
         return True
 
     def seekable(self) -> bool:
+        """Say that it can be read anywhere."""
         return True
 
     def tell(self) -> int:
+        """Return where it stands."""
         return self._at
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        """Stand elsewhere: from the beginning, from here, or from the end."""
         self._at = offset + (0, self._at, self._source.size)[whence]
         return self._at
 

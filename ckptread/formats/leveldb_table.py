@@ -101,9 +101,7 @@ class Table:
     def contents(self, block: Block) -> bytes:
         """Return a block's bytes, checked against its checksum and decompressed."""
         if block.nbytes > BLOCK_BYTES:
-            raise UnsafeFileError(
-                self.source.name, f"the block at byte {block.offset:,} claims {block.nbytes:,} bytes"
-            )
+            raise UnsafeFileError(self.source.name, f"the block at byte {block.offset:,} claims {block.nbytes:,} bytes")
         raw = self.source.read(block.offset, block.nbytes + TRAILER_BYTES)
         self._check(block, crc32c(raw[:-4]), fixed32(raw, len(raw) - 4)[0])
         compression = raw[block.nbytes]

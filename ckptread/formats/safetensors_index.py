@@ -14,21 +14,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ckptread.binary import Malformed
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.safetensors import MAX_TENSORS, open_safetensors
-from ckptread.jsondata import JSON_BYTES, bounded_json
+from ckptread.formats.shard_index import MAX_SHARDS, is_plain, read_index
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
-from ckptread.source import FileSource
 from ckptread.tensors import Finding, Region, TensorInfo
 
 if TYPE_CHECKING:
     from ckptread.reader import Array
-
-MAX_SHARDS = 500
-"""Every file stays open, and a process may have 1,024 open; the largest models published have some 200."""
 
 
 class ShardedReader(Reader):
@@ -40,7 +35,7 @@ class ShardedReader(Reader):
         self.path = path
         self.problems: list[Finding] = []
         self._shards: dict[str, Reader] = {}
-        index = _read_index(path)
+        index = read_index(path)
         weights = _weight_map(path, index)
         try:
             missing = {name: self._open(name, n) for name, n in Counter(weights.values()).items()}
@@ -101,38 +96,18 @@ class ShardedReader(Reader):
             shard.close()
 
 
-def _read_index(path: str) -> dict[str, Any]:
-    source = FileSource(path)
-    try:
-        if source.size > JSON_BYTES:
-            raise UnsafeFileError(path, f"an index of {source.size:,} bytes is too large")
-        index = bounded_json(source.read(0, source.size), unique=True)
-    except Malformed as error:
-        raise DamagedFileError(path, error.problem, advice="fetch it again") from error
-    finally:
-        source.close()
-    if not isinstance(index, dict):
-        raise DamagedFileError(path, "it is no JSON object", advice="fetch it again")
-    return index
-
-
 def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:
     """Return the file of each tensor, once each is the name of a file in the same folder."""
     weights = index.get("weight_map")
     if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights.values()):
         raise DamagedFileError(path, "it holds no weight_map of names by tensor", advice="fetch it again")
     names = set(weights.values())
-    outside = next((name for name in names if not _is_plain(name)), None)
+    outside = next((name for name in names if not is_plain(name)), None)
     if outside is not None:
         raise UnsafeFileError(path, f"it points to {escape(outside)!r}, which is no file beside it")
     if len(names) > MAX_SHARDS or len(weights) > MAX_TENSORS:
         raise UnsafeFileError(path, f"it lists {len(weights):,} tensors in {len(names):,} files")
     return weights
-
-
-def _is_plain(name: str) -> bool:
-    """Whether this names a file in the same folder, on any system."""
-    return name not in ("", ".", "..") and not any(c in "/\\:\0" or "\ud800" <= c <= "\udfff" for c in name)
 
 
 def _metadata(index: Mapping[str, Any], shards: Mapping[str, Reader]) -> dict[str, str]:

@@ -44,7 +44,12 @@ class TfBundleReader(Reader):
     format = "tf-bundle"
 
     def __init__(
-        self, prefix: str, *, path: str | None = None, folder: str | None = None, beside: Mapping[str, str] | None = None
+        self,
+        prefix: str,
+        *,
+        path: str | None = None,
+        folder: str | None = None,
+        beside: Mapping[str, str] | None = None,
     ) -> None:
         """Open the checkpoint of a prefix; one in a ``folder`` that its shards may not leave, described ``beside``."""
         self.path = path or prefix

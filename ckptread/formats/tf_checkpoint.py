@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ckptread.binary import Malformed
-from ckptread.errors import DamagedFileError, UnsupportedError
+from ckptread.errors import CheckpointError, DamagedFileError, UnsupportedError
 from ckptread.escape import escape
 from ckptread.formats.tf_names import OBJECT_GRAPH, gather, named
 from ckptread.reader import Reader, numpy_dtype, readable
@@ -50,7 +50,7 @@ class TfCheckpointReader(Reader):
         self._worker = Worker(MODULE, LIBRARY, path, {"prefix": prefix})
         try:
             self.tensors = self._list()
-            graph = self.read(OBJECT_GRAPH)[()] if OBJECT_GRAPH in self.tensors else None
+            graph = self._object_graph()
         except BaseException:
             self.close()
             raise
@@ -66,6 +66,13 @@ class TfCheckpointReader(Reader):
                 info = self._described(row)
                 found[info.key] = info
         return found
+
+    def _object_graph(self) -> bytes | None:
+        try:
+            graph = self.read(OBJECT_GRAPH)[()] if OBJECT_GRAPH in self.tensors else None
+        except CheckpointError:
+            return None  # its shard may be missing: the listing stands
+        return graph if isinstance(graph, bytes) else None
 
     def _described(self, row: Any) -> TensorInfo:
         try:

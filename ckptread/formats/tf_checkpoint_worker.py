@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +21,7 @@ class Library:
     """What answers the parent's questions."""
 
     def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
         self._reader = tf.train.load_checkpoint(prefix)
         self._dtypes = self._reader.get_variable_to_dtype_map()
 
@@ -35,13 +37,29 @@ class Library:
 
     def _read(self, message: Message) -> Iterator[Reply]:
         key = message["key"]
-        values = self._reader.get_tensor(key)
+        values = self._value(key)
         dtype = np.dtype(object) if self._dtypes[key] == tf.string else np.asarray(values).dtype
         array = np.asarray(values, dtype)
-        part = array[(*(slice(*bounds) for bounds in message["selection"]), ...)]
-        raw = encode(part if not dtype.names else part.view(dtype[0]))  # a quantized number is a record of one field
+        selection: tuple[Any, ...] = (*(slice(*bounds) for bounds in message["selection"]), ...)
+        raw = encode(_plain(array[selection]))
         for at in range(0, len(raw), PIECE_BYTES):
             yield {}, raw[at : at + PIECE_BYTES]
+
+    def _value(self, key: str) -> Any:
+        """Return a tensor: of V1's slices and rarer dtypes, the checkpoint reader knows only the names."""
+        try:
+            return self._reader.get_tensor(key)
+        except (tf.errors.OpError, ValueError, NotImplementedError):
+            restored = tf.raw_ops.RestoreV2(
+                prefix=self._prefix, tensor_names=[key], shape_and_slices=[""], dtypes=[self._dtypes[key]]
+            )
+            return restored[0].numpy()
+
+
+def _plain(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A quantized number is a record of one field, to TensorFlow."""
+    names = values.dtype.names
+    return values[names[0]] if names else values
 
 
 def start(first: Message) -> Handler:

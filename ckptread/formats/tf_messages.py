@@ -33,9 +33,7 @@ SHAPE = Message({2: message_field("dims", DIM, repeated=True), 3: bool_field("un
 EXTENT = Message({1: int_field("start"), 2: int_field("length")})
 SLICE = Message({1: message_field("extents", EXTENT, repeated=True)})
 
-BUNDLE_HEADER = Message(
-    {1: int_field("num_shards"), 2: int_field("endianness"), 3: message_field("version", VERSION)}
-)
+BUNDLE_HEADER = Message({1: int_field("num_shards"), 2: int_field("endianness"), 3: message_field("version", VERSION)})
 BUNDLE_ENTRY = Message(
     {
         1: int_field("dtype"),

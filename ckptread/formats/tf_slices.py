@@ -44,9 +44,7 @@ def tiling_problem(pieces: Sequence[Piece], shape: tuple[int, ...]) -> str | Non
         if len(piece.shape) != len(shape) or any(s < 0 or n < 0 or s + n > dim for s, n, dim in ends):
             return f"the slice at {list(piece.start)} of shape {list(piece.shape)} lies outside the tensor"
     filled = [piece for piece in pieces if element_count(piece.shape)]
-    cuts = [
-        sorted({p.start[a] for p in filled} | {p.start[a] + p.shape[a] for p in filled}) for a in range(len(shape))
-    ]
+    cuts = [sorted({p.start[a] for p in filled} | {p.start[a] + p.shape[a] for p in filled}) for a in range(len(shape))]
     if element_count(tuple(len(c) for c in cuts)) > MAX_CELLS:
         return f"its {len(pieces)} slices cut it into too many parts"
     places = [{cut: number for number, cut in enumerate(axis)} for axis in cuts]

@@ -140,6 +140,7 @@ LAYERS: Mapping[str, Layer] = {
         Inner(("backward_layer",), config="backward_layer|layer", prefix="backward_"),
     ),
     "TimeDistributed": WRAPPER,
+    "Pipeline": _row(Inner(("layers", "_pipeline_layers"), config="layers")),
     "Wrapper": WRAPPER,
 }  # fmt: skip
 """Every layer of Keras 3 that has weights, by class."""

@@ -45,6 +45,6 @@ SLICE_INFO = Message({1: text_field("full_name")})
 VARIABLE = Message({1: text_field("name"), 4: message_field("slice_info", SLICE_INFO), 7: bool_field("trainable")})
 """VariableDef: what a collection of variables holds."""
 
-SAVED_METADATA_OBJECT = Message({2: int_field("node_id"), 5: text_field("metadata")})
+SAVED_METADATA_OBJECT = Message({2: int_field("node_id"), 5: bytes_field("metadata")})
 SAVED_METADATA = Message({1: message_field("nodes", SAVED_METADATA_OBJECT, repeated=True)})
 """keras_metadata.pb of Keras 2.5 and later."""

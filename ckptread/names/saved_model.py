@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ckptread.binary import Malformed, Message
+from ckptread.jsondata import bounded_json
 from ckptread.names.messages import META_GRAPH, SAVED_METADATA, SAVED_MODEL, VARIABLE
 from ckptread.names.object_graph import Node
 
@@ -68,15 +69,19 @@ def _names(collection: Any) -> list[str] | None:
 
 def frozen_layers(keras_metadata: bytes | None, nodes: Sequence[Node]) -> set[int]:
     """Return the variables of the layers that keras_metadata.pb says are frozen."""
-    import json
-
     found: set[int] = set()
     for each in _decode(SAVED_METADATA, keras_metadata).get("nodes", []):
         number = each.get("node_id", 0)
-        try:
-            metadata = json.loads(each.get("metadata", ""))
-        except (ValueError, RecursionError):
-            continue
-        if 0 <= number < len(nodes) and isinstance(metadata, dict) and metadata.get("trainable") is False:
+        if 0 <= number < len(nodes) and _is_frozen(each.get("metadata", b"")):
             found |= {child for _, child in nodes[number].children if nodes[child].key is not None}
     return found
+
+
+def _is_frozen(metadata: bytes) -> bool:
+    if b"false" not in metadata:  # most layers are not: their configs need no parsing
+        return False
+    try:
+        value = bounded_json(metadata)
+    except Malformed:
+        return False
+    return isinstance(value, dict) and value.get("trainable") is False
