@@ -77,8 +77,9 @@ def roles(nodes: Sequence[Node]) -> dict[int, Role]:
     found: dict[int, Role] = {}
     optimizers = _optimizers(nodes)
     for number in sorted(optimizers):
-        for name, held in _held(nodes, number, skip=OF_THE_MODEL):
-            found.setdefault(held, "ema" if name in AVERAGES else "optimizer")
+        averages = {held for name in AVERAGES for held in _list(nodes, number, name)}
+        for _, held in _held(nodes, number, skip=OF_THE_MODEL):
+            found.setdefault(held, "ema" if held in averages else "optimizer")
         found.update({slot: "optimizer" for _, _, slot in nodes[number].slots})
     metrics = _metrics(nodes)
     for number in sorted(metrics):
