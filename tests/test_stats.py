@@ -1,5 +1,7 @@
 """Figures of values agree with numpy's on the whole array, whatever the blocks."""
 
+from typing import ClassVar
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ class InMemory(Reader):
 
     format = "memory"
     path = "memory"
-    metadata = {}
+    metadata: ClassVar = {}
 
     def __init__(self, **arrays):
         self.arrays = arrays
