@@ -60,10 +60,8 @@ def test_statistics_agree_with_numpy(array, piece):
 @given(st.sampled_from(SMALL), hnp.arrays(np.uint8, st.integers(0, 300)))
 def test_statistics_of_small_dtypes_agree_with_numpy(dtype, octets):
     raw = np.repeat(octets, np.dtype(dtype).itemsize)
-    if np.dtype(dtype).name in ("int4", "uint4"):
-        array = (raw & 0x0F).astype(np.int8).astype(dtype)
-    else:
-        array = raw.view(dtype)
+    is_nibble = np.dtype(dtype).name in ("int4", "uint4")
+    array = (raw & 0x0F).astype(np.int8).astype(dtype) if is_nibble else raw.view(dtype)
     check(statistics(tensor_of(array)), array)
 
 
