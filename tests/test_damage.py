@@ -13,8 +13,8 @@ import ckptread
 
 CUTS = 12
 FLIPS = 40
-HDF5_SHARE = 4
-"""HDF5 files start a worker each time: a quarter of the places."""
+HDF5_SHARE = 10
+"""HDF5 files start a worker each time: a tenth of the places."""
 SECONDS = 30
 """A deadline of the worker's, several times over: machines that run tests are busy."""
 
@@ -33,7 +33,7 @@ def contents(reader):
 
 
 def places(case: Case, size: int, count: int, seed: int):
-    share = HDF5_SHARE if case.format in {"hdf5", "keras"} else 1
+    share = HDF5_SHARE if case.format in {"hdf5", "keras", "keras-shards"} else 1
     return np.random.default_rng(seed).integers(0, size, count // share).tolist()
 
 
