@@ -144,7 +144,8 @@ class Walk:
             child = stored.children.get(key) if key is not None else None
             if child is not None:
                 self.visit(layer, child, place.below(child.name or layer.name))
-        rest = [item for item in in_saved_order(stored) if item[0] not in keys]
+        dealt_with = set(keys)
+        rest = [item for item in in_saved_order(stored) if item[0] not in dealt_with]
         self._visit_members(rest, place)
         return {"layers", "_layer_checkpoint_dependencies"}
 

@@ -19,7 +19,9 @@ Build = Callable[[], Any]
 Recipe = tuple[Build, tuple[tuple[int, ...], ...]]
 
 SEQUENCE, IMAGE, VIDEO, VECTOR = (5, 4), (8, 8, 3), (6, 6, 6, 2), (4,)
-CONVOLUTIONS = {1: (9, 3), 2: IMAGE, 3: VIDEO}
+TWO = (SEQUENCE, SEQUENCE)
+CONVOLUTIONS = {"Conv1D": (9, 3), "Conv2D": IMAGE, "Conv3D": VIDEO,
+                "Conv1DTranspose": (9, 3), "Conv2DTranspose": IMAGE, "Conv3DTranspose": VIDEO}  # fmt: skip
 
 
 def quantized(build: Build, shape: tuple[int, ...], mode: str) -> Build:
@@ -32,6 +34,10 @@ def quantized(build: Build, shape: tuple[int, ...], mode: str) -> Build:
     return make
 
 
+def einsum() -> Any:
+    return L.EinsumDense("ab,bc->ac", 3, bias_axes="c")
+
+
 RECIPES: dict[str, Recipe] = {
     "Dense": (lambda: L.Dense(3), (VECTOR,)),
     "Dense no bias": (lambda: L.Dense(3, use_bias=False), (VECTOR,)),
@@ -40,34 +46,33 @@ RECIPES: dict[str, Recipe] = {
     "Embedding": (lambda: L.Embedding(7, 3), (VECTOR,)),
     "ReversibleEmbedding": (lambda: L.ReversibleEmbedding(7, 3), (VECTOR,)),
     "ReversibleEmbedding untied": (lambda: L.ReversibleEmbedding(7, 3, tie_weights=False), (VECTOR,)),
-    **{f"Conv{n}D": (lambda n=n: getattr(L, f"Conv{n}D")(3, 2), (s,)) for n, s in CONVOLUTIONS.items()},
-    **{f"Conv{n}DTranspose": (lambda n=n: getattr(L, f"Conv{n}DTranspose")(3, 2), (s,)) for n, s in CONVOLUTIONS.items()},
+    **{name: (lambda name=name: getattr(L, name)(3, 2), (shape,)) for name, shape in CONVOLUTIONS.items()},
     "DepthwiseConv1D": (lambda: L.DepthwiseConv1D(2), ((9, 3),)),
     "DepthwiseConv2D": (lambda: L.DepthwiseConv2D(2, use_bias=False), (IMAGE,)),
     "SeparableConv1D": (lambda: L.SeparableConv1D(3, 2), ((9, 3),)),
     "SeparableConv2D": (lambda: L.SeparableConv2D(3, 2, use_bias=False), (IMAGE,)),
-    "BatchNormalization": (lambda: L.BatchNormalization(), (IMAGE,)),
+    "BatchNormalization": (L.BatchNormalization, (IMAGE,)),
     "BatchNormalization bare": (lambda: L.BatchNormalization(center=False, scale=False), (IMAGE,)),
     "BatchNormalization no scale": (lambda: L.BatchNormalization(scale=False), (IMAGE,)),
     "BatchNormalization renorm": (lambda: L.BatchNormalization(renorm=True), (IMAGE,)),
-    "LayerNormalization": (lambda: L.LayerNormalization(), (VECTOR,)),
+    "LayerNormalization": (L.LayerNormalization, (VECTOR,)),
     "LayerNormalization no scale": (lambda: L.LayerNormalization(scale=False), (VECTOR,)),
     "LayerNormalization no center": (lambda: L.LayerNormalization(center=False), (VECTOR,)),
     "GroupNormalization": (lambda: L.GroupNormalization(2), (VECTOR,)),
     "GroupNormalization no center": (lambda: L.GroupNormalization(2, center=False), (VECTOR,)),
-    "RMSNormalization": (lambda: L.RMSNormalization(), (VECTOR,)),
+    "RMSNormalization": (L.RMSNormalization, (VECTOR,)),
     "SpectralNormalization": (lambda: L.SpectralNormalization(L.Dense(3)), (VECTOR,)),
     "SpectralNormalization convolution": (lambda: L.SpectralNormalization(L.Conv2D(3, 2, use_bias=False)), (IMAGE,)),
-    "PReLU": (lambda: L.PReLU(), (VECTOR,)),
-    "Attention": (lambda: L.Attention(use_scale=True, score_mode="concat"), (SEQUENCE, SEQUENCE)),
-    "Attention scale": (lambda: L.Attention(use_scale=True), (SEQUENCE, SEQUENCE)),
-    "Attention concat": (lambda: L.Attention(score_mode="concat"), (SEQUENCE, SEQUENCE)),
-    "AdditiveAttention": (lambda: L.AdditiveAttention(), (SEQUENCE, SEQUENCE)),
-    "MultiHeadAttention": (lambda: L.MultiHeadAttention(2, 3), (SEQUENCE, SEQUENCE)),
-    "MultiHeadAttention gate": (lambda: L.MultiHeadAttention(2, 3, use_bias=False, use_gate=True), (SEQUENCE, SEQUENCE)),
-    "GroupedQueryAttention": (lambda: L.GroupQueryAttention(4, 4, 2), (SEQUENCE, SEQUENCE)),
-    "GroupedQueryAttention gate": (lambda: L.GroupQueryAttention(4, 4, 2, use_gate=True), (SEQUENCE, SEQUENCE)),
-    "Normalization": (lambda: L.Normalization(), (VECTOR,)),
+    "PReLU": (L.PReLU, (VECTOR,)),
+    "Attention": (lambda: L.Attention(use_scale=True, score_mode="concat"), TWO),
+    "Attention scale": (lambda: L.Attention(use_scale=True), TWO),
+    "Attention concat": (lambda: L.Attention(score_mode="concat"), TWO),
+    "AdditiveAttention": (L.AdditiveAttention, TWO),
+    "MultiHeadAttention": (lambda: L.MultiHeadAttention(2, 3), TWO),
+    "MultiHeadAttention gate": (lambda: L.MultiHeadAttention(2, 3, use_bias=False, use_gate=True), TWO),
+    "GroupedQueryAttention": (lambda: L.GroupQueryAttention(4, 4, 2), TWO),
+    "GroupedQueryAttention gate": (lambda: L.GroupQueryAttention(4, 4, 2, use_gate=True), TWO),
+    "Normalization": (L.Normalization, (VECTOR,)),
     "Normalization given": (lambda: L.Normalization(mean=1.0, variance=2.0), (VECTOR,)),
     "STFTSpectrogram": (lambda: L.STFTSpectrogram(frame_length=16, frame_step=8, window=None), ((64, 1),)),
     "STFTSpectrogram real": (lambda: L.STFTSpectrogram("real", 16, 8, window=None), ((64, 1),)),
@@ -88,14 +93,16 @@ RECIPES: dict[str, Recipe] = {
     "Bidirectional": (lambda: L.Bidirectional(L.LSTM(3)), (SEQUENCE,)),
     "Bidirectional two": (lambda: L.Bidirectional(L.GRU(3), backward_layer=L.GRU(3, go_backwards=True)), (SEQUENCE,)),
     "TimeDistributed": (lambda: L.TimeDistributed(L.Dense(3)), (SEQUENCE,)),
-    "TimeDistributed model": (lambda: L.TimeDistributed(keras.Sequential([L.Dense(3), L.BatchNormalization()])), (SEQUENCE,)),
+    "TimeDistributed model": (
+        lambda: L.TimeDistributed(keras.Sequential([L.Dense(3), L.BatchNormalization()])), (SEQUENCE,)
+    ),
     "Dense int8": (quantized(lambda: L.Dense(3), VECTOR, "int8"), (VECTOR,)),
     "Dense int4": (quantized(lambda: L.Dense(3), VECTOR, "int4"), (VECTOR,)),
     "Dense float8": (quantized(lambda: L.Dense(3), VECTOR, "float8"), (VECTOR,)),
     "Dense int8 no bias": (quantized(lambda: L.Dense(3, use_bias=False), VECTOR, "int8"), (VECTOR,)),
-    "EinsumDense int8": (quantized(lambda: L.EinsumDense("ab,bc->ac", 3, bias_axes="c"), VECTOR, "int8"), (VECTOR,)),
-    "EinsumDense int4": (quantized(lambda: L.EinsumDense("ab,bc->ac", 3, bias_axes="c"), VECTOR, "int4"), (VECTOR,)),
-    "EinsumDense float8": (quantized(lambda: L.EinsumDense("ab,bc->ac", 3, bias_axes="c"), VECTOR, "float8"), (VECTOR,)),
+    "EinsumDense int8": (quantized(einsum, VECTOR, "int8"), (VECTOR,)),
+    "EinsumDense int4": (quantized(einsum, VECTOR, "int4"), (VECTOR,)),
+    "EinsumDense float8": (quantized(einsum, VECTOR, "float8"), (VECTOR,)),
     "Embedding int8": (quantized(lambda: L.Embedding(7, 3), VECTOR, "int8"), (VECTOR,)),
     "Embedding int4": (quantized(lambda: L.Embedding(7, 3), VECTOR, "int4"), (VECTOR,)),
     "ReversibleEmbedding int8": (quantized(lambda: L.ReversibleEmbedding(7, 3), VECTOR, "int8"), (VECTOR,)),
