@@ -7,7 +7,7 @@ it: an optimizer is known by its children, not by what it is called.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,11 @@ from ckptread.tensors import Role
 VARIABLE_VALUE = "VARIABLE_VALUE"
 OF_THE_MODEL = ("_trainable_variables", "_trainable_variables_indices", "_var_to_optimizer_idx")
 """Edges of an optimizer that lead to the model's variables."""
+OPTIMIZER_CHILDREN = (
+    ("_iterations", "_variables"), ("_iterations", "_learning_rate"),  # Keras 3, Keras 2.11
+    ("iter", "learning_rate"), ("base_optimizer", "loss_scale"),  # Keras 2
+)  # fmt: skip
+"""What an optimizer is known by: any of these sets of attributes."""
 AVERAGES = ("_model_variables_moving_average", "_average")
 SEEDS = ("seed_generator", "_seed_generator", "_random_generator")
 COUNTERS = ("save_counter", "global_step")
@@ -43,7 +48,7 @@ class Node:
 
     def has(self, *names: str) -> bool:
         """Whether it has all of these attributes."""
-        return set(names) <= {attribute for attribute, _ in self.children}
+        return bool(self.children) and set(names) <= {attribute for attribute, _ in self.children}
 
 
 def parse(data: bytes | None) -> list[Node]:
@@ -117,13 +122,7 @@ def _optimizers(nodes: Sequence[Node]) -> set[int]:
 
 
 def _is_optimizer(node: Node) -> bool:
-    return (
-        node.has("_iterations", "_variables")
-        or node.has("_iterations", "_learning_rate")
-        or node.has("iter", "learning_rate")
-        or node.has("base_optimizer", "loss_scale")
-        or bool(node.slots)
-    )
+    return bool(node.slots) or any(node.has(*names) for names in OPTIMIZER_CHILDREN)
 
 
 def _metrics(nodes: Sequence[Node]) -> set[int]:
@@ -185,13 +184,13 @@ def _is_index(name: str) -> bool:
     return name.isdecimal() and name.isascii() and len(name) < 10
 
 
-def trainable(nodes: Sequence[Node]) -> dict[int, bool]:
+def trainable(nodes: Sequence[Node], order: Iterable[int]) -> dict[int, bool]:
     """Return the flags that lists called ``variables`` and ``trainable_variables`` give, the outermost first.
 
     Keras' export() writes them at the root, SavedModels of Keras 2 at every layer.
     """
     found: dict[int, bool] = {}
-    for number in in_order(nodes, 0, set()):
+    for number in order:
         if nodes[number].has("variables", "trainable_variables"):
             trained = set(_list(nodes, number, "trainable_variables"))
             for each in _list(nodes, number, "variables"):

@@ -68,8 +68,9 @@ def _describe_objects(
     tensors: Sequence[TensorInfo], nodes: Sequence[Node], saved: saved_model.Saved, evidence: TensorFlowEvidence
 ) -> list[TensorInfo]:
     numbers = _by_key(nodes)
-    facts = _facts(nodes, numbers, saved, evidence.keras_metadata)
     place = {number: at for at, number in enumerate(object_graph.in_order(nodes, 0, set()))}
+    flags = object_graph.trainable(nodes, place)
+    facts = _facts(nodes, numbers, flags, saved, evidence.keras_metadata)
     reached = {key: place.get(number, len(nodes) + number) for key, number in numbers.items()}
     ordered = sorted(tensors, key=lambda info: _order(info, facts, reached.get(info.key, 2 * len(nodes))))
     aliases = _aliases(ordered, facts, evidence.same_bytes)
@@ -87,9 +88,13 @@ def _by_key(nodes: Sequence[Node]) -> dict[str, int]:
 
 
 def _facts(
-    nodes: Sequence[Node], numbers: Mapping[str, int], saved: saved_model.Saved, keras_metadata: bytes | None
+    nodes: Sequence[Node],
+    numbers: Mapping[str, int],
+    flags: Mapping[int, bool],
+    saved: saved_model.Saved,
+    keras_metadata: bytes | None,
 ) -> dict[str, Facts]:
-    roles, flags = object_graph.roles(nodes), object_graph.trainable(nodes)
+    roles = object_graph.roles(nodes)
     frozen = saved_model.frozen_layers(keras_metadata, nodes) | saved.never_trained
     found = {}
     for key, number in numbers.items():
