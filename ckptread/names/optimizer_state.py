@@ -15,7 +15,7 @@ from typing import Any
 from ckptread.names.configs import parse
 from ckptread.names.groups import Group, snake_case
 from ckptread.names.groups import walk as walk_groups
-from ckptread.names.optimizers import OPTIMIZERS, State, Trained, state, state_head
+from ckptread.names.optimizers import OPTIMIZERS, State, Trained, state_head, states
 from ckptread.names.walk import Walk
 from ckptread.tensors import TensorInfo
 
@@ -104,9 +104,10 @@ def _named(optimizer: Optimizer, own: Sequence[TensorInfo], walk: Walk, version_
     """Name one optimizer's variables: all of them, or only the first ones, which do not depend on the model."""
     shapes = [info.shape for info in own]
     trained = _trained(walk) if walk.ordered else []
-    wanted = state(optimizer.class_name, optimizer.config, trained, version_2=version_2)
-    if wanted is None or [each.shape for each in wanted] != shapes:
-        head = state_head(optimizer.config, version_2=version_2) if wanted is not None else []
+    possible = states(optimizer.class_name, optimizer.config, trained, version_2=version_2)
+    wanted = next((each for each in possible if [state.shape for state in each] == shapes), None)
+    if wanted is None:
+        head = state_head(optimizer.config, version_2=version_2) if possible else []
         wanted = head if [each.shape for each in head] == shapes[: len(head)] else []
     found = [_apply(info, each, optimizer, version_2) for info, each in zip(own, wanted, strict=False)]
     return found + [replace(info, role="optimizer") for info in own[len(wanted) :]]

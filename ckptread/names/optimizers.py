@@ -40,7 +40,7 @@ class Optimizer:
 
     slots: tuple[Slots, ...] = ()
     last: tuple[str, ...] = ()
-    """Scalars of the optimizer itself, stored after the slots."""
+    """Scalars of the optimizer itself, stored after the slots; before them in the first versions of Keras 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +116,15 @@ def state_head(config: Config, *, version_2: bool = False) -> list[State]:
     return head
 
 
-def state(
+def states(
     class_name: str, config: Config, trained: Sequence[Trained], *, version_2: bool = False
-) -> list[State] | None:
-    """Return all that an optimizer of this config has stored once it trains ``trained``; None for an unknown one."""
+) -> list[list[State]]:
+    """Return what an optimizer of this config may have stored once it trains ``trained``; none for an unknown one."""
     row = (OPTIMIZERS_KERAS_2 if version_2 else OPTIMIZERS).get(class_name)
     if row is None:
-        return None
+        return []
     slotted = [weight for weight in trained if version_2 or weight.variable.rpartition("/")[2] not in OVERWRITTEN]
-    found = state_head(config, version_2=version_2)
+    head, found = state_head(config, version_2=version_2), []
     if config.get("use_ema"):
         found += [State("average", weight.shape, "ema", weight) for weight in slotted]
     if config.get("gradient_accumulation_steps") and not version_2:
@@ -132,7 +132,8 @@ def state(
     for slots in row.slots:
         if not slots.when or config.get(slots.when):
             found += [each for weight in slotted for each in _of(class_name, slots, weight, config, version_2)]
-    return found + [State(name, ()) for name in row.last]
+    last = [State(name, ()) for name in row.last]
+    return [[*head, *found, *last], [*head, *last, *found]] if last else [[*head, *found]]
 
 
 def _of(class_name: str, slots: Slots, weight: Trained, config: Config, version_2: bool) -> Iterator[State]:
