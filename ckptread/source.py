@@ -155,8 +155,6 @@ class InflatedSource(Source):
 
     addressable = False
 
-    verbatim = False
-
     def __init__(self, source: Source, offset: int, stored_nbytes: int, nbytes: int, crc32: int, name: str) -> None:
         if nbytes > MAX_EXPANSION * stored_nbytes:
             problem = f"it claims {nbytes:,} bytes, more than {stored_nbytes:,} deflated bytes can hold"

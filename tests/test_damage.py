@@ -59,8 +59,8 @@ def survives(path: str) -> None:
     try:
         with ckptread.open(path) as reader:
             contents(reader)
-    except ckptread.CheckpointError as error:
-        assert "Traceback" not in str(error)
+    except ckptread.CheckpointError:
+        pass  # any of ours will do; any other fails the test
     assert time.monotonic() - started < SECONDS
 
 

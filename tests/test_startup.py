@@ -14,6 +14,7 @@ SLOW = {
 }  # fmt: skip
 """What takes milliseconds to import, and is imported by the function that needs it."""
 
+
 def loaded_by(*arguments):
     """Run a command, and return which of the slow modules it has loaded."""
     program = (

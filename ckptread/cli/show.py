@@ -14,6 +14,9 @@ from ckptread.stats import histogram, statistics
 if TYPE_CHECKING:
     from ckptread.reader import Reader, Tensor
 
+FIRST = 8
+"""How many values are shown."""
+
 
 def show(
     path: Checkpoint,
@@ -45,7 +48,7 @@ def _show_slice(tensor: Tensor, selection: tuple[object, ...], layout: Layout) -
 def _show_all(reader: Reader, tensor: Tensor, layout: Layout) -> None:
     stats = statistics(tensor)
     spread = histogram(tensor, stats)
-    first = tensor[first_part(tensor)]
+    first = next(tensor.blocks(FIRST * tensor.dtype.itemsize), tensor[()])
     if layout is Layout.json:
         render.json_document(
             {
@@ -59,10 +62,3 @@ def _show_all(reader: Reader, tensor: Tensor, layout: Layout) -> None:
         return
     for text in [*facts(tensor.info, stats), *bars(spread), "first values", first_values(first, whole=False)]:
         render.line(text)
-
-
-def first_part(tensor: Tensor) -> tuple[int | slice, ...]:
-    """Return the slice of a tensor's first few elements, along its last axis."""
-    if not tensor.size:
-        return ()
-    return (*[0] * (tensor.ndim - 1), slice(0, 8)) if tensor.ndim else ()

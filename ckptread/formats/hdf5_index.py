@@ -82,7 +82,7 @@ class Index:
         if problem is None and layout.kind == "contiguous":
             problem = self._place_problem(layout, nbytes)
         extent = None
-        if problem is None and layout.kind == "contiguous" and self.source.verbatim:
+        if problem is None and layout.kind == "contiguous" and self.source.addressable:
             extent = Extent(*self.source.locate(layout.offset), nbytes)
         alias = entry.get("alias_of")
         alias = None if alias is None or alias not in self.tensors else str(alias)
