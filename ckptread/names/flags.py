@@ -89,6 +89,12 @@ class Locator:
             yield from self._owners(thing, weight, flag, depth + 1)
 
 
+def is_leaf(layer: Configured) -> bool:
+    """Whether a layer is a built-in one that has no layers in it."""
+    row = LAYERS_KERAS_2.get(layer.class_name or "")
+    return row is not None and not row.inner and layer.inner is None
+
+
 def _inner_layers(inner: Inner, outer: Configured) -> list[Configured]:
     if not inner.config:
         return [Configured(inner.class_name, config=outer.config)]

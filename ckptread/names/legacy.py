@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ckptread.names import flags
 from ckptread.names.configs import ANYTHING, Configured, parse
 from ckptread.names.flags import Located, Locator
 from ckptread.names.groups import Attributes
@@ -32,6 +33,8 @@ class Stored:
     weight: str
     """Its name as stored, without TensorFlow's ``:0``."""
     where: Located
+    certain: bool
+    """False where Keras 3.0 left out the layers between this one and the weight: ``kernel``, of a nested model."""
 
 
 def is_legacy(attributes: Attributes) -> bool:
@@ -69,7 +72,8 @@ def _model_tensors(
         layer = layers.get(name, replace(ANYTHING, name=name))
         for info, weight in _named(by_key, attributes, _join(group, name)):
             where = locator.locate(layer, weight.split("/"), model.trainable)
-            stored.append(Stored(info, weight, replace(where, order=(turn, *where.order))))
+            certain = locator.version_2 or "/" in weight or flags.is_leaf(layer)
+            stored.append(Stored(info, weight, replace(where, order=(turn, *where.order)), certain))
     stored.sort(key=lambda each: each.where.order)
     seconds = _second_places(stored, same_bytes)
     return {each.info.key: _model_tensor(each, seconds.get(each.info.key)) for each in stored}
@@ -125,11 +129,11 @@ def _model_tensor(each: Stored, alias_of: str | None) -> TensorInfo:
     name = each.weight.rpartition("/")[2]
     return replace(
         each.info,
-        variable="/".join((*each.where.chain, name)),
+        variable="/".join((*each.where.chain, name)) if each.certain else None,
         layer="/".join(each.where.chain),
         role="model",
         trainable=each.where.trainable,
-        positional=name.startswith("param_"),
+        positional=each.certain and name.startswith("param_"),
         alias_of=alias_of,
     )
 

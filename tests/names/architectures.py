@@ -33,6 +33,8 @@ TRAINED_BELOW = 10_000_000
 EXEMPT = {
     "LayerScale": "ConvNeXt's LayerScale is a class of its own and names its weight by a global counter "
     "(`variable_18`): its name is given by position, its flag is None in a .keras.",
+    "BatchNormalization": "a BatchNormalization with one of gamma and beta: a .weights.h5 has no config, so which one "
+    "its first weight is stays open, and its name is given by position.",
 }
 SMALLEST = {"Xception": 71, "InceptionV3": 75, "InceptionResNetV2": 75, "NASNetLarge": 331, "NASNetMobile": 224}
 """Side of the smallest square image, where it is not 32; NASNet with its top takes one size only."""
@@ -127,25 +129,35 @@ def summary_totals(model: Any) -> tuple[int, int]:
 
 def check(name: str) -> dict[str, Any]:
     model = build(name)
-    scales = sum(layer.__class__.__name__ == "LayerScale" for layer in model.layers)
-    result: dict[str, Any] = {"parameters": model.count_params(), "LayerScale": scales, "formats": {}}
+    result: dict[str, Any] = {"parameters": model.count_params(), "exempt": exemptions(model), "formats": {}}
     with tempfile.TemporaryDirectory() as folder:
         for kind, path in written(model, Path(folder)):
             result["formats"][kind] = compare(kind, path, model)
     return result
 
 
-def cell(kind: str, result: dict[str, Any], exempt: int) -> str:
+def exemptions(model: Any) -> dict[str, int]:
+    """Return how many weights of a model have no name for a reason that is known."""
+    norms = [layer for layer in model.layers if layer.__class__.__name__ == "BatchNormalization"]
+    return {
+        "LayerScale": sum(layer.__class__.__name__ == "LayerScale" for layer in model.layers),
+        "BatchNormalization": sum(layer.scale != layer.center for layer in norms),
+    }
+
+
+def cell(kind: str, result: dict[str, Any], exempt: dict[str, int]) -> str:
     """Render one cell: ``yes``, or how many weights have no name and why, or what is wrong."""
     if result["wrong"]:
         return f"**no**: {result['wrong'][0]}"
     missing = result["weights"] - result["named"]
     parts = []
+    reasons = [name for name, count in exempt.items() if count and (kind == ".weights.h5" or name == "LayerScale")]
     if missing:
-        parts.append(f"{missing} by position (LayerScale)" if missing == exempt else f"**{missing} unnamed**")
+        known = missing == sum(exempt[name] for name in reasons)
+        parts.append(f"{missing} by position ({', '.join(reasons)})" if known else f"**{missing} unnamed**")
     if kind == ".keras" and not result["totals"]:
         parts.append("**totals differ**")
-    if kind in (".keras", "SavedModel") and result["weights"] - result["flags"] not in (0, exempt):
+    if kind in (".keras", "SavedModel") and result["weights"] - result["flags"] not in (0, exempt["LayerScale"]):
         parts.append(f"**{result['weights'] - result['flags']} flags unknown**")
     if kind in (".keras", ".h5", "TF checkpoint") and result["states"] != result["states_named"]:
         parts.append(f"{result['states'] - result['states_named']} optimizer variables unnamed")
@@ -171,7 +183,7 @@ def table(results: dict[str, Any]) -> str:
     ]
     rows = []
     for name, result in sorted(results.items()):
-        formats, exempt = result["formats"], result["LayerScale"]
+        formats, exempt = result["formats"], result["exempt"]
         cells = [cell(kind, formats[kind], exempt) for kind in FORMATS]
         count = formats[".keras"]["weights"]
         rows.append(f"| {name} | {result['parameters']:,} | {count} | " + " | ".join(cells) + " |")
@@ -192,7 +204,7 @@ def main() -> None:
             continue
         started = time.perf_counter()
         results[name] = check(name)
-        exempt, formats = results[name]["LayerScale"], results[name]["formats"]
+        exempt, formats = results[name]["exempt"], results[name]["formats"]
         cells = {kind: cell(kind, each, exempt) for kind, each in formats.items()}
         sys.stdout.write(f"{name}: {cells} ({time.perf_counter() - started:.0f} s)\n")
         sys.stdout.flush()

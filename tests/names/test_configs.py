@@ -7,3 +7,15 @@ from ckptread.tensors import TensorInfo
 def test_a_plain_hdf5_file_comes_back_as_it_was() -> None:
     tensors = [TensorInfo("group/data", (3,), "float32", 12), TensorInfo("a", (), "int64", 8)]
     assert describe(tensors, KerasEvidence()) == tensors
+
+
+def test_names_without_their_layers_name_nothing() -> None:
+    """A legacy .h5 of Keras 3.0 stores the weight's own name alone, for a nested model too."""
+    tensors = [TensorInfo(f"{group}/kernel", (2, 2), "float32", 16) for group in ("dense", "inner")]
+    lists = {"dense": {"weight_names": ["kernel"]}, "inner": {"weight_names": ["kernel"]}}
+    root = {"layer_names": ["dense", "inner"], "keras_version": "3.0.5"}
+    dense = {"class_name": "Dense", "config": {"name": "dense", "trainable": True}}
+    inner = {"class_name": "Sequential", "config": {"name": "inner", "layers": [dense]}}
+    config = {"class_name": "Functional", "config": {"name": "model", "layers": [dense, inner]}}
+    named = describe(tensors, KerasEvidence(config, attributes={"": root, **lists}))
+    assert [info.variable for info in named] == ["dense/kernel", None]
