@@ -135,3 +135,9 @@ def test_the_interface_is_whole(case):
         with pytest.raises(ckptread.TensorNotFoundError):
             reader["no such tensor, surely"]
     reader.close()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.folder.name.startswith(("keras", "tf"))], ids=name)
+def test_a_sound_file_has_nothing_wrong_with_it(case):
+    with ckptread.open(case.path) as reader:
+        assert [finding.message for finding in reader.problems if finding.severity != "note"] == []

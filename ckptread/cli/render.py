@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 PATIENCE = 1.0
 """Seconds of work before a progress bar shows."""
 BAR = 30
+LONGEST_VALUE = 200
+"""A longer piece of metadata is for machines: JSON has it."""
+USUAL = {("byteorder", "little"), ("shards", "1"), ("files", "1"), ("backend", "tensorflow")}
+"""What goes without saying."""
 
 
 def line(text: str = "") -> None:
@@ -68,9 +72,8 @@ def styled(text: str, style: str) -> str:
 def heading(reader: Reader, counted: Totals, *, shown: int | None = None) -> None:
     """Print what was opened, and what is in it."""
     line(styled(name_text(reader.path), "bold"))
-    about = [reader.format if reader.backend == "native" else f"{reader.format} (read by {reader.backend})"]
-    about += [f"{name_text(key)} {name_text(value)}" for key, value in reader.metadata.items() if len(value) < 200]
-    line("  " + " · ".join(about))
+    for about in described(reader):
+        line("  " + about)
     some = "" if shown is None else f" (of {shown})"
     aliases = f", {counted.aliases:,} further names" if counted.aliases else ""
     line(
@@ -78,6 +81,16 @@ def heading(reader: Reader, counted: Totals, *, shown: int | None = None) -> Non
         f"{bytes_text(counted.nbytes)}"
     )
     line()
+
+
+def described(reader: Reader) -> list[str]:
+    """Return what the file says of itself, the usual left out, and how it was found."""
+    said = {key: name_text(value) for key, value in reader.metadata.items() if len(value) < LONGEST_VALUE}
+    opened, writer, model, name = (said.pop(key, "") for key in ("opened", "writer", "model_class", "model_name"))
+    first = [reader.format if reader.backend == "native" else f"{reader.format}, read by {reader.backend}", writer]
+    first += [f'{model} "{name}"' if model and name else model, said.pop("date_saved", "")]
+    rest = [f"{key} {value}" for key, value in said.items() if (key, value) not in USUAL and value not in writer]
+    return [" · ".join(part for part in [*first, *rest] if part), *([opened] if opened else [])]
 
 
 def plural(count: int, noun: str) -> str:

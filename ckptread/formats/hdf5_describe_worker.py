@@ -25,6 +25,7 @@ CLAIM_BYTES, CLAIM_RATIO = 256 << 20, 1100
 """A dataset above this size that claims more than deflate can make of what is stored is not to be believed."""
 OPAQUE_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 """What Keras stores as opaque bytes, with an attribute that says so."""
+MAX_ATTRIBUTE_BYTES = 64 << 20
 MAX_TEXT_BYTES = 32 << 20
 """The most that the attributes of one group come to: a model's configuration is one of them."""
 SMALL_FLOATS = {(2, 15, 7, 8, 0, 7, 127): "bfloat16"}
@@ -196,9 +197,13 @@ def attributes(group: h5g.GroupID) -> tuple[Described, list[str]]:
 
 def _attribute(attribute: h5a.AttrID) -> str | int | float | list[str] | None:
     """Return a value that says something of the model, None for any other."""
-    if attribute.get_space().get_simple_extent_type() == h5s.NULL or attribute.get_storage_size() > 64 << 20:
+    if attribute.get_space().get_simple_extent_type() == h5s.NULL:
         return None
+    if 0 in attribute.shape:
+        return []  # what Keras writes for a layer without weights: no names, as floats
     kind = attribute.dtype
+    if attribute.get_storage_size() > MAX_ATTRIBUTE_BYTES:
+        return None
     is_text = h5t.check_string_dtype(kind) is not None
     if not (is_text or kind.kind in "ifu") or len(attribute.shape) > 1:
         return None
@@ -209,8 +214,6 @@ def _attribute(attribute: h5a.AttrID) -> str | int | float | list[str] | None:
 
 def _plain(values: np.ndarray[Any, Any]) -> str | int | float | list[str] | None:
     if values.ndim == 1:
-        if values.dtype.kind == "f" and values.size == 0:
-            return []  # what Keras writes for a layer without weights
         listed = [_text(value) for value in values.tolist()]
         return [value for value in listed if value is not None] if None not in listed else None
     value = values.item()

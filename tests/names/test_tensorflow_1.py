@@ -26,6 +26,7 @@ def save(folder: Path, optimizer: Any, **options: Any) -> str:
         loss = tf.reduce_sum(tf.matmul(tf.ones((1, 3)), kernel) + bias)
         train = optimizer.minimize(loss, global_step=step)
         average = tf.train.ExponentialMovingAverage(0.9).apply([kernel])
+        session.run(v1.variables_initializer(v1.trainable_variables()))  # which the averages start from
         session.run(v1.global_variables_initializer())
         session.run([train, average])
         return str(v1.train.Saver(**options).save(session, str(folder / "model.ckpt")))
