@@ -101,12 +101,55 @@ class RunningChange:
         same = difference == 0
         self._settle(~same, difference.astype(float), abs(as_float(b)), same)
 
+    def add_equal(self, values: Array) -> None:
+        """Take in the same elements of both sides, which are the same bit for bit: they count for the norms alone."""
+        flat = values.reshape(-1)
+        for at in range(0, flat.size, PIECE):
+            self._add_equal_piece(flat[at : at + PIECE])
+
+    def _add_equal_piece(self, values: Array) -> None:
+        import numpy as np
+
+        self._counts["all"] += values.size
+        if not is_numeric(values.dtype):
+            self._numeric = False
+            return
+        numbers = _exact_float(values)
+        finite = np.isfinite(numbers)
+        if not finite.all():
+            nans, infs = int(np.count_nonzero(np.isnan(numbers))), int(np.count_nonzero(np.isinf(numbers)))
+            for side in ("a", "b"):
+                self._counts["nans_" + side] += nans
+                self._counts["infs_" + side] += infs
+            numbers = numbers[finite]
+        with np.errstate(over="ignore", invalid="ignore"):
+            square = float(np.vdot(numbers, numbers).real)
+        self._counts["finite"] += numbers.size
+        for name in ("a", "b", "dot"):
+            self._sums[name] += square
+
     def _add_floats(self, a: Array, b: Array) -> None:
         import numpy as np
 
         with np.errstate(invalid="ignore", over="ignore"):
-            same = a == b
             difference = np.abs(a - b)
+        if not np.isfinite(difference).all():
+            self._add_special(a, b, difference)
+            return
+        # The usual case, and the fast one: all is finite on both sides.
+        self._max_abs = max(self._max_abs, float(difference.max()))
+        self._norms(a, b, difference)
+        changed = difference != 0
+        if not changed.all():
+            turned = np.signbit(a.real) != np.signbit(b.real)
+            self._counts["signed_zeros"] += int(np.count_nonzero(turned & (a == 0) & (b == 0)))
+        self._settle(changed, difference, np.abs(b), ~changed)
+
+    def _add_special(self, a: Array, b: Array, difference: Array) -> None:
+        """Take in values of which some are NaN or infinite."""
+        import numpy as np
+
+        same = a == b
         difference[same] = 0.0  # Inf - Inf is NaN
         nan_a, nan_b = np.isnan(a), np.isnan(b)
         finite = np.isfinite(a) & np.isfinite(b)
@@ -116,10 +159,7 @@ class RunningChange:
         numbers = difference[~(nan_a | nan_b)]
         if numbers.size:
             self._max_abs = max(self._max_abs, float(numbers.max()))
-        if finite.all():
-            self._norms(a, b, difference)
-        else:
-            self._norms(a[finite], b[finite], difference[finite])
+        self._norms(a[finite], b[finite], difference[finite])
         self._settle(~same, difference, np.abs(b), same)
 
     def _special(self, a: Array, b: Array, nan_a: Array, nan_b: Array) -> None:
@@ -139,12 +179,11 @@ class RunningChange:
         import numpy as np
 
         with np.errstate(over="ignore", invalid="ignore"):
-            size_a, size_b = np.abs(a), np.abs(b)
             self._counts["finite"] += a.size
             self._sums["abs"] += float(difference.sum())
             self._sums["difference"] += float(np.dot(difference, difference))
-            self._sums["a"] += float(np.dot(size_a, size_a))
-            self._sums["b"] += float(np.dot(size_b, size_b))
+            self._sums["a"] += float(np.vdot(a, a).real)
+            self._sums["b"] += float(np.vdot(b, b).real)
             self._sums["dot"] += float(np.vdot(a, b).real)
 
     def _settle(self, changed: Array, difference: Array, size_b: Array, same: Array) -> None:
@@ -154,15 +193,20 @@ class RunningChange:
         count = int(np.count_nonzero(changed))
         if not count:
             return
-        tolerance = self._tolerance
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            relative = difference / size_b
-            relative = relative[changed & (size_b > 0) & ~np.isnan(relative)]
-            allowed = tolerance.atol + tolerance.rtol * size_b
+            relative = np.divide(difference, size_b, out=np.zeros_like(difference), where=size_b > 0)
+        largest = float(np.nanmax(relative)) if not np.isnan(relative).all() else 0.0
+        self._max_rel = max(self._max_rel, largest)
+        self._count(count, beyond=count if self._tolerance.exact else self._beyond(difference, size_b, same))
+
+    def _beyond(self, difference: Array, size_b: Array, same: Array) -> int:
+        """How many elements differ by more than the tolerance."""
+        import numpy as np
+
+        with np.errstate(invalid="ignore", over="ignore"):
+            allowed = self._tolerance.atol + self._tolerance.rtol * size_b
             within = same | ((difference <= allowed) & np.isfinite(size_b))
-        if relative.size:
-            self._max_rel = max(self._max_rel, float(relative.max()))
-        self._count(count, beyond=count if tolerance.exact else int(np.count_nonzero(~within)))
+        return int(np.count_nonzero(~within))
 
     def result(self) -> Change:
         """Return the figures of all that was taken in."""

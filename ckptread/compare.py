@@ -30,15 +30,18 @@ def compare_values(a: Tensor, b: Tensor, tolerance: Tolerance) -> Change | None:
     running = RunningChange(tolerance)
     unequal_from = None
     for number, (one, other) in enumerate(blocks.read()):
-        if unequal_from is None:
-            if tolerance.nan_equal and _same_bytes(one, other):
-                continue
-            unequal_from = number
-        running.add(one, other)
+        equal = tolerance.nan_equal and _same_bytes(one, other)
+        if equal and unequal_from is None:
+            continue
+        unequal_from = number if unequal_from is None else unequal_from
+        if equal:
+            running.add_equal(one)
+        else:
+            running.add(one, other)
     if unequal_from is None:
         return None
-    for one, other in blocks.read(unequal_from):
-        running.add(one, other)
+    for one, _ in blocks.read(unequal_from):
+        running.add_equal(one)
     change = running.result()
     same = not (tolerance.nan_equal or change.changed or change.signed_zeros or change.nans_a)
     return None if same and same_kind(a.dtype, b.dtype) else change

@@ -48,7 +48,9 @@ def _show_slice(tensor: Tensor, selection: tuple[object, ...], layout: Layout) -
 def _show_all(reader: Reader, tensor: Tensor, layout: Layout) -> None:
     stats = statistics(tensor)
     spread = histogram(tensor, stats)
-    first = next(tensor.blocks(FIRST * tensor.dtype.itemsize), tensor[()])
+    first = next(tensor.blocks(FIRST * tensor.dtype.itemsize), None)
+    if first is None:  # a tensor without elements
+        first = tensor[()]
     if layout is Layout.json:
         render.json_document(
             {
