@@ -52,6 +52,18 @@ def match(path: str, tensors: Tensors, patterns: Sequence[str] = (), exclude: Se
     return [t for t in chosen if not any(_means(pattern, t) for pattern in exclude)]
 
 
+def keep(tensors: Iterable[TensorInfo], role: str | None = None, trainable: bool | None = None) -> list[TensorInfo]:
+    """Return the tensors of a role, and those that are trainable, or are not; None keeps all.
+
+    A tensor of which the file does not say whether it is trainable is neither.
+    """
+    return [
+        tensor
+        for tensor in tensors
+        if (role is None or tensor.role == role) and (trainable is None or tensor.trainable is trainable)
+    ]
+
+
 def _matching(path: str, tensors: Tensors, pattern: str) -> Iterable[TensorInfo]:
     hits = [t for t in tensors.values() if _means(pattern, t)]
     if not hits:

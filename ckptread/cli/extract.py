@@ -9,7 +9,7 @@ import typer
 
 import ckptread
 from ckptread.cli import render
-from ckptread.cli.options import Backend, Checkpoint, Force, Names, Slice, UseBackend
+from ckptread.cli.options import Backend, Checkpoint, Force, Slice, TensorNames, UseBackend
 from ckptread.cli.slices import parse_slice
 from ckptread.cli.targets import Target
 from ckptread.extract import Conversion, to_file, to_folder, to_npz, to_stream
@@ -25,7 +25,7 @@ OUTPUT_HELP = "A .npy file, a folder, a .npz file for several, or '-' for stdout
 
 def extract(
     path: Checkpoint,
-    names: Names,
+    names: TensorNames,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="PATH", help=OUTPUT_HELP)] = None,
     part: Slice = None,
     dtype: Annotated[str | None, typer.Option("--dtype", help="Convert the values to this numpy dtype.")] = None,

@@ -33,6 +33,24 @@ class Order(StrEnum):
     size = "size"
 
 
+class Names(StrEnum):
+    """What tensors are called in a listing."""
+
+    variable = "variable"
+    key = "key"
+    both = "both"
+
+
+class UseRole(StrEnum):
+    """What a tensor is for."""
+
+    model = "model"
+    optimizer = "optimizer"
+    ema = "ema"
+    metric = "metric"
+    bookkeeping = "bookkeeping"
+
+
 class DiffOrder(StrEnum):
     """How a comparison is sorted."""
 
@@ -54,7 +72,7 @@ Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help=CHECKPOINT_HELP,
 CheckpointA = Annotated[str, typer.Argument(metavar="A", help=CHECKPOINT_HELP, show_default=False)]
 CheckpointB = Annotated[str, typer.Argument(metavar="B", help="The checkpoint to compare it with.", show_default=False)]
 Name = Annotated[str, typer.Argument(metavar="TENSOR", help="A key or variable name.", show_default=False)]
-Names = Annotated[list[str], typer.Argument(metavar="TENSOR...", help=PATTERN_HELP, show_default=False)]
+TensorNames = Annotated[list[str], typer.Argument(metavar="TENSOR...", help=PATTERN_HELP, show_default=False)]
 Patterns = Annotated[list[str] | None, typer.Argument(metavar="[PATTERN]...", help=PATTERN_HELP, show_default=False)]
 Exclude = Annotated[
     list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="Leave these out; may be repeated.")
@@ -66,5 +84,9 @@ UseLayout = Annotated[Layout, typer.Option("--format", help="How to write it.")]
 Slice = Annotated[
     str | None,
     typer.Option("--slice", metavar="SLICE", help="Only this part, as numpy slices: '0:10, :'.", show_default=False),
+]
+Role = Annotated[
+    UseRole | None,
+    typer.Option("--role", help="Only tensors of this role, where the file tells it.", show_default=False),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]

@@ -144,6 +144,15 @@ def problems(reader: Reader, counted: Totals) -> None:
         note(f"{plural(counted.problems, 'tensor')} cannot be read; the last column says why")
 
 
+def unknown(tensors: Sequence[TensorInfo]) -> None:
+    """Say on stderr of how many tensors the file does not tell whether they are trainable."""
+    count = sum(tensor.trainable is None for tensor in tensors)
+    if count:
+        note(
+            f"note: of {plural(count, 'tensor')} the file does not say whether they are trainable: they are in neither"
+        )
+
+
 def written(results: Iterable[Written], *, quiet: bool = False) -> None:
     """Say of each tensor where it was written, and what was done to its values."""
     for result in results:
