@@ -151,6 +151,7 @@ class RunningChange:
 
         same = a == b
         difference[same] = 0.0  # Inf - Inf is NaN
+        difference[np.isinf(a) & np.isinf(b) & ~same] = np.inf  # and so it is in one part of a complex number
         nan_a, nan_b = np.isnan(a), np.isnan(b)
         finite = np.isfinite(a) & np.isfinite(b)
         self._special(a, b, nan_a, nan_b)
