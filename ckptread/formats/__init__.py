@@ -1,38 +1,22 @@
-"""The formats, and which file is whose.
+"""What a user's path means, and which format opens it: :func:`locate` and :func:`open_checkpoint`.
 
-A new format is a module here, a row in FORMATS, and a row in the tests' table of checkpoints.
+The formats themselves are in the table of ``registry.py``, a module each.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ckptread.errors import CheckpointError, UnknownFormatError, UnsupportedError
 from ckptread.escape import escape
 from ckptread.formats.candidate import Candidate, look
 from ckptread.formats.mistakes import find_mistake
+from ckptread.formats.registry import BY_NAME, FORMATS, Format
 from ckptread.formats.tf_paths import from_state, is_checkpoint, latest_in, listing, prefix_of_shard, v1_files
 from ckptread.reader import Reader
 
-TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-HDF5_PLACES = (0, 512, 1024, 2048)
-"""Where the signature may stand, behind a user block; beyond 2048 the HDF5 library looks, and people do not write."""
 BACKENDS = ("auto", "native", "tensorflow")
-
-
-@dataclass(frozen=True)
-class Format:
-    """A row of the table: how a format's files are told by their bytes, and what opens them."""
-
-    name: str
-    about: str
-    recognise: Callable[[Candidate], bool]
-    open: Callable[[str], Reader]
-    tensorflow: bool = False
-    """Whether TensorFlow's own reader can open it too."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +97,18 @@ def _locate_in(folder: str) -> Located:
         return _locate_prefix(folder.rstrip("/"))
     files = [os.path.join(folder, name) for name in listing(folder)]
     found = [(file, row) for file in files if os.path.isfile(file) and (row := _recognised(file))]
-    if len(found) == 1:
-        return Located(found[0][0], found[0][1], f"the only checkpoint in {escape(folder)!r}")
-    names = ", ".join(escape(os.path.basename(file)) for file, _ in found[:3])
+    indexes = [(file, row) for file, row in found if row.sharded]
+    if len(found) == 1 or len(indexes) == 1:
+        file, row = (indexes or found)[0]
+        what = (
+            f"the index of the shards in {escape(folder)!r}"
+            if indexes
+            else f"the only checkpoint in {escape(folder)!r}"
+        )
+        return Located(file, row, what)
     if found:
+        names = ", ".join(escape(os.path.basename(file)) for file, _ in found[:3])
+        names += " …" if len(found) > 3 else ""
         raise UnknownFormatError(folder, f"the folder holds {len(found)} checkpoints", advice=f"name one: {names}")
     raise UnknownFormatError(folder, "the folder holds no checkpoint", advice="give the checkpoint itself")
 
@@ -171,121 +163,3 @@ def _open_by_tensorflow(located: Located) -> Reader:
     from ckptread.formats.tf_checkpoint import TfCheckpointReader
 
     return TfCheckpointReader(located.path, located.format.name)
-
-
-def _is_hdf5(c: Candidate) -> bool:
-    return any(c.head[at : at + 8] == HDF5_MAGIC for at in HDF5_PLACES)
-
-
-def _is_zip(c: Candidate) -> bool:
-    return c.head.startswith((b"PK\3\4", b"PK\5\6"))
-
-
-def _is_npz(c: Candidate) -> bool:
-    return _is_zip(c) and not _is_keras(c) and (c.mentions(b".npy") or c.name.endswith(".npz"))
-
-
-def _is_keras(c: Candidate) -> bool:
-    members = (b"model.weights.", b"config.json", b"metadata.json")
-    return _is_zip(c) and (any(c.mentions(name) for name in members) or c.name.endswith(".keras"))
-
-
-def _is_table(c: Candidate) -> bool:
-    return c.tail.endswith(TABLE_MAGIC)
-
-
-def _is_v1(c: Candidate) -> bool:
-    """A V1 table begins with an entry of an empty key whose value is a message (field 1, of bytes)."""
-    return _is_table(c) and not c.name.endswith(".index") and (b"\x0a" in c.head[2:12])
-
-
-def _is_safetensors(c: Candidate) -> bool:
-    named = c.name.endswith(".safetensors") and not _is_weight_map(c) and not find_mistake(c)
-    return named or (c.head[8:9] == b"{" and int.from_bytes(c.head[:8], "little") < c.size)
-
-
-def _is_safetensors_index(c: Candidate) -> bool:
-    return _is_weight_map(c) and c.mentions(b".safetensors")
-
-
-def _is_weight_map(c: Candidate) -> bool:
-    return c.head.lstrip().startswith(b"{") and c.mentions(b'"weight_map"')
-
-
-def _open_bundle(path: str) -> Reader:
-    from ckptread.formats.tf_bundle import TfBundleReader
-
-    return TfBundleReader(path)
-
-
-def _open_v1(path: str) -> Reader:
-    from ckptread.formats.tf_v1 import TfV1Reader
-
-    return TfV1Reader(v1_files(path) or [path], path)
-
-
-def _open_saved_model(path: str) -> Reader:
-    from ckptread.formats.saved_model import open_saved_model
-
-    return open_saved_model(path)
-
-
-def _open_hdf5(path: str) -> Reader:
-    from ckptread.formats.hdf5 import open_hdf5
-    from ckptread.source import FileSource
-
-    return open_hdf5(FileSource(path), path)
-
-
-def _open_keras_shards(path: str) -> Reader:
-    from ckptread.formats.keras_shards import open_sharded
-
-    return open_sharded(path)
-
-
-def _open_keras(path: str) -> Reader:
-    from ckptread.formats.keras_archive import open_keras
-
-    return open_keras(path)
-
-
-def _open_npz(path: str) -> Reader:
-    from ckptread.formats.npz import open_npz
-
-    return open_npz(path)
-
-
-def _open_npy(path: str) -> Reader:
-    from ckptread.formats.npz import open_npy
-
-    return open_npy(path)
-
-
-def _open_safetensors(path: str) -> Reader:
-    from ckptread.formats.safetensors import open_safetensors
-
-    return open_safetensors(path)
-
-
-def _open_safetensors_index(path: str) -> Reader:
-    from ckptread.formats.safetensors import open_sharded
-
-    return open_sharded(path)
-
-
-FORMATS = (
-    Format("saved-model", "SavedModels", lambda c: c.has("saved_model.pb") or c.has("saved_model.pbtxt"),
-           _open_saved_model, tensorflow=True),
-    Format("hdf5", "HDF5 files", _is_hdf5, _open_hdf5),
-    Format("npz", ".npy files", lambda c: c.head.startswith(b"\x93NUMPY"), _open_npy),
-    Format("tf-v1", "TensorFlow V1 checkpoints", _is_v1, _open_v1, tensorflow=True),
-    Format("tf-bundle", "TensorFlow checkpoints", _is_table, _open_bundle, tensorflow=True),
-    Format("keras", ".keras archives", _is_keras, _open_keras),
-    Format("npz", ".npz archives", _is_npz, _open_npz),
-    Format("safetensors", "sharded safetensors", _is_safetensors_index, _open_safetensors_index),
-    Format("keras-shards", "sharded Keras weights", _is_weight_map, _open_keras_shards),
-    Format("safetensors", ".safetensors files", _is_safetensors, _open_safetensors),
-)  # fmt: skip
-"""The formats, in the order they are tried. Each is told by the file's bytes alone, or nearly."""
-
-BY_NAME = {row.name: row for row in FORMATS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,7 +41,12 @@ def _is_graph(c: Candidate) -> bool:
 
 
 def _is_text(c: Candidate) -> bool:
-    return bool(c.head) and all(byte >= 0x20 or byte in b"\t\r\n" for byte in c.head[:512])
+    text = c.head[:512]
+    try:
+        codecs.utf_8_decode(text, "strict", False)  # the last character may be cut
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and all(byte >= 0x20 or byte in b"\t\r\n" for byte in text)
 
 
 MISTAKES = (

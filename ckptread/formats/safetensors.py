@@ -59,13 +59,6 @@ def open_safetensors(source: Source | str, path: str | None = None) -> Reader:
         raise
 
 
-def open_sharded(path: str) -> Reader:
-    """Open a checkpoint of several files by its index. Raises CheckpointError."""
-    from ckptread.formats.safetensors_index import ShardedReader
-
-    return ShardedReader(path)
-
-
 class SafetensorsReader(Reader):
     """An open .safetensors file."""
 

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from ckptread.reader import Array
 
 
+def open_sharded(path: str) -> Reader:
+    """Open a checkpoint of several files by its index. Raises CheckpointError."""
+    return ShardedReader(path)
+
+
 class ShardedReader(Reader):
     """An open index, and its files."""
 
