@@ -48,7 +48,10 @@ def diff(
     layout: UseLayout = Layout.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
-    """Compare two checkpoints, values and all, of any two formats. Exit 0: the same, 1: different, 2: trouble."""
+    """Compare two checkpoints, values and all.
+
+    They may be of any two formats. Exit 0: the same, 1: different, 2: trouble.
+    """
     with ckptread.open(a, backend=backend.value) as one, ckptread.open(b, backend=backend.value) as other:
         pairs = choose(one, other, align(_all(one), _all(other)), patterns or (), exclude or ())
         with render.Progress(_size(pairs)) as progress:

@@ -33,7 +33,10 @@ def extract(
     force: Force = False,
     backend: UseBackend = Backend.auto,
 ) -> None:
-    """Write tensors to .npy: one to a file, several to a folder or one .npz. A whole tensor's checksum is verified."""
+    """Write tensors to .npy or .npz files.
+
+    One to a file, several to a folder or one .npz. The checksum of a whole tensor is verified.
+    """
     selection = parse_slice(part)
     with ckptread.open(path, backend=backend.value) as reader:
         tensors = match(reader.path, reader.tensors, names) if len(names) > 1 else _one_or_more(reader, names[0])

@@ -42,7 +42,10 @@ def inspect(
     layout: UseLayout = Layout.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
-    """List a checkpoint's tensors: name, dtype, shape, parameters, bytes. No value is read."""
+    """List a checkpoint's tensors.
+
+    Of each its name, dtype, shape, parameters and bytes. No value is read.
+    """
     with ckptread.open(path, backend=backend.value) as reader:
         matching = match(reader.path, reader.tensors, patterns or (), exclude or ())
         tensors = ordered(keep(matching, role, trainable), sort)

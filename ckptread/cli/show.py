@@ -25,7 +25,10 @@ def show(
     layout: UseLayout = Layout.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
-    """Show one tensor: where its bytes lie, figures of its values, a histogram, the first values or a slice."""
+    """Show all about one tensor.
+
+    Where its bytes lie, figures of its values, a histogram, its first values; or a slice.
+    """
     selection = parse_slice(part)
     with ckptread.open(path, backend=backend.value) as reader:
         tensor = reader[name]

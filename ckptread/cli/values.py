@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BAR_WIDTH = 40
 LABEL_WIDTH = 12
+LEAST_DIGITS, MOST_DIGITS = 4, 17
 
 
 def facts(info: TensorInfo, stats: Statistics) -> Iterator[str]:
@@ -71,11 +72,22 @@ def bars(spread: Histogram | None) -> Iterator[str]:
     if spread is None:
         return
     yield "histogram"
-    step = (spread.high - spread.low) / len(spread.counts)
     most = max(spread.counts)
-    for place, count in enumerate(spread.counts):
+    for edge, count in zip(_edges(spread), spread.counts, strict=True):
         bar = "#" * -(-count * BAR_WIDTH // most)
-        yield f"  {spread.low + place * step:>12.4g}  {bar.ljust(BAR_WIDTH)}  {count:,}"
+        yield f"  {edge:>12}  {bar.ljust(BAR_WIDTH)}  {count:,}"
+
+
+def _edges(spread: Histogram) -> list[str]:
+    """The lower edges of the bins, in as many digits as tell them apart."""
+    step = (spread.high - spread.low) / len(spread.counts)
+    lower = [spread.low + place * step for place in range(len(spread.counts))]
+    labels: list[str] = []
+    for digits in range(LEAST_DIGITS, MOST_DIGITS + 1):
+        labels = [f"{edge:#.{digits}g}" for edge in lower]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
 
 
 def first_values(values: Array, *, whole: bool) -> str:
