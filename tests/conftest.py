@@ -1,13 +1,22 @@
 """What several test files need."""
 
+import os
 import sys
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from table_writer import write_bundle
 
 from ckptread import cli
+
+# No deadlines: machines that run tests are busy. On CI the same examples every time; elsewhere new ones.
+CI = bool(os.environ.get("CI"))
+settings.register_profile(
+    "ckptread", deadline=None, derandomize=CI, print_blob=CI, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ckptread")
 
 FLOAT32, STRING, INT64, BFLOAT16 = 1, 7, 9, 14
 
