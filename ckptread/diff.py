@@ -13,7 +13,8 @@ from typing import Literal
 from ckptread.change import Change, Tolerance
 from ckptread.compare import compare_values, same_kind
 from ckptread.errors import CheckpointError
-from ckptread.match import Pair, align
+from ckptread.match import align
+from ckptread.pairs import Pair
 from ckptread.reader import Reader, Tensor
 from ckptread.tensors import TensorInfo
 

@@ -6,17 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ckptread.errors import TensorNotFoundError
+from ckptread.pairs import Pair
 from ckptread.reader import Reader
 from ckptread.select import match
 from ckptread.tensors import TensorInfo
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A tensor of A and the one of B that it is compared with; None on the side where there is none."""
-
-    a: TensorInfo | None
-    b: TensorInfo | None
 
 
 @dataclass(frozen=True)
@@ -33,15 +26,15 @@ def align(a: Sequence[TensorInfo], b: Sequence[TensorInfo]) -> list[Pair]:
     An ending is of whole components, and counts where it is one tensor's alone on both sides. The order is that of
     A; what is only in B comes last.
     """
-    paired: dict[str, TensorInfo] = {}
+    paired: dict[str, Pair] = {}
     left_b = {t.key: t for t in b}
     for tensor in a:
         if tensor.key in left_b and not _contradicts(tensor, left_b[tensor.key]):
-            paired[tensor.key] = left_b.pop(tensor.key)
+            paired[tensor.key] = Pair(tensor, left_b.pop(tensor.key), "key")
     left_a = {t.key: t for t in a if t.key not in paired}
     for one, other in _by_name(left_a.values(), left_b.values()):
-        paired[one.key] = left_b.pop(other.key)
-    pairs = [Pair(t, paired.get(t.key)) for t in a] + [Pair(None, t) for t in left_b.values()]
+        paired[one.key] = Pair(one, left_b.pop(other.key), "variable")
+    pairs = [paired.get(t.key, Pair(t, None)) for t in a] + [Pair(None, t) for t in left_b.values()]
     return [pair for pair in pairs if not _only_a_name(pair)]
 
 

@@ -61,3 +61,11 @@ def write(prefix, arrays):
 def checkpoint(tmp_path):
     """The prefix of a small TensorFlow checkpoint that holds ARRAYS."""
     return write(tmp_path / "ckpt-7", ARRAYS)
+
+
+@pytest.fixture(scope="session")
+def ten_models(tmp_path_factory):
+    """Ten models in five formats each: ``ten_models[model][format]`` is a path. Never write there."""
+    from ten_models import write_all
+
+    return write_all(tmp_path_factory.mktemp("ten_models"))

@@ -22,7 +22,8 @@ from ckptread.cli.options import (
     UseLayout,
 )
 from ckptread.diff import compare
-from ckptread.match import Pair, align, choose
+from ckptread.match import align, choose
+from ckptread.pairs import Pair
 
 FORMULA = "Values count as the same where |a-b| <= ATOL + RTOL*|b|."
 
