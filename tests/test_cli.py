@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from conftest import ARRAYS, write
+from table_writer import write_bundle
 
 COMMAND = [sys.executable, "-m", "ckptread"]
 
@@ -284,3 +285,13 @@ def test_names_are_printed_harmless(run, tmp_path):
     keys = [t["key"] for t in json.loads(run("inspect", prefix, "--format", "json").out)["tensors"]]
     assert "a\x1b[2J\n\u202eb" in keys
     assert run("show", prefix, "a\\x1b[2J\\x0a\\u202eb").code == 0
+
+
+def test_a_dtype_that_is_unknown_here_names_the_other_back_end(run, tmp_path):
+    prefix = write_bundle(tmp_path / "new", {"odd": (99, (2,), bytes(2)), "plain": (1, (1,), bytes(4))})
+    listed = run("inspect", prefix)
+    assert listed.code == 0
+    assert "dtype 99 is unknown here" in listed.out
+    refused = run("extract", prefix, "odd", "-o", tmp_path / "odd.npy")
+    assert refused.code == 2
+    assert "--backend tensorflow" in refused.err

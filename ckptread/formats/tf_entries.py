@@ -67,7 +67,7 @@ class BundleEntry:
         if self.dtype in ("resource", "variant"):
             return f"it is a {self.dtype}, an object of TensorFlow's own and no array"
         if self.dtype.startswith("dtype "):
-            return f"its {self.dtype} is unknown"
+            return f"its {self.dtype} is unknown here; a TensorFlow that knows it reads it: --backend tensorflow"
         return shape_problem(self.shape)
 
 
