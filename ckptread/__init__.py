@@ -13,18 +13,26 @@ from ckptread.errors import (
     UnsafeFileError,
     UnsupportedError,
 )
+from ckptread.facts import LayerFact, ModelFacts
 from ckptread.formats import locate
 from ckptread.formats import open_checkpoint as open  # noqa: A004 - as in ckptread.open(path)
+from ckptread.layers import Amount, LayerSummary, ModelSummary, ModelTotals, summarize
 from ckptread.reader import Reader, Tensor
 from ckptread.tensors import Extent, Finding, Region, TensorInfo
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Amount",
     "CheckpointError",
     "DamagedFileError",
     "Extent",
     "Finding",
+    "LayerFact",
+    "LayerSummary",
+    "ModelFacts",
+    "ModelSummary",
+    "ModelTotals",
     "Reader",
     "Region",
     "Tensor",
@@ -35,4 +43,5 @@ __all__ = [
     "UnsupportedError",
     "locate",
     "open",
+    "summarize",
 ]

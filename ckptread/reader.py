@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.errors import DamagedFileError, UnsupportedError
 from ckptread.escape import escape
+from ckptread.facts import ModelFacts
 from ckptread.select import find
 from ckptread.slicing import Selection, settle, split
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
@@ -43,6 +44,11 @@ class Reader(ABC):
     """What is wrong with the file as a whole; may be empty."""
     regions: Iterable[Region] = ()
     """Runs of bytes with the checksums that the file states for them; may be empty."""
+
+    @cached_property
+    def model(self) -> ModelFacts | None:
+        """What the file's config says of its model; None where it holds none."""
+        return None
 
     @abstractmethod
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:

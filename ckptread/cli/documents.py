@@ -15,6 +15,8 @@ from ckptread.tensors import Finding, TensorInfo
 
 if TYPE_CHECKING:  # a listing needs neither, and each takes milliseconds to import
     from ckptread.diff import Difference, TensorDifference
+    from ckptread.facts import ModelFacts
+    from ckptread.layers import ModelSummary
     from ckptread.stats import Histogram, Statistics
     from ckptread.summary import Group, Totals
 
@@ -76,6 +78,16 @@ def inspection(reader: Reader, tensors: Sequence[TensorInfo], counted: Totals) -
 def groups(reader: Reader, found: Sequence[Group], counted: Totals) -> Document:
     """Return the totals of path prefixes."""
     return {**checkpoint(reader), "totals": totals(counted), "groups": [asdict(group) for group in found]}
+
+
+def model(facts: ModelFacts | None) -> Document | None:
+    """Return what a config says of its model, or None where the file holds none."""
+    return None if facts is None else asdict(facts)
+
+
+def layers(summary: ModelSummary) -> Document:
+    """Return the layers of a model, and what they come to."""
+    return {"totals": asdict(summary.totals), "layers": [asdict(layer) for layer in summary.layers]}
 
 
 def statistics(stats: Statistics) -> Document:

@@ -13,17 +13,20 @@ from ckptread.cli.options import (
     Backend,
     Checkpoint,
     Exclude,
+    Layers,
     Layout,
+    Model,
     Names,
     Order,
     Patterns,
     Role,
+    Trainable,
     UseBackend,
     UseLayout,
 )
 from ckptread.cli.trees import tree_table
 from ckptread.select import keep, match
-from ckptread.summary import group, total
+from ckptread.summary import Totals, group, total
 from ckptread.tensors import TensorInfo
 
 
@@ -33,11 +36,11 @@ def inspect(
     exclude: Exclude = None,
     tree: Annotated[bool, typer.Option("--tree", help="Show names as a tree.")] = False,
     depth: Annotated[int | None, typer.Option("--depth", min=1, help="Totals per path of N components.")] = None,
+    layers: Layers = False,
+    model: Model = False,
     names: Annotated[Names, typer.Option("--names", help="What to call tensors.")] = Names.variable,
     role: Role = None,
-    trainable: Annotated[
-        bool | None, typer.Option("--trainable/--frozen", help="Only these.", show_default=False)
-    ] = None,
+    trainable: Trainable = None,
     sort: Annotated[Order, typer.Option("--sort", help="The order of the rows.")] = Order.stored,
     layout: UseLayout = Layout.table,
     backend: UseBackend = Backend.auto,
@@ -50,25 +53,42 @@ def inspect(
         matching = match(reader.path, reader.tensors, patterns or (), exclude or ())
         tensors = ordered(keep(matching, role, trainable), sort)
         counted = total(tensors)
-        if layout is Layout.json and depth is not None:
-            render.json_document(documents.groups(reader, group(tensors, depth, by_key=names is Names.key), counted))
-        elif layout is Layout.json:
-            render.json_document(documents.inspection(reader, tensors, counted))
+        if layout is Layout.table:
+            render.heading(reader, counted, shown=len(reader.tensors) if len(tensors) < len(reader.tensors) else None)
+        if layers or model:
+            from ckptread.cli.models import inspect_model
+
+            few = tensors if len(tensors) < len(reader.tensors) else None
+            inspect_model(reader, few, depth or 1, layout, facts=model, layers=layers)
         else:
-            if layout is Layout.table:
-                render.heading(
-                    reader, counted, shown=len(reader.tensors) if len(tensors) < len(reader.tensors) else None
-                )
-            exact = layout is not Layout.table
-            if tree:
-                render.table(tree_table(tensors, by_key=names is Names.key, depth=depth), layout)
-            elif depth is not None:
-                render.table(render.group_table(group(tensors, depth, by_key=names is Names.key), exact=exact), layout)
-            else:
-                render.table(render.tensor_table(tensors, names.value, exact=exact), layout)
+            _list(reader, tensors, counted, layout, names, tree=tree, depth=depth)
         render.problems(reader, counted)
         if trainable is not None:
             render.unknown(keep(matching, role))
+
+
+def _list(
+    reader: ckptread.Reader,
+    tensors: Sequence[TensorInfo],
+    counted: Totals,
+    layout: Layout,
+    names: Names,
+    *,
+    tree: bool,
+    depth: int | None,
+) -> None:
+    """Print the tensors, as a tree or in groups where that was asked for."""
+    exact, by_key = layout is not Layout.table, names is Names.key
+    groups = group(tensors, depth, by_key=by_key) if depth is not None else []
+    if layout is Layout.json:
+        document = documents.inspection(reader, tensors, counted)
+        render.json_document(document if depth is None else documents.groups(reader, groups, counted))
+    elif tree:
+        render.table(tree_table(tensors, by_key=by_key, depth=depth), layout)
+    elif depth is not None:
+        render.table(render.group_table(groups, exact=exact), layout)
+    else:
+        render.table(render.tensor_table(tensors, names.value, exact=exact), layout)
 
 
 def ordered(tensors: Sequence[TensorInfo], sort: Order) -> list[TensorInfo]:

@@ -89,4 +89,14 @@ Role = Annotated[
     UseRole | None,
     typer.Option("--role", help="Only tensors of this role, where the file tells it.", show_default=False),
 ]
+Trainable = Annotated[
+    bool | None, typer.Option("--trainable/--frozen", help="Only these, where the file tells.", show_default=False)
+]
+Layers = Annotated[
+    bool,
+    typer.Option("--layers", help="A row per layer and totals, as model.summary() has them; with --depth N, its own."),
+]
+Model = Annotated[
+    bool, typer.Option("--model", help="What the config says of the model: nothing of it is built or run.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]

@@ -56,6 +56,17 @@ def table(rows: Table, layout: Layout) -> None:
     sys.stdout.writelines(text + "\n" for text in lines)
 
 
+def wrapped(rows: Sequence[tuple[str, str]]) -> None:
+    """Print titles and what is said of each, in lines that fit the terminal."""
+    import textwrap
+
+    wide = max(len(title) for title, _ in rows) + 2
+    width = max(40, (terminal_width() or 100) - wide)
+    for title, text in rows:
+        for at, part in enumerate(textwrap.wrap(text, width, break_on_hyphens=False) or [""]):
+            line((title if at == 0 else "").ljust(wide) + part)
+
+
 def terminal_width() -> int | None:
     """Return the width of the terminal that stdout is; None where it is none, and nothing is cut."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

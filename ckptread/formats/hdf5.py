@@ -10,15 +10,18 @@ Not read: external links and storage, virtual datasets (they lie in other files)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ckptread.binary import Malformed
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
+from ckptread.facts import ModelFacts
 from ckptread.formats.hdf5_chunks import Chunks, chunk_table
 from ckptread.formats.hdf5_index import Index
 from ckptread.formats.keras_evidence import gather
 from ckptread.names.keras import describe
+from ckptread.names.model import facts
 from ckptread.reader import Reader, numpy_dtype, readable
 from ckptread.slicing import Selection, Slicing, read_box, settle
 from ckptread.tensors import Finding, Region, TensorInfo, element_count
@@ -86,6 +89,11 @@ class Hdf5Reader(Reader):
         self.evidence, problems = gather(self._index.attributes, config, self.metadata, self._same_bytes)
         self.problems = [*self._index.problems, *problems]
         self.tensors = {t.key: t for t in describe(list(self._index.tensors.values()), self.evidence)}
+
+    @cached_property
+    def model(self) -> ModelFacts | None:
+        """What the config says, of an archive or a whole-model .h5."""
+        return facts(self.evidence)
 
     def _start(self) -> Worker:
         descriptor, steps = self._source.recipe()

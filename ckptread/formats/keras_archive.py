@@ -13,14 +13,18 @@ found in archives: Keras writes those beside each other, as files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ckptread.binary import Malformed
 from ckptread.errors import CheckpointError, UnknownFormatError
 from ckptread.escape import escape
+from ckptread.facts import ModelFacts
+from ckptread.formats.keras_evidence import gather
 from ckptread.formats.npy import OBJECTS
 from ckptread.formats.zip_archive import ZipArchive
 from ckptread.jsondata import JSON_BYTES, bounded_json
+from ckptread.names.model import facts
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
 from ckptread.source import FileSource, Source
@@ -67,6 +71,12 @@ class KerasReader(Reader):
         if self.weights is not None:
             self.metadata = {**self.metadata, **self.weights.metadata}
             self.problems += self.weights.problems
+
+    @cached_property
+    def model(self) -> ModelFacts | None:
+        """What config.json says, weights or none."""
+        evidence, _ = gather({}, self.config, self.metadata, lambda _key, _other: False)
+        return facts(evidence)
 
     def _json(self, name: str) -> dict[str, Any] | None:
         """Return the object in a JSON member; what is wrong with it becomes a finding."""

@@ -31,6 +31,7 @@ def gather(
         attributes,
         archive=config is not None,
         keras_version=metadata.get("keras_version"),
+        date_saved=metadata.get("date_saved"),
         same_bytes=same_bytes,
     )
     return evidence, problems

@@ -81,12 +81,15 @@ def is_operation(value: Config) -> bool:
     return isinstance(module, str) and module.startswith(("keras.src.ops", "keras.ops"))
 
 
+def is_model(value: Config) -> bool:
+    """Whether a serialized object is a model whose config lists its layers: Keras' own, or one described like them."""
+    return builtin_class(value) in MODELS or "input_layers" in _mapping(value.get("config"))
+
+
 def _layers(value: Config, config: Config, depth: int) -> tuple[Configured, ...] | None:
-    """Return a model's layers: of Keras' own models, and of custom ones that are described in the same way."""
+    """Return a model's layers; None where it is no model."""
     layers = config.get("layers")
-    if not isinstance(layers, list):
-        return None
-    if builtin_class(value) not in MODELS and "input_layers" not in config:
+    if not isinstance(layers, list) or not is_model(value):
         return None
     parsed = [parse(layer, depth + 1) for layer in layers if not (isinstance(layer, Mapping) and is_operation(layer))]
     return tuple(layer for layer in parsed if layer is not None)

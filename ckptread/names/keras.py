@@ -34,6 +34,8 @@ class KerasEvidence:
     """Whether it is a .keras archive."""
     keras_version: str | None = None
     """What metadata.json of a .keras says."""
+    date_saved: str | None = None
+    """The same."""
     same_bytes: Callable[[str, str], bool] | None = None
     """Whether two keys hold equal bytes: asked only of two weights that a legacy .h5 calls the same."""
 

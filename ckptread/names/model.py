@@ -1,58 +1,37 @@
 """What a Keras config says of the model, read as data: nothing is imported, built or run.
 
 For ``inspect --model``. What would run code on loading is named: a Lambda layer, a function or a lambda that the
-config carries, TensorFlow operations of Keras 2, a layer that wraps a SavedModel or a module of PyTorch or JAX.
+config carries, TensorFlow operations of Keras 2, a layer that wraps a SavedModel or a module of PyTorch or JAX, a
+function that no model needs (``os.system``, ``keras.utils.get_file``); and so is a layer that reads a file.
 """
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from ckptread.names.configs import KERAS_MODULES, parse
+from ckptread.facts import LayerFact, ModelFacts
+from ckptread.names.configs import KERAS_MODULES, is_model, parse
 from ckptread.names.keras import KerasEvidence
+from ckptread.names.optimizer_state import keeps_slots
+from ckptread.names.optimizers import OPTIMIZERS
 
 RUNS_CODE = frozenset(
     ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "NNXLayer", "TFOpLambda", "SlicingOpLambda",
-     "KerasLayer", "__lambda__")
+     "KerasLayer")
 )  # fmt: skip
 """Classes that bring code of their own, or load it from elsewhere."""
+READS_VOCABULARY = ("StringLookup", "IntegerLookup", "TextVectorization")
 INNOCENT = frozenset(("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__",
                       "__tuple__", "TypeSpec", "TensorShape"))  # fmt: skip
+FUNCTION_MODULES = ("activations", "losses", "metrics", "initializers", "regularizers", "constraints", "ops", "random",
+                    "src", "api", "backend", "applications")  # fmt: skip
+"""Modules of Keras whose functions are a model's parts: activations, losses and the like."""
 MAX_OBJECTS = 200_000
 MAX_DEPTH = 200
-
-
-@dataclass(frozen=True, slots=True)
-class LayerFact:
-    """A layer of the model."""
-
-    name: str | None
-    class_name: str
-    trainable: bool | None
-    """Its flag; None where the config has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What the config says; None or empty where it does not say."""
-
-    class_name: str
-    name: str | None = None
-    layers: tuple[LayerFact, ...] = ()
-    """Those of the model itself, not of models inside it; empty for a subclassed model."""
-    input_shape: str | None = None
-    """As ``(None, 224, 224, 3)``; several inputs by name."""
-    keras_version: str | None = None
-    optimizer: str | None = None
-    loss: str | None = None
-    dtype_policy: str | None = None
-    """The policy of the model, or the one that all its layers share."""
-    custom_objects: tuple[str, ...] = ()
-    """Registered names of the classes and functions that are not Keras' own."""
-    runs_code: tuple[str, ...] = ()
-    """What would run code on loading, each with its name."""
+MAX_MODELS = 64
+"""Models within models: as deep as the names of their layers are read."""
 
 
 def facts(evidence: KerasEvidence) -> ModelFacts | None:
@@ -63,18 +42,21 @@ def facts(evidence: KerasEvidence) -> ModelFacts | None:
     own = _mapping(config.get("config"))
     layers = [layer for layer in _list(own.get("layers")) if isinstance(layer, Mapping)]
     compiled = _compiled(evidence)
-    objects = list(_objects(config))
+    objects = list(_objects([config, compiled]))
     return ModelFacts(
         class_name=config["class_name"],
         name=_text(own.get("name")),
-        layers=tuple(_layer_fact(layer) for layer in layers if isinstance(layer.get("class_name"), str)),
+        layers=_layer_facts(config),
         input_shape=_input_shape(config, layers),
         keras_version=_keras_version(evidence),
+        date_saved=evidence.date_saved,
         optimizer=_optimizer_name(compiled),
+        keeps_slots=keeps_slots(_optimizer(compiled)),
         loss=_readable(compiled.get("loss")),
         dtype_policy=_policy(own, layers),
         custom_objects=tuple(sorted({name for each in objects if (name := _custom_name(each)) is not None})),
-        runs_code=tuple(dict.fromkeys(_runs(each) for each in objects if each["class_name"] in RUNS_CODE)),
+        runs_code=tuple(dict.fromkeys(said for each in objects if (said := _runs(each)) is not None)),
+        reads_files=tuple(dict.fromkeys(said for each in objects if (said := _reads(each)) is not None)),
     )
 
 
@@ -95,10 +77,22 @@ def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
             pending += [(child, depth + 1) for child in reversed(children) if isinstance(child, (Mapping, list))]
 
 
-def _layer_fact(layer: Mapping[str, Any]) -> LayerFact:
-    parsed = parse(layer)
+def _layer_facts(model: Mapping[str, Any], depth: int = 0) -> tuple[LayerFact, ...]:
+    """Return the layers of a model, those of models in it too. A Sequential has no row for its input."""
+    own = model.get("config")
+    listed = own if isinstance(own, list) else _list(_mapping(own).get("layers"))  # a list before Keras 2.3
+    layers = [each for each in listed if isinstance(each, Mapping) and isinstance(each.get("class_name"), str)]
+    if depth >= MAX_MODELS or not (isinstance(own, list) or is_model(model)):
+        return ()
+    if model["class_name"] == "Sequential":
+        layers = [each for each in layers if each["class_name"] != "InputLayer"]
+    return tuple(_layer_fact(each, depth) for each in layers)
+
+
+def _layer_fact(layer: Mapping[str, Any], depth: int) -> LayerFact:
+    parsed = parse(layer, MAX_MODELS)  # without what is in it
     name, trainable = (parsed.name, parsed.trainable) if parsed is not None else (None, None)
-    return LayerFact(name, layer["class_name"].rpartition(">")[2], trainable)
+    return LayerFact(name, layer["class_name"].rpartition(">")[2], trainable, _layer_facts(layer, depth + 1))
 
 
 def _custom_name(value: Mapping[str, Any]) -> str | None:
@@ -107,20 +101,44 @@ def _custom_name(value: Mapping[str, Any]) -> str | None:
     if name in INNOCENT:
         return None
     if name == "function" and module == "builtins":
-        return registered if isinstance(registered, str) else _text(value.get("config"))
-    if isinstance(registered, str) and registered != name:
+        return _text(value.get("config")) or _text(registered)
+    if isinstance(registered, str) and name not in (registered, "function"):
         return registered
     if ">" in name:
-        return str(name)
+        return None if name.removeprefix("Custom>") in OPTIMIZERS else str(name)  # tf_keras registers its own so
     own = isinstance(module, str) and module.split(".")[0] in KERAS_MODULES
     if "module" not in value or own or module in ("builtins", "tensorflow"):
         return None
     return str(registered or name)
 
 
-def _runs(value: Mapping[str, Any]) -> str:
+def _runs(value: Mapping[str, Any]) -> str | None:
+    """Say what an object would run on loading, or None where it is plain data to Keras."""
+    if value["class_name"] == "function":
+        return _foreign_function(value)
+    if value["class_name"] == "__lambda__":
+        return "a lambda, as bytecode"
+    if value["class_name"] not in RUNS_CODE:
+        return None
     name = _text(_mapping(value.get("config")).get("name")) or _text(value.get("name"))
     return f"{value['class_name']} {name}" if name else str(value["class_name"])
+
+
+def _foreign_function(value: Mapping[str, Any]) -> str | None:
+    """Name a function that is no model's part: of another library, or of Keras but for other ends."""
+    module, name = _text(value.get("module")), _text(value.get("config")) or ""
+    if module is None or (module == "builtins" and not hasattr(builtins, name)):
+        return None
+    package, _, rest = module.partition(".")
+    if package in KERAS_MODULES and rest.split(".")[0] in FUNCTION_MODULES:
+        return None
+    return f"function {module}.{name}"
+
+
+def _reads(value: Mapping[str, Any]) -> str | None:
+    config = _mapping(value.get("config"))
+    file = _text(config.get("vocabulary")) if value["class_name"] in READS_VOCABULARY else None
+    return None if file is None else f"{value['class_name']} {_text(config.get('name')) or ''} {file}"
 
 
 def _compiled(evidence: KerasEvidence) -> Mapping[str, Any]:
@@ -128,8 +146,12 @@ def _compiled(evidence: KerasEvidence) -> Mapping[str, Any]:
     return _mapping(config.get("compile_config")) or _mapping(evidence.training_config)
 
 
+def _optimizer(compiled: Mapping[str, Any]) -> Any:
+    return compiled.get("optimizer", compiled.get("optimizer_config"))
+
+
 def _optimizer_name(compiled: Mapping[str, Any]) -> str | None:
-    value = compiled.get("optimizer", compiled.get("optimizer_config"))
+    value = _optimizer(compiled)
     if not isinstance(value, Mapping):
         return _text(value)
     name = _text(value.get("class_name"))

@@ -48,6 +48,17 @@ def describe_optimizer(group: Group, config: Any, walk: Walk, *, version_2: bool
     return [*found, *(replace(info, role="optimizer") for info in rest)]
 
 
+def keeps_slots(config: Any) -> bool | None:
+    """Whether an optimizer of this config has variables for each weight once it is built; None for an unknown one."""
+    optimizer = _parse(config)
+    if optimizer is None:
+        return None
+    if optimizer.class_name == LOSS_SCALE:
+        return keeps_slots(optimizer.config.get("inner_optimizer"))
+    possible = states(optimizer.class_name, optimizer.config, [Trained("weight", (2, 2))])
+    return any(state.of is not None for state in possible[0]) if possible else None
+
+
 def _parse(config: Any) -> Optimizer | None:
     if isinstance(config, str):
         name = SHORT_NAMES.get(config.lower())
