@@ -25,6 +25,8 @@ class ModelFacts:
     name: str | None = None
     layers: tuple[LayerFact, ...] = ()
     """As ``model.summary()`` lists them; empty for a subclassed model, whose config holds none."""
+    trainable: bool | None = None
+    """The model's own flag: where it is off, nothing is trained, whatever its layers say."""
     input_shape: str | None = None
     """As ``(None, 224, 224, 3)``; several inputs by name."""
     keras_version: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ckptread.facts import LayerFact
 from ckptread.reader import Reader
@@ -79,6 +79,8 @@ def summarize(checkpoint: Reader, *, tensors: Iterable[TensorInfo] | None = None
     """
     counted = list(checkpoint.tensors.values() if tensors is None else tensors)
     weights = [info for info in counted if info.role == "model" and info.alias_of is None]
+    if checkpoint.model is not None and checkpoint.model.trainable is False:
+        weights = [replace(info, trainable=False) for info in weights]  # nothing is trained, thawed layers or not
     facts = checkpoint.model.layers if checkpoint.model is not None else ()
     rows = _rows(_paths(weights), facts, (), depth, empty=tensors is None)
     return ModelSummary(tuple(rows), _totals(weights, _states(checkpoint, counted)))
@@ -147,7 +149,7 @@ def _totals(weights: Sequence[TensorInfo], states: Sequence[TensorInfo]) -> Mode
 
 
 def _states(checkpoint: Reader, tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
-    """Return what the optimizer keeps; nothing where it has its numbers alone, and is to have slots once it is built."""
+    """Return what the optimizer keeps; nothing where it has its numbers alone, and would have slots once built."""
     states = [info for info in tensors if info.role in STATES and info.alias_of is None]
     if checkpoint.model is not None and checkpoint.model.keeps_slots and all(info.shape == () for info in states):
         return []

@@ -50,6 +50,7 @@ def test_inspecting_a_tensorflow_checkpoint_loads_its_checksums_alone(checkpoint
 @pytest.mark.parametrize("case", of_format("hdf5", "keras")[:6], ids=lambda case: case.name)
 def test_hdf5_is_inspected_without_loading_its_library_or_numpy(case):
     assert loaded_by("inspect", case.path) <= {"json"}
+    assert loaded_by("inspect", case.path, "--layers", "--model") <= {"json"}
 
 
 def test_the_hdf5_library_is_never_loaded_by_us(tmp_path):

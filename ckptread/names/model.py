@@ -47,6 +47,7 @@ def facts(evidence: KerasEvidence) -> ModelFacts | None:
         class_name=config["class_name"],
         name=_text(own.get("name")),
         layers=_layer_facts(config),
+        trainable=own["trainable"] if isinstance(own.get("trainable"), bool) else None,
         input_shape=_input_shape(config, layers),
         keras_version=_keras_version(evidence),
         date_saved=evidence.date_saved,

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import pytest
 
+from ckptread.facts import LayerFact
 from ckptread.names.keras import KerasEvidence
-from ckptread.names.model import LayerFact, facts
-from ckptread.names.rows import layers
-from tests.names import evidence, formats
+from ckptread.names.model import facts
+from tests.names import evidence
 from tests.names.test_models import custom, made, nested
 
 L = keras.layers
@@ -35,7 +36,43 @@ def test_custom_classes_and_code_are_named(tmp_path: Path) -> None:
     found = facts(evidence.keras_archive(tmp_path / "model.keras")[1])
     assert found is not None
     assert found.custom_objects == ("names>Scale",)
-    assert "Lambda sly" in found.runs_code
+    assert found.runs_code == ("Lambda sly", "a lambda, as bytecode")
+
+
+def function(module: str, name: str) -> dict[str, Any]:
+    return {"module": module, "class_name": "function", "config": name, "registered_name": "function"}
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "said"),
+    [
+        ("os", "system", ("function os.system",)),
+        ("builtins", "exec", ("function builtins.exec",)),
+        ("keras.utils", "get_file", ("function keras.utils.get_file",)),
+        ("keras.activations", "gelu", ()),
+        ("keras.losses", "mean_squared_error", ()),
+        ("builtins", "mine>act", ()),
+    ],
+)
+def test_a_function_that_no_model_needs_is_named(module: str, name: str, said: tuple[str, ...]) -> None:
+    config = {"class_name": "Sequential", "config": {"layers": [function(module, name)]}}
+    found = facts(KerasEvidence(config))
+    assert found is not None
+    assert found.runs_code == said
+
+
+def test_a_layer_that_reads_a_file_is_named() -> None:
+    config = {"class_name": "StringLookup", "config": {"name": "words", "vocabulary": "/etc/passwd"}}
+    found = facts(KerasEvidence(config))
+    assert found is not None
+    assert found.reads_files == ("StringLookup words /etc/passwd",)
+
+
+def test_optimizers_that_tf_keras_registers_are_its_own() -> None:
+    optimizer = {"class_name": "Custom>Adam", "module": "optimizers", "registered_name": "Custom>Adam", "config": {}}
+    found = facts(KerasEvidence({"class_name": "Sequential"}, {"optimizer_config": optimizer}))
+    assert found is not None
+    assert (found.optimizer, found.custom_objects) == ("Adam", ())
 
 
 def test_a_legacy_file_tells_the_same(tmp_path: Path) -> None:
@@ -46,22 +83,6 @@ def test_a_legacy_file_tells_the_same(tmp_path: Path) -> None:
     assert found is not None
     assert (found.class_name, found.optimizer, found.loss) == ("Functional", "Adam", "mse")
     assert found.input_shape == "(None, 5, 4)"
-
-
-@pytest.mark.parametrize("write", [formats.keras_archive, formats.legacy_h5])
-def test_rows_are_those_of_the_summary(write: object, tmp_path: Path) -> None:
-    model = made(nested)
-    assert callable(write)
-    write(model, tmp_path)
-    archive = write is formats.keras_archive
-    tensors, given = (
-        evidence.keras_archive(tmp_path / "model.keras") if archive else evidence.hdf5(tmp_path / "model.h5")
-    )
-    named = formats.keras_names.describe(tensors, given)
-    sizes = {info.key: info.size for info in named}
-    rows = {row.name: (row.class_name, sum(sizes[key] for key in row.keys)) for row in layers(named, given)}
-    wanted = {layer.name: (layer.__class__.__name__, layer.count_params()) for layer in model.layers}
-    assert {name: row for name, row in rows.items() if row[0] != "Add"} == wanted
 
 
 @pytest.mark.parametrize("config", [None, [], {}, {"class_name": 3}, {"class_name": "A", "config": [1, {"x": None}]}])
