@@ -74,7 +74,8 @@ class TfBundleReader(Reader):
         self._shards = Shards(self._prefix, self._header.num_shards, self._folder)
         self._entries = {key: _decoded(value) for key, value in raw.items() if key}
         self._pieces: dict[str, list[Piece]] = {}
-        listed = {key: entry for key, entry in self._entries.items() if key not in self._slice_keys()}
+        slices = self._slice_keys()
+        listed = {key: entry for key, entry in self._entries.items() if key not in slices}
         self.tensors = {text(key): self._describe(key, entry) for key, entry in listed.items()}
         self.evidence = gather(self._object_graph(), self._beside, self._same_checksum)
         self.tensors, problems = named(self.tensors, self.evidence)
