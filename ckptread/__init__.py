@@ -5,6 +5,7 @@
 ...     checkpoint["dense/kernel"][:2]
 """
 
+from ckptread.digests import Digest, digest
 from ckptread.errors import (
     CheckpointError,
     DamagedFileError,
@@ -26,6 +27,7 @@ __all__ = [
     "Amount",
     "CheckpointError",
     "DamagedFileError",
+    "Digest",
     "Extent",
     "Finding",
     "LayerFact",
@@ -41,6 +43,7 @@ __all__ = [
     "UnknownFormatError",
     "UnsafeFileError",
     "UnsupportedError",
+    "digest",
     "locate",
     "open",
     "summarize",

@@ -64,6 +64,21 @@ def keep(tensors: Iterable[TensorInfo], role: str | None = None, trainable: bool
     ]
 
 
+def of_role(tensors: Iterable[TensorInfo], role: str = "model") -> list[TensorInfo]:
+    """Return the tensors of a role; 'all' is all, and so is 'model' where the file tells of none what it is for."""
+    listed = list(tensors)
+    if role == "all" or (role == "model" and all(t.role is None for t in listed)):
+        return listed
+    return keep(listed, role)
+
+
+def distinct(tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
+    """Leave out the second names of tensors that are there by their first."""
+    listed = list(tensors)
+    keys = {t.key for t in listed}
+    return [t for t in listed if t.alias_of not in keys]
+
+
 def _matching(path: str, tensors: Tensors, pattern: str) -> Iterable[TensorInfo]:
     hits = [t for t in tensors.values() if _means(pattern, t)]
     if not hits:

@@ -51,6 +51,24 @@ class UseRole(StrEnum):
     bookkeeping = "bookkeeping"
 
 
+class AnyRole(StrEnum):
+    """What a tensor is for, or whatever it is for."""
+
+    model = "model"
+    optimizer = "optimizer"
+    ema = "ema"
+    metric = "metric"
+    bookkeeping = "bookkeeping"
+    all = "all"
+
+
+class DigestNames(StrEnum):
+    """Which names count in the digest of a whole."""
+
+    variable = "variable"
+    key = "key"
+
+
 class DiffOrder(StrEnum):
     """How a comparison is sorted."""
 
@@ -98,5 +116,8 @@ Layers = Annotated[
 ]
 Model = Annotated[
     bool, typer.Option("--model", help="What the config says of the model: nothing of it is built or run.")
+]
+RoleOrAll = Annotated[
+    AnyRole, typer.Option("--role", help="Tensors of this role; all, where the file tells of none what it is for.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ckptread.extract import Written
     from ckptread.reader import Reader
     from ckptread.summary import Group, Totals
+    from ckptread.survey import Surveyed
 
 PATIENCE = 1.0
 """Seconds of work before a progress bar shows."""
@@ -31,6 +32,11 @@ USUAL = {("byteorder", "little"), ("shards", "1"), ("files", "1"), ("backend", "
 def line(text: str = "") -> None:
     """Print one line of a result."""
     print(text)
+
+
+def lines(texts: Iterable[str]) -> None:
+    """Print lines of a result."""
+    sys.stdout.writelines(text + "\n" for text in texts)
 
 
 def note(text: str) -> None:
@@ -48,12 +54,11 @@ def json_document(document: dict[str, Any]) -> None:
 def table(rows: Table, layout: Layout) -> None:
     """Print a table in a layout other than JSON."""
     if layout is Layout.csv:
-        lines = as_csv(rows)
+        lines(as_csv(rows))
     elif layout is Layout.markdown:
-        lines = as_markdown(rows)
+        lines(as_markdown(rows))
     else:
-        lines = as_text(rows, terminal_width())
-    sys.stdout.writelines(text + "\n" for text in lines)
+        lines(as_text(rows, terminal_width()))
 
 
 def wrapped(rows: Sequence[tuple[str, str]]) -> None:
@@ -183,6 +188,12 @@ def differences(rows: Table, unchanged: str, layout: Layout) -> None:
             line()
         if unchanged:
             line(unchanged)
+
+
+def not_read(entries: Iterable[Surveyed[Any]]) -> None:
+    """Say on stderr of each tensor that could not be read why."""
+    for entry in entries:
+        note(f"{name_text(entry.tensor.name)} could not be read: {entry.problem}")
 
 
 def unreadable(found: Difference) -> None:

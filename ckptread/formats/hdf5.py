@@ -39,6 +39,8 @@ LIBRARY = "the HDF5 library"
 MAX_ANSWER_BYTES = 256 << 20
 """The most that the worker sends of one dataset: values, or where its chunks lie."""
 PIECE_BYTES = 4 << 20
+OPEN_CHUNKED = 4
+"""Chunked datasets that are kept open: each may hold 64 MiB of chunks."""
 MAX_READ_BYTES = 1 << 40
 """No array is asked of numpy beyond this; blocks are far below."""
 
@@ -193,17 +195,20 @@ class Hdf5Reader(Reader):
         return np.frombuffer(raw, dtype).reshape(shape)
 
     def _chunks_of(self, info: TensorInfo) -> Chunks:
-        """Ask once where a dataset's chunks lie."""
-        if info.key not in self._chunks:
+        """Ask where a dataset's chunks lie, and keep that, with the chunks in use, of the last few datasets."""
+        found = self._chunks.get(info.key)
+        if found is None:
             raw = self._answer(info, {"ask": "chunks", "key": info.key})
             try:
                 table = chunk_table(raw, len(info.shape or ()), self._source.size)
             except ValueError as error:
                 raise DamagedFileError(self.path, f"the chunks of {escape(info.key)!r}: {error}") from error
             dtype = numpy_dtype(info.dtype, self.path)
-            layout = self._index.layouts[info.key]
-            self._chunks[info.key] = Chunks(self._source, info.key, layout, dtype, table)
-        return self._chunks[info.key]
+            found = Chunks(self._source, info.key, self._index.layouts[info.key], dtype, table)
+            self._chunks[info.key] = found
+            for key in list(self._chunks)[:-OPEN_CHUNKED]:
+                self._chunks.pop(key, None)
+        return found
 
     def _ask_values(self, info: TensorInfo, slicing: Slicing, dtype: np.dtype[Any]) -> Array:
         """Have the worker read what only the library can decode."""

@@ -14,6 +14,7 @@ numpy has no bfloat16 of its own: such an array is stored as '|V2', two opaque b
 from __future__ import annotations
 
 import os
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -74,6 +75,13 @@ class _Stored:
     covered: Extent
 
 
+class _Last(threading.local):
+    """The array in Fortran order that a thread is reading, of which a band of rows is kept."""
+
+    key = ""
+    array: FortranArray | None = None
+
+
 class _ArrayReader(Reader):
     """Reads arrays that lie behind .npy headers."""
 
@@ -86,7 +94,7 @@ class _ArrayReader(Reader):
         self.problems: list[Finding] = []
         self._source = source
         self._arrays: dict[str, _Stored] = {}
-        self._last: tuple[str, FortranArray] | None = None
+        self._last = _Last()
 
     def _add(self, key: str, stored: _Stored, source: Source) -> None:
         """List an array, whose header and bytes are all that ``source`` holds."""
@@ -121,11 +129,12 @@ class _ArrayReader(Reader):
         return slicing.finish(box) if out is None else out
 
     def _fortran(self, info: TensorInfo, stored: _Stored, dtype: np.dtype[Any]) -> FortranArray:
-        """Return the array that was read last, or begin another one."""
-        if self._last is None or self._last[0] != info.key:
+        """Return the array that this thread read last, or begin another one."""
+        if self._last.array is None or self._last.key != info.key:
             verify = partial(self._verify, info.key, stored)
-            self._last = info.key, FortranArray(info.shape or (), dtype, _reading(stored), verify)
-        return self._last[1]
+            self._last.array = FortranArray(info.shape or (), dtype, _reading(stored), verify)
+            self._last.key = info.key
+        return self._last.array
 
     def _verify(self, key: str, stored: _Stored, values: Array | None) -> None:
         """Check all the values of an array in the order of the file; None: as they are read, block by block."""
@@ -138,7 +147,7 @@ class _ArrayReader(Reader):
 
     def close(self) -> None:
         """Close the file."""
-        self._last = None
+        self._last = _Last()
         self._source.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -112,6 +113,7 @@ class Shards:
         self._folder = None if folder is None else os.path.realpath(folder)
         self._sizes: dict[int, int | None] = {}
         self._sources: dict[int, Source] = {}
+        self._lock = threading.Lock()
 
     def path(self, shard: int) -> str:
         """Return a shard's path."""
@@ -126,9 +128,10 @@ class Shards:
 
     def source(self, shard: int) -> Source:
         """Return an open shard. Raises CheckpointError where it cannot be opened."""
-        if shard not in self._sources:
-            self._sources[shard] = FileSource(self.path(shard))
-        return self._sources[shard]
+        with self._lock:
+            if shard not in self._sources:
+                self._sources[shard] = FileSource(self.path(shard))
+            return self._sources[shard]
 
     def problem(self, entry: BundleEntry) -> str | None:
         """Say why the bytes of an entry cannot be what it claims; None where they can."""

@@ -195,8 +195,9 @@ class TfV1Reader(Reader):
 
     def _decode(self, saved: _Saved, piece: Piece, value: Value) -> Array:
         """Decode a slice, and keep it: the next block of the tensor wants it again."""
-        if self._decoded is not None and self._decoded[0] is value:
-            return self._decoded[1]
+        kept = self._decoded  # at once: another thread may put another one there
+        if kept is not None and kept[0] is value:
+            return kept[1]
         dtype = numpy_dtype(saved.dtype, self.path)
         count = element_count(piece.shape)
         if max(value.nbytes, count * dtype.itemsize) > MAX_DECODED_BYTES:
