@@ -52,7 +52,7 @@ def test_a_digest_is_that_of_the_documented_program_whatever_the_blocks(array, b
         assert digest_tensor(InMemory(t=array)["t"]) == tensor_digest(array)
 
 
-@given(arrays_of_any_dtype().filter(lambda array: array.size), st.data())
+@given(arrays_of_any_dtype().filter(lambda array: array.size and array.ndim), st.data())
 def test_one_flipped_bit_changes_the_digest(array, data):
     octets = bytearray(array.tobytes())
     octets[data.draw(st.integers(0, len(octets) - 1))] ^= 1 << data.draw(st.integers(0, 7))
@@ -192,8 +192,8 @@ def check_every_flip(path, random):
         with ckptread.open(path) as reader:
             after = digest(reader)
         assert after.whole != before.whole
-        changed = {a.tensor.key for a, b in zip(after.tensors, before.tensors, strict=True) if a.figure != b.figure}
-        assert changed == {key}
+        figures = {e.tensor.key: e.figure for e in after.tensors}  # one more, where two names were of one tensor
+        assert [e.tensor.key for e in before.tensors if figures[e.tensor.key] != e.figure] == [key]
         flip(extent.file, at, undo[0], [])
 
 
