@@ -20,14 +20,15 @@ from ckptread.escape import escape
 class CheckpointError(Exception):
     """A checkpoint could not be read as asked. Catch this one to catch them all.
 
-    ``path`` is the file, ``problem`` what is wrong with it, ``advice`` what to do ("" if there is nothing).
-    Names that come from a file are escaped in the message.
+    ``path`` is the file, ``problem`` what is wrong with it, ``advice`` what to do ("" if there is nothing),
+    ``offset`` the byte of the file, or None. Names that come from a file are escaped in the message.
     """
 
-    def __init__(self, path: str, problem: str, *, advice: str = "") -> None:
+    def __init__(self, path: str, problem: str, *, advice: str = "", offset: int | None = None) -> None:
         self.path = path
         self.problem = problem
         self.advice = advice
+        self.offset = offset
         super().__init__(f"{escape(path)}: {problem}" + (f"; {advice}" if advice else ""))
 
     def __str__(self) -> str:

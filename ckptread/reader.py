@@ -6,17 +6,18 @@ A format writes ``read`` and ``close``; everything else follows from them and fr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from ckptread.checksums import extender
 from ckptread.errors import DamagedFileError, UnsupportedError
 from ckptread.escape import escape
 from ckptread.facts import ModelFacts
 from ckptread.select import find
 from ckptread.slicing import Selection, settle, split
-from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
+from ckptread.tensors import Extent, Finding, Region, TensorInfo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,8 @@ class Reader(ABC):
     problems: Sequence[Finding] = ()
     """What is wrong with the file as a whole; may be empty."""
     regions: Iterable[Region] = ()
-    """Runs of bytes with the checksums that the file states for them; may be empty."""
+    """Runs of bytes with the checksums that the file states for them; may be empty. A region without a key is of the
+    file's own structure, and may hold those of tensors."""
 
     @cached_property
     def model(self) -> ModelFacts | None:
@@ -180,7 +182,7 @@ class RunningChecksum:
         self._extent = extent
         self._stated = extent.checksum if extent else None
         self._state = self._stated.state if self._stated else 0
-        self._extend = _checksum_function(self._stated) if self._stated else None
+        self._extend = extender(self._stated.algorithm) if self._stated else None
 
     def update(self, block: Array) -> None:
         """Take the next values in, in the order of the bytes in the file."""
@@ -199,18 +201,8 @@ class RunningChecksum:
             self._path,
             f"the bytes of {escape(self._key)!r} {where} do not have the checksum that the file states",
             advice="they are damaged, or of another step than the index: fetch them again",
+            offset=self._extent.offset,
         )
-
-
-def _checksum_function(stated: Checksum) -> Callable[[int, Any], int]:
-    if stated.algorithm == "crc32":
-        import zlib
-
-        return lambda state, data: zlib.crc32(data, state)
-    import google_crc32c
-
-    extend: Callable[[int, Any], int] = google_crc32c.extend
-    return extend
 
 
 def readable(reader: Reader, key: str) -> TensorInfo:

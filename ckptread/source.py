@@ -11,6 +11,7 @@ import stat
 import threading
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.inflate import MAX_EXPANSION, Inflating, inflates_badly
@@ -54,6 +55,10 @@ class Source(ABC):
     def close(self) -> None:  # noqa: B027 - most sources hold nothing of their own
         """Give back what is held; reading afterwards is an error."""
 
+    def from_offset(self, start: int) -> Callable[[int, memoryview], None]:
+        """Return ``read_into`` for a run of bytes that begins at ``start``."""
+        return lambda offset, buffer: self.read_into(start + offset, buffer)
+
     def read(self, offset: int, nbytes: int) -> bytes:
         """Return ``nbytes`` bytes from ``offset``; for small pieces."""
         if offset < 0 or nbytes < 0 or offset + nbytes > self.size:
@@ -90,6 +95,7 @@ class FileSource(Source):
                     self.name,
                     f"it ends at byte {offset + done:,}, where {wanted - done:,} more were to be read",
                     advice="it is cut short, or was shortened while it was read: fetch it again",
+                    offset=offset + done,
                 )
             done += count
         if self._current_stamp() != self._stamp:

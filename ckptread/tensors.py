@@ -5,7 +5,8 @@ No numpy here: a listing must not import it. Dtypes are strings, in numpy's own 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
 ITEM_BYTES = {
@@ -101,8 +102,18 @@ class Region:
     """The tensor it belongs to, or None."""
     file: str
     offset: int
+    """In bytes, from the start of ``file``."""
     nbytes: int
+    """0 where they have no place of their own: within what is compressed, which begins at ``offset``."""
     checksum: Checksum | None = None
+    """None where the format states none for the bytes as they lie there."""
+    read_into: Callable[[int, memoryview], None] | None = field(default=None, compare=False, repr=False)
+    """Fills a buffer from an offset of these bytes; None where only ``check`` can read them."""
+    check: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
+    """Decodes these bytes, and returns whether a checksum within them agreed, or false where there is none. Raises
+    CheckpointError where they do not decode to exactly what they claim. None where they lie as they are read."""
+    name: str = ""
+    """What to call it in a message, where it belongs to no tensor."""
 
 
 @dataclass(frozen=True, slots=True)

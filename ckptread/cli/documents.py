@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # a listing needs neither, and each takes milliseconds to imp
     from ckptread.layers import ModelSummary
     from ckptread.stats import Histogram, Statistics
     from ckptread.summary import Group, Totals
+    from ckptread.verify import Verification
 
 SCHEMA = 1
 
@@ -122,6 +123,26 @@ def difference(found: Difference, tensors: Sequence[TensorDifference], verdict: 
         "counts": dict(found.counts),
         "tensors": [tensor_difference(entry) for entry in tensors],
     }
+
+
+def verifications(found: Sequence[Verification]) -> Document:
+    """Return what was checked of each checkpoint, and what was found."""
+    from ckptread.cli.verdicts import verdict, worst_exit
+
+    checked = [
+        {
+            "path": each.path,
+            "format": each.format or None,
+            "verdict": verdict(each),
+            "tensors": each.tensors,
+            "nbytes": each.nbytes,
+            "checksums": each.checksums,
+            "unchecked": {"tensors": each.unchecked, "nbytes": each.unchecked_nbytes},
+            "findings": findings(each.findings),
+        }
+        for each in found
+    ]
+    return {"schema": SCHEMA, "exit": worst_exit(found), "checkpoints": checked}
 
 
 def tensor_difference(entry: TensorDifference) -> Document:

@@ -10,11 +10,11 @@ Not read: external links and storage, virtual datasets (they lie in other files)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from ckptread.binary import Malformed
-from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.facts import ModelFacts
 from ckptread.formats.hdf5_chunks import Chunks, chunk_table
@@ -243,11 +243,29 @@ class Hdf5Reader(Reader):
         for key, info in self.tensors.items():
             if info.problem is not None or info.alias_of is not None:
                 continue
-            if info.extent is not None:
-                yield Region(key, info.extent.file, info.extent.offset, info.nbytes)
-            elif self._index.layouts[key].kind == "chunked":
-                for _, chunk in self._chunks_of(info):
-                    yield Region(key, *self._source.locate(chunk.offset), chunk.nbytes)
+            layout = self._index.layouts[key]
+            if layout.kind == "contiguous":
+                where = self._source.locate(layout.offset)
+                yield Region(key, *where, self._own(info.nbytes), read_into=self._source.from_offset(layout.offset))
+            elif layout.kind == "chunked":
+                yield from self._chunk_regions(info)
+
+    def _chunk_regions(self, info: TensorInfo) -> Iterator[Region]:
+        """The chunks of a dataset; where they cannot be told, one region that says so when it is checked."""
+        try:
+            for start, chunk in self._chunks_of(info):
+                check = partial(self._chunks_of(info).check, start, chunk)
+                yield Region(info.key, *self._source.locate(chunk.offset), self._own(chunk.nbytes), check=check)
+        except CheckpointError:
+            yield Region(info.key, *self._source.locate(0), 0, check=partial(self._check_chunks, info))
+
+    def _own(self, nbytes: int) -> int:
+        """Return the size of a region of the file: 0 within what is deflated."""
+        return nbytes if self._source.addressable else 0
+
+    def _check_chunks(self, info: TensorInfo) -> bool:
+        """Raise what is wrong with where a dataset's chunks lie."""
+        return self._chunks_of(info) is None
 
     def close(self) -> None:
         """End the worker and close the file."""

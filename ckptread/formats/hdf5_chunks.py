@@ -7,6 +7,7 @@ Specification: HDF5 File Format, III.I "Data Storage - Filter Pipeline"; the Fle
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,11 @@ CACHE_BYTES = 64 << 20
 """Decoded chunks that are kept: a row of chunks is wanted again for each row of elements."""
 SLACK_BYTES = 1 << 20
 """How much larger than its chunk a stored one may be: deflate adds little to what it cannot shrink."""
+
+
+LARGE_BYTES = 8 << 20
+"""Chunks from this size on are decoded one at a time, in any number of threads: each takes three times as much."""
+_large = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,16 @@ class Chunks:
             self._cache.popitem(last=False)
         return values
 
+    def check(self, start: tuple[int, ...], chunk: Chunk) -> bool:
+        """Decode a chunk; return whether it has a checksum, which then agreed. Raises as ``decode`` does."""
+        if self._nbytes < LARGE_BYTES:
+            self.decode(start, chunk)
+        else:
+            with _large:
+                self.decode(start, chunk)
+        filters = enumerate(self._layout.filters)
+        return any(code == FLETCHER32 and not chunk.mask >> number & 1 for number, code in filters)
+
     def decode(self, start: tuple[int, ...], chunk: Chunk) -> bytes:
         """Return the bytes of a chunk. Raises DamagedFileError where a filter or the size does not agree."""
         if chunk.nbytes > self._nbytes + self._nbytes // 8 + SLACK_BYTES:
@@ -131,7 +147,7 @@ class Chunks:
         file, offset = self._source.locate(chunk.offset)
         return DamagedFileError(
             file, f"the chunk of {escape(self._key)!r} at {list(start)}, byte {offset:,}, {problem}",
-            advice="the file is damaged: fetch it again",
+            advice="the file is damaged: fetch it again", offset=offset,
         )  # fmt: skip
 
 

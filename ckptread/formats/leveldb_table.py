@@ -158,8 +158,9 @@ class Table:
         """Yield every block with its checksum, which covers the type byte too."""
         for block in [*self.blocks, self._index]:
             stated = fixed32(self.source.read(block.offset + block.nbytes + 1, 4), 0)[0]
-            checksum = Checksum("crc32c", unmask(stated))
-            yield Region(None, self.source.name, block.offset, block.nbytes + 1, checksum)
+            checksum, read_into = Checksum("crc32c", unmask(stated)), self.source.from_offset(block.offset)
+            where = (self.source.name, block.offset, block.nbytes + 1)
+            yield Region(None, *where, checksum, read_into, name="a block of the table")
 
     def _footer(self) -> Block:
         """Return where the index block lies."""
@@ -220,6 +221,7 @@ class Table:
             self.source.name,
             f"the block at byte {block.offset:,} {problem}",
             advice="the file is damaged: fetch it again",
+            offset=block.offset,
         )
 
 

@@ -23,6 +23,11 @@ def find_mistake(candidate: Candidate) -> Mistake | None:
     return next((mistake for mistake in MISTAKES if mistake.is_it(candidate)), None)
 
 
+def find_substitute(candidate: Candidate) -> Mistake | None:
+    """Return what the file is in place of its contents, or None."""
+    return next((mistake for mistake in SUBSTITUTES if mistake.is_it(candidate)), None)
+
+
 def _starts(*heads: bytes) -> Callable[[Candidate], bool]:
     return lambda c: c.head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(heads)
 
@@ -49,7 +54,7 @@ def _is_text(c: Candidate) -> bool:
     return bool(text) and all(byte >= 0x20 or byte in b"\t\r\n" for byte in text)
 
 
-MISTAKES = (
+SUBSTITUTES = (
     Mistake(lambda c: c.size == 0 and not c.folder, "an empty file", "fetch it again"),
     Mistake(
         _starts(b"version https://git-lfs"),
@@ -61,6 +66,10 @@ MISTAKES = (
         "a web page, not the file it was to be",
         "download the file itself (the 'raw' or 'download' link)",
     ),
+)
+"""What stands in place of a file that was never fetched, whatever it was to hold."""
+MISTAKES = (
+    *SUBSTITUTES,
     Mistake(
         _is_torch_zip,
         "a PyTorch checkpoint, which holds pickled code",

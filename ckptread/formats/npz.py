@@ -26,7 +26,7 @@ from ckptread.escape import escape
 from ckptread.formats.npy import NpyHeader, read_header
 from ckptread.formats.npy_fortran import FortranArray
 from ckptread.formats.zip_archive import Member, ZipArchive
-from ckptread.reader import BLOCK_BYTES, Reader, RunningChecksum, numpy_dtype, readable
+from ckptread.reader import BLOCK_BYTES, Reader, RunningChecksum, Tensor, numpy_dtype, readable
 from ckptread.slicing import ReadInto, Selection, read_box, settle
 from ckptread.source import FileSource, Source
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
@@ -165,7 +165,8 @@ class NpyReader(_ArrayReader):
     def regions(self) -> Iterator[Region]:  # type: ignore[override]
         """The array, for which the format states no checksum."""
         for stored in self._arrays.values():
-            yield Region(None, stored.covered.file, stored.covered.offset, stored.covered.nbytes)
+            read_into = self._source.from_offset(stored.header.offset)
+            yield Region(None, stored.covered.file, stored.covered.offset, stored.covered.nbytes, read_into=read_into)
 
 
 class NpzReader(_ArrayReader):
@@ -201,7 +202,17 @@ class NpzReader(_ArrayReader):
     def regions(self) -> Iterator[Region]:  # type: ignore[override]
         """The members, each with the array in it."""
         for region, member in self._archive.located():
-            yield replace(region, key=member.name.removesuffix(".npy"))
+            key = member.name.removesuffix(".npy")
+            yield replace(region, key=key if key in self.tensors else None)
+            info = self.tensors.get(key)
+            if info is not None and info.problem is None and is_text(info.dtype):
+                yield Region(None, region.file, region.offset, region.nbytes, check=partial(self._check_text, info))
+
+    def _check_text(self, info: TensorInfo) -> bool:
+        """Read a text, in which every character must be one."""
+        for _ in Tensor(self, info).blocks():
+            continue
+        return False  # the member has the checksum
 
 
 def _reading(stored: _Stored) -> ReadInto:
@@ -219,6 +230,11 @@ def _blocks(stored: _Stored) -> Iterator[Array]:
         block = bytearray(min(BLOCK_BYTES, stored.header.nbytes - at))
         read_into(at, memoryview(block))
         yield np.frombuffer(block, np.uint8)
+
+
+def is_text(dtype: str) -> bool:
+    """Whether an array of this dtype holds characters, which not every number is."""
+    return "U" in dtype
 
 
 def _refuse_text(path: str, key: str, values: Array) -> None:

@@ -169,10 +169,11 @@ class SafetensorsReader(Reader):
     @property
     def regions(self) -> Iterator[Region]:  # type: ignore[override]
         """The header and the tensors: the format has no checksums."""
-        yield Region(None, *self._source.locate(0), self._data)
+        yield Region(None, *self._source.locate(0), self._data, name="the header")
         for info in self.tensors.values():
             if info.extent is not None:
-                yield Region(info.key, info.extent.file, info.extent.offset, info.nbytes)
+                read_into = self._source.from_offset(self._data + self._begins[info.key])
+                yield Region(info.key, info.extent.file, info.extent.offset, info.nbytes, read_into=read_into)
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Return the values of a tensor, or of the part that ``selection`` means."""

@@ -80,7 +80,7 @@ class TfBundleReader(Reader):
         self.evidence = gather(self._object_graph(), self._beside, self._same_checksum)
         self.tensors, problems = named(self.tensors, self.evidence)
         self.problems += problems
-        self.problems += self._shards.overlaps(self._entries)
+        self.problems += self._shards.findings(self._entries.values())
         self.metadata = self._header.metadata()
 
     def _raw_entries(self) -> dict[bytes, bytes]:
@@ -125,13 +125,13 @@ class TfBundleReader(Reader):
             self.problems.append(Finding("error", problem, None, self._source.name))
         return header
 
-    def _slice_keys(self) -> set[bytes]:
-        """Return the keys that hold a slice of another key's tensor."""
-        keys = set()
+    def _slice_keys(self) -> dict[bytes, bytes]:
+        """Return the keys that hold a slice of another key's tensor, each with that key."""
+        owners: dict[bytes, bytes] = {}
         for name, entry in self._entries.items():
             if entry is not None and entry.slices:
-                keys |= {slice_key(name, extents) for extents in entry.slices}
-        return {key for key in keys if key in self._entries and key.startswith(SLICE_PREFIX)}
+                owners.update((slice_key(name, extents), name) for extents in entry.slices)
+        return {key: owner for key, owner in owners.items() if key in self._entries and key.startswith(SLICE_PREFIX)}
 
     def _describe(self, raw_key: bytes, entry: BundleEntry | None) -> TensorInfo:
         key = text(raw_key)
@@ -197,27 +197,43 @@ class TfBundleReader(Reader):
     def regions(self) -> Iterator[Region]:  # type: ignore[override]
         """The blocks of the index, and every tensor and slice."""
         yield from self._table.regions()
+        owners = self._slice_keys()
         for key, entry in self._entries.items():
             if entry is not None and not entry.slices and self._shards_of().problem(entry) is None:
-                extent = self._extent(entry)
-                yield Region(text(key), extent.file, extent.offset, extent.nbytes, extent.checksum)
+                yield self._region(text(owners.get(key, key)), entry)
+
+    def _region(self, key: str, entry: BundleEntry) -> Region:
+        extent, shards = self._extent(entry), self._shards_of()
+        where = (key, extent.file, extent.offset, extent.nbytes)
+        if entry.dtype == "string":
+            return Region(*where, check=partial(self._check_strings, key, entry))
+        read_into = partial(shards.read_into, entry.shard, entry.offset)
+        return Region(*where, extent.checksum, read_into)
+
+    def _check_strings(self, key: str, entry: BundleEntry) -> bool:
+        self._decode_strings(key, entry)
+        return True
 
     def strings(self, key: str) -> list[bytes]:
         """Return the strings of a tensor in C order, as bytes, without numpy. Raises as ``read`` does."""
         info = readable(self, key)
-        return self._decode_strings(info, self._entries[info.key.encode("utf-8", "surrogateescape")])
+        entry = self._entries[info.key.encode("utf-8", "surrogateescape")]
+        if entry is None:
+            raise DamagedFileError(self.path, f"the entry of {escape(key)!r} cannot be read")
+        return self._decode_strings(info.key, entry)
 
-    def _decode_strings(self, info: TensorInfo, entry: BundleEntry | None) -> list[bytes]:
-        if entry is None or entry.nbytes > MAX_STRINGS_BYTES:
-            raise UnsafeFileError(self.path, f"the strings of {escape(info.key)!r} take {info.nbytes:,} bytes")
+    def _decode_strings(self, key: str, entry: BundleEntry) -> list[bytes]:
+        if entry.nbytes > MAX_STRINGS_BYTES:
+            raise UnsafeFileError(self.path, f"the strings of {escape(key)!r} take {entry.nbytes:,} bytes")
         source = self._shards_of().source(entry.shard)
         data = source.read(entry.offset, entry.nbytes)
         try:
             return decode_strings(data, entry.size, unmask(entry.crc32c), self._header.byteorder)
         except Malformed as error:
             raise DamagedFileError(
-                source.name, f"the strings of {escape(info.key)!r} at byte {entry.offset:,}: {error.problem}"
-            ) from error
+                source.name, f"the strings of {escape(key)!r} at byte {entry.offset:,}: {error.problem}",
+                advice="they are damaged, or of another step than the index: fetch them again", offset=entry.offset,
+            ) from error  # fmt: skip
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Return the values of a tensor, or of the part that ``selection`` means."""
@@ -260,7 +276,7 @@ class TfBundleReader(Reader):
             raise DamagedFileError(self.path, f"the entry of {escape(info.key)!r} cannot be read")
         if info.dtype == "string":
             values = np.empty(entry.size, object)
-            values[:] = self._decode_strings(info, entry)
+            values[:] = self._decode_strings(info.key, entry)
             out[...] = values.reshape(entry.shape)[tuple(slice(r.start, r.stop, r.step) for r in ranges)]
             return
         source: Source = self._shards_of().source(entry.shard)

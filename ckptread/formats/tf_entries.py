@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ckptread.binary import Malformed, text
+from ckptread.binary import Malformed
 from ckptread.errors import DamagedFileError
 from ckptread.escape import escape
+from ckptread.formats.candidate import look
+from ckptread.formats.mistakes import find_substitute
 from ckptread.formats.tf_messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, shape_of, slice_of
+from ckptread.formats.tf_paths import listing
 from ckptread.formats.tf_slices import Extents
 from ckptread.source import FileSource, Source
+from ckptread.spans import gaps
 from ckptread.tensors import ITEM_BYTES, Finding, element_count, shape_problem
 
 MAX_SHARDS = 100_000
 """More than anyone has written: the number stands in the file's name, five digits of it."""
-MAX_OVERLAPS = 100
-"""How many overlaps are told one by one."""
 STRINGS_OVERHEAD = 4
 """Bytes of a tensor of strings beside the strings and their lengths: the lengths' checksum."""
 
@@ -70,6 +72,10 @@ class BundleEntry:
         if self.dtype.startswith("dtype "):
             return f"its {self.dtype} is unknown here; a TensorFlow that knows it reads it: --backend tensorflow"
         return shape_problem(self.shape)
+
+    def is_placed(self) -> bool:
+        """Whether it says of a known number of bytes where they lie, in the file or beyond its end."""
+        return self.offset >= 0 and self.nbytes >= 0 and self.shape_problem() is None and _size_problem(self) is None
 
 
 def decode_header(data: bytes, name: str) -> tuple[Header, str | None]:
@@ -133,6 +139,10 @@ class Shards:
                 self._sources[shard] = FileSource(self.path(shard))
             return self._sources[shard]
 
+    def read_into(self, shard: int, start: int, offset: int, buffer: memoryview) -> None:
+        """Fill a buffer from ``offset`` of a run of bytes that begins at ``start`` of a shard."""
+        self.source(shard).read_into(start + offset, buffer)
+
     def problem(self, entry: BundleEntry) -> str | None:
         """Say why the bytes of an entry cannot be what it claims; None where they can."""
         return entry.shape_problem() or self._place_problem(entry) or _size_problem(entry)
@@ -157,23 +167,57 @@ class Shards:
             return True
         return os.path.realpath(self.path(shard)).startswith(self._folder + os.sep)
 
-    def overlaps(self, entries: Mapping[bytes, BundleEntry | None]) -> list[Finding]:
-        """Return a warning for each entry whose bytes begin within those of another one."""
-        placed = sorted(
-            (e.shard, e.offset, e.nbytes, key)
-            for key, e in entries.items()
-            if e is not None and not e.slices and e.nbytes > 0 and 0 <= e.shard < self._count
-        )
-        return list(self._overlapping(placed))[:MAX_OVERLAPS]
+    def findings(self, entries: Iterable[BundleEntry | None]) -> Iterator[Finding]:
+        """Yield what is wrong with each shard as a whole: missing, cut short, or with bytes that are not listed."""
+        placed: dict[int, list[BundleEntry]] = {}
+        for entry in entries:
+            if entry is not None and not entry.slices and 0 <= entry.shard < self._count:
+                placed.setdefault(entry.shard, []).append(entry)
+        for shard, listed in sorted(placed.items()):
+            size = self.size(shard)
+            if size is None:
+                yield self._missing(shard, listed)
+            elif self._inside(shard):
+                yield from self._size_findings(shard, size, listed)
 
-    def _overlapping(self, placed: Iterable[tuple[int, int, int, bytes]]) -> Iterable[Finding]:
-        last_shard, end, owner = -1, 0, b""
-        for shard, offset, nbytes, key in placed:
-            if shard == last_shard and offset < end:
-                message = f"{escape(text(key))!r} overlaps the bytes of {escape(text(owner))!r}"
-                yield Finding("warning", message, text(key), self.path(shard), offset)
-            if shard != last_shard or offset + nbytes > end:
-                last_shard, end, owner = shard, offset + nbytes, key
+    def _missing(self, shard: int, listed: Sequence[BundleEntry]) -> Finding:
+        path, count = self.path(shard), len(listed)
+        nbytes = sum(entry.nbytes for entry in listed)
+        what = f"shard {shard + 1} of {self._count}, with {count:,} of the tensors ({nbytes:,} bytes), is missing"
+        other = next((n for n in listing(os.path.dirname(path)) if self._is_other(n)), None)
+        if other is None:
+            advice = f"fetch {escape(os.path.basename(path))} too, into the same folder"
+        else:
+            advice = f"{escape(other)} is of another save than this index: fetch both files of one step"
+        return Finding("error", what, None, path, None, advice)
+
+    def _is_other(self, name: str) -> bool:
+        """Whether a file is a shard of this prefix that is not of this number of shards."""
+        base = os.path.basename(self._prefix)
+        return name.startswith(base + ".data-") and not name.endswith(f"-of-{self._count:05d}")
+
+    def _size_findings(self, shard: int, size: int, listed: Sequence[BundleEntry]) -> Iterator[Finding]:
+        sound = [e for e in listed if e.is_placed()]
+        end = max((entry.offset + entry.nbytes for entry in sound), default=0)
+        path = self.path(shard)
+        substitute = find_substitute(look(path)) if end != size else None
+        if substitute is not None:
+            yield Finding("error", f"the data file is {substitute.what}", None, path, 0, substitute.advice)
+        elif end > size:
+            message = f"the data file is cut short: {end - size:,} bytes are missing at its end"
+            advice = "its download or copy was interrupted: fetch it again"
+            yield Finding("error", message, None, path, size, advice)
+        elif len(sound) == len(listed):
+            spans = [(entry.offset, entry.offset + entry.nbytes) for entry in sound]
+            yield from self._gap_findings(path, gaps(spans, size), size)
+
+    def _gap_findings(self, path: str, found: Iterable[tuple[int, int]], size: int) -> Iterator[Finding]:
+        for start, stop in found:
+            if stop == size:
+                message = f"{stop - start:,} bytes follow the last tensor"
+                yield Finding("warning", message, None, path, start, "the file was appended to, or is of another save")
+            else:
+                yield Finding("note", f"{stop - start:,} bytes belong to no tensor", None, path, start)
 
     def close(self) -> None:
         """Close every shard that was opened."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ckptread.binary import Malformed
@@ -159,9 +160,33 @@ class TfV1Reader(Reader):
 
     @property
     def regions(self) -> Iterator[Region]:  # type: ignore[override]
-        """Every block of every file, values and all."""
+        """Every block of every file, and in them every slice of a tensor."""
         for table in self._tables:
             yield from table.regions()
+        for key, info in self.tensors.items():
+            saved = self._saved[key]
+            for piece, value in zip(saved.pieces, saved.values, strict=True):
+                if info.problem is None and value is not None:
+                    yield self._region(key, saved, piece, value[1])
+
+    def _region(self, key: str, saved: _Saved, piece: Piece, value: Value) -> Region:
+        """A slice, which is decoded to see that it is what it claims; in a compressed block it has no place."""
+        check = partial(self._check_piece, key, saved, piece, value)
+        if isinstance(value.source, BytesSource):
+            return Region(key, value.source.name, value.block.offset, 0, check=check)
+        return Region(key, *value.source.locate(value.at), value.nbytes, check=check)
+
+    def _check_piece(self, key: str, saved: _Saved, piece: Piece, value: Value) -> bool:
+        try:
+            flat = flat_span(values_of(value, saved.dtype), saved.dtype, element_count(piece.shape))
+            if flat is None:
+                self._decode(saved, piece, value)
+        except Malformed as error:
+            raise self._malformed(value.source.name, key, error, value.block.offset) from error
+        return False  # the block has the checksum
+
+    def _malformed(self, file: str, key: str, error: Malformed, offset: int) -> DamagedFileError:
+        return DamagedFileError(file, f"the values of {escape(key)!r}: {error}", advice="fetch it again", offset=offset)
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Return the values of a tensor, or of the part that ``selection`` means."""
@@ -179,7 +204,7 @@ class TfV1Reader(Reader):
             try:
                 self._read_piece(saved, saved.pieces[number], value, ranges, part)
             except Malformed as error:
-                raise DamagedFileError(table.source.name, f"the values of {escape(info.key)!r}: {error}") from error
+                raise self._malformed(table.source.name, info.key, error, value.block.offset) from error
 
         assemble(saved.pieces, slicing.ranges, box, read_piece)
         return slicing.finish(box) if out is None else out

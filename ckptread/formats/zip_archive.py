@@ -15,6 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UnsupportedError
 from ckptread.escape import escape
@@ -39,6 +40,8 @@ from ckptread.tensors import Checksum, Finding, Region, Severity
 STORED, DEFLATED = 0, 8
 METHODS = {1: "shrunk", 6: "imploded", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 99: "AES"}
 ENCRYPTED, DESCRIBED = 0x1, 0x8  # 4.4.4: bits 0 and 3
+INFLATED_BYTES = 1 << 20
+"""How much of a deflated member is inflated at once where nobody wants it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +128,25 @@ class ZipArchive:
         """Return each region with its member."""
         for member, _ in self._occurrences:
             if member.offset >= 0:
-                file, offset = self._source.locate(member.offset)
-                checksum = Checksum("crc32", member.crc32) if member.method == STORED else None
-                yield Region(None, file, offset, member.stored_nbytes, checksum), member
+                yield self._region(member), member
+
+    def _region(self, member: Member) -> Region:
+        """A stored member has its checksum as it lies there, a deflated one when it is inflated, a refused one none."""
+        where = (None, *self._source.locate(member.offset), member.stored_nbytes)
+        name = f"the member {escape(member.name)!r}"
+        if member.problem is not None:
+            return Region(*where, name=name)
+        if member.method == STORED:
+            read_into = self._source.from_offset(member.offset)
+            return Region(*where, Checksum("crc32", member.crc32), read_into, name=name)
+        return Region(*where, check=partial(self._inflates, member), name=name)
+
+    def _inflates(self, member: Member) -> bool:
+        """Inflate all of a member, which checks its size and its CRC-32."""
+        source = self.source(member.name)
+        for at in range(0, source.size, INFLATED_BYTES):
+            source.read(at, min(INFLATED_BYTES, source.size - at))
+        return True
 
     def is_ambiguous(self, name: str) -> bool:
         """Whether more than one member has this name."""

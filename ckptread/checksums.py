@@ -1,0 +1,66 @@
+"""The checksums that files state for runs of bytes, and how those of two runs make that of both.
+
+CRC-32 (zlib, zip) and CRC-32C (Castagnoli: TensorFlow). A CRC is the remainder of a polynomial over GF(2), so the
+one of a long run can be put together of those of its pieces, taken by several threads: see ``crc32_combine`` of
+zlib, https://github.com/madler/zlib/blob/master/crc32.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Literal
+
+Algorithm = Literal["crc32c", "crc32", "fletcher32"]
+Extend = Callable[[int, Any], int]
+
+POLYNOMIALS = {"crc32": 0xEDB88320, "crc32c": 0x82F63B78}
+"""Bit-reversed: the highest bit is the coefficient of x^0."""
+ONE = 1 << 31
+ALL = 0xFFFFFFFF
+
+
+def extender(algorithm: Algorithm) -> Extend:
+    """Return ``extend(state, data)``, the checksum of what came before and ``data``; 0 is the state of nothing."""
+    if algorithm == "crc32":
+        import zlib
+
+        return lambda state, data: zlib.crc32(data, state)
+    import google_crc32c
+
+    extend: Extend = google_crc32c.extend
+    return extend
+
+
+def combine(algorithm: Algorithm, first: int, second: int, nbytes: int) -> int:
+    """Return the checksum of two runs of bytes, of which the second has ``nbytes``, from those of each."""
+    return _multiply(POLYNOMIALS[algorithm], _shift(POLYNOMIALS[algorithm], nbytes), first) ^ second
+
+
+def of_zeros(algorithm: Algorithm, nbytes: int, state: int = 0) -> int:
+    """Return the checksum of ``nbytes`` zero bytes behind what has the checksum ``state``."""
+    polynomial = POLYNOMIALS[algorithm]
+    return _multiply(polynomial, _shift(polynomial, nbytes), state ^ ALL) ^ ALL
+
+
+@lru_cache(maxsize=256)
+def _shift(polynomial: int, nbytes: int) -> int:
+    """Return x^(8 * nbytes) modulo the polynomial."""
+    result, power = ONE, 1 << 23  # x^0, x^8
+    while nbytes:
+        if nbytes & 1:
+            result = _multiply(polynomial, power, result)
+        power = _multiply(polynomial, power, power)
+        nbytes >>= 1
+    return result
+
+
+def _multiply(polynomial: int, a: int, b: int) -> int:
+    """Return the product of two polynomials modulo the third, all bit-reversed."""
+    product = 0
+    while a:
+        if a & ONE:
+            product ^= b
+        a = a << 1 & ALL
+        b = b >> 1 ^ (polynomial if b & 1 else 0)
+    return product

@@ -1,0 +1,85 @@
+"""What was verified, as lines and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ckptread.cli.tables import Table, bytes_text, name_text
+from ckptread.tensors import Finding
+from ckptread.verify import Verification
+
+SHOWN = 20
+"""Findings that are told one by one; JSON has them all."""
+NAMED = 3
+"""Tensors that are named of many with the same fault."""
+EXITS = {"ok": 0, "damaged": 1, "suspect": 1, "unreadable": 2}
+
+
+def verdict(found: Verification) -> str:
+    """Return the verdict: ok, suspect (warnings), damaged (errors), or unreadable."""
+    if not found.format:
+        return "unreadable"
+    severities = {finding.severity for finding in found.findings}
+    return "damaged" if "error" in severities else "suspect" if "warning" in severities else "ok"
+
+
+def worst_exit(found: Sequence[Verification]) -> int:
+    """Return the exit code of the worst of them."""
+    return max(EXITS[verdict(each)] for each in found)
+
+
+def report(found: Verification) -> Iterator[str]:
+    """Yield a line with the verdict and what was checked, and one or two for each finding."""
+    yield f"{name_text(found.path)}: {verdict(found)}" + (f" ({summary(found)})" if found.format else "")
+    groups = grouped(found.findings)
+    for group in groups[:SHOWN]:
+        yield from _told(group)
+    if len(groups) > SHOWN:
+        yield f"  ... and {len(groups) - SHOWN:,} more: '--format json' has them all"
+
+
+def summary(found: Verification) -> str:
+    """Say what was checked."""
+    read = f"{found.format}: {found.tensors:,} tensors, {bytes_text(found.nbytes)} read"
+    return f"{read}, {found.checksums:,} checksums compared"
+
+
+def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Return the findings, those that many tensors of a file have alike together."""
+    groups: dict[object, list[Finding]] = {}
+    for number, finding in enumerate(findings):
+        alike = (finding.severity, finding.message, finding.file)
+        groups.setdefault(alike if finding.key is not None else number, []).append(finding)
+    return list(groups.values())
+
+
+def _told(group: Sequence[Finding]) -> Iterator[str]:
+    first = group[0]
+    yield f"  {first.severity}: {_subject(group)}{name_text(first.message)}"
+    where = "" if first.file is None else name_text(first.file)
+    if first.offset is not None:
+        where += f", byte {first.offset:,}" if len(group) == 1 else f", first at byte {first.offset:,}"
+    advice = name_text(first.advice)
+    if where or advice:
+        yield "    " + "; ".join(part for part in (where, advice) if part)
+
+
+def _subject(group: Sequence[Finding]) -> str:
+    """Name the tensors, unless the message does."""
+    names = [name_text(finding.key or "") for finding in group]
+    if group[0].key is None or (len(group) == 1 and f"'{names[0]}'" in group[0].message):
+        return ""
+    if len(group) == 1:
+        return f"{names[0]}: "
+    more = ", ..." if len(names) > NAMED else ""
+    return f"{len(names):,} tensors ({', '.join(names[:NAMED])}{more}): "
+
+
+def findings_table(found: Sequence[Verification]) -> Table:
+    """Return a row per finding."""
+    rows = [
+        [name_text(each.path), f.severity, name_text(f.key or ""), name_text(f.file or ""),
+         "" if f.offset is None else str(f.offset), name_text(f.message), name_text(f.advice)]
+        for each in found for f in each.findings
+    ]  # fmt: skip
+    return Table(["checkpoint", "severity", "tensor", "file", ">offset", "message", "advice"], rows)
