@@ -23,6 +23,7 @@ PIECE = 64 << 10
 """Elements that are worked on at once: 512 KiB as float64."""
 BINS = 16
 NUMERIC = "biufc"
+STRINGS = "OSU"
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ class Running:
         self._count += values.size
         if not is_numeric(values.dtype):
             self._numeric = False
-            self._zeros += sum(not value for value in values) if values.dtype == object else 0
+            if values.dtype.kind in STRINGS:
+                self._zeros += sum(isinstance(value, bytes | str) and not value for value in values.tolist())
             return
         if values.size:
             self._add_numbers(values)

@@ -15,7 +15,12 @@ from ckptread.stats import histogram, statistics
 from ckptread.tensors import TensorInfo
 
 PLAIN = ["float16", "float32", "float64", "int8", "uint8", "int32", "uint16", "int64", "uint64", "bool"]
-SMALL = [ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2, ml_dtypes.int4, ml_dtypes.uint4]
+SMALL = {
+    "bfloat16": 16, "float8_e3m4": 8, "float8_e4m3": 8, "float8_e4m3b11fnuz": 8, "float8_e4m3fn": 8,
+    "float8_e4m3fnuz": 8, "float8_e5m2": 8, "float8_e5m2fnuz": 8, "float8_e8m0fnu": 8, "float6_e2m3fn": 6,
+    "float6_e3m2fn": 6, "float4_e2m1fn": 4, "int4": 4, "uint4": 4, "int2": 2, "uint2": 2,
+}  # fmt: skip
+"""ml_dtypes' types, and how many bits of an element count."""
 
 
 class InMemory(Reader):
@@ -27,7 +32,10 @@ class InMemory(Reader):
 
     def __init__(self, **arrays):
         self.arrays = arrays
-        self.tensors = {k: TensorInfo(k, a.shape, a.dtype.name, a.nbytes) for k, a in arrays.items()}
+        self.tensors = {
+            k: TensorInfo(k, a.shape, a.dtype.str if a.dtype.kind in "SU" else a.dtype.name, a.nbytes)
+            for k, a in arrays.items()
+        }
 
     def read(self, key, selection=(), *, out=None):
         values = self.arrays[key][selection]
@@ -57,12 +65,56 @@ def test_statistics_agree_with_numpy(array, piece):
     check(found, array)
 
 
-@given(st.sampled_from(SMALL), hnp.arrays(np.uint8, st.integers(0, 300)))
-def test_statistics_of_small_dtypes_agree_with_numpy(dtype, octets):
-    raw = np.repeat(octets, np.dtype(dtype).itemsize)
-    is_nibble = np.dtype(dtype).name in ("int4", "uint4")
-    array = (raw & 0x0F).astype(np.int8).astype(dtype) if is_nibble else raw.view(dtype)
-    check(statistics(tensor_of(array)), array)
+def small_arrays():
+    """Any bits at all, of every small dtype."""
+    return st.sampled_from(sorted(SMALL)).flatmap(
+        lambda name: hnp.arrays(
+            f"u{np.dtype(getattr(ml_dtypes, name)).itemsize}",
+            hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=40),
+            elements=st.integers(0, 2 ** SMALL[name] - 1),
+        ).map(lambda bits: bits.view(getattr(ml_dtypes, name)))
+    )
+
+
+@given(small_arrays(), st.integers(1, 50))
+def test_statistics_of_small_dtypes_agree_with_numpy(array, piece):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stats, "PIECE", piece)
+        found = statistics(tensor_of(array))
+    check(found, array)
+
+
+@given(st.sampled_from(PLAIN).flatmap(arrays) | small_arrays(), st.lists(st.integers(0, 1728), max_size=6))
+def test_statistics_do_not_depend_on_where_values_are_cut(array, cuts):
+    running = stats.Running()
+    for block in np.split(array.reshape(-1), sorted(min(cut, array.size) for cut in cuts)):
+        running.add(block)
+    check(running.result(), array)
+
+
+@given(st.sampled_from(["complex64", "complex128"]).flatmap(arrays), st.integers(1, 50))
+def test_statistics_of_complex_numbers_agree_with_numpy(array, piece):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stats, "PIECE", piece)
+        found = statistics(tensor_of(array))
+    values = array.astype(complex).reshape(-1)
+    finite = values[np.isfinite(values)]
+    assert (found.count, found.minimum, found.maximum, found.mean) == (array.size, None, None, None)
+    assert found.zeros == np.count_nonzero(array == 0)
+    assert found.nans == np.count_nonzero(np.isnan(values))
+    assert found.infs == np.count_nonzero(np.isinf(values) & ~np.isnan(values))
+    if finite.size and float(np.abs(finite).max()) < 1e150:
+        scale = float(np.abs(finite).max())
+        assert found.l2 == pytest.approx(float(np.linalg.norm(finite)), rel=1e-9, abs=1e-150)
+        assert found.std == pytest.approx(float(finite.std()), rel=1e-6, abs=1e-9 * scale + 1e-150)
+
+
+@given(st.lists(st.binary(max_size=3), max_size=20), st.sampled_from(["object", "S3"]))
+def test_of_strings_the_empty_ones_are_counted(values, dtype):
+    array = np.array(values, dtype)
+    found = statistics(tensor_of(array))
+    assert (found.count, found.zeros) == (len(values), sum(not value for value in array.tolist()))
+    assert (found.minimum, found.mean, found.l2, found.nans) == (None, None, None, 0)
 
 
 def check(found, array):

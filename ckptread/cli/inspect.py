@@ -20,6 +20,7 @@ from ckptread.cli.options import (
     Order,
     Patterns,
     Role,
+    Stats,
     Trainable,
     UseBackend,
     UseLayout,
@@ -38,6 +39,7 @@ def inspect(
     depth: Annotated[int | None, typer.Option("--depth", min=1, help="Totals per path of N components.")] = None,
     layers: Layers = False,
     model: Model = False,
+    stats: Stats = False,
     names: Annotated[Names, typer.Option("--names", help="What to call tensors.")] = Names.variable,
     role: Role = None,
     trainable: Trainable = None,
@@ -47,24 +49,32 @@ def inspect(
 ) -> None:
     """List a checkpoint's tensors.
 
-    Of each its name, dtype, shape, parameters and bytes. No value is read.
+    Of each its name, dtype, shape, parameters and bytes. No value is read, but for --stats.
     """
+    if stats and (tree or depth is not None or layers or model):
+        raise ValueError("--stats is for the plain listing: it goes with neither --tree, --depth, --layers nor --model")
     with ckptread.open(path, backend=backend.value) as reader:
         matching = match(reader.path, reader.tensors, patterns or (), exclude or ())
         tensors = ordered(keep(matching, role, trainable), sort)
         counted = total(tensors)
         if layout is Layout.table:
             render.heading(reader, counted, shown=len(reader.tensors) if len(tensors) < len(reader.tensors) else None)
+        readable = True
         if layers or model:
             from ckptread.cli.models import inspect_model
 
             few = tensors if len(tensors) < len(reader.tensors) else None
             inspect_model(reader, few, depth or 1, layout, facts=model, layers=layers)
+        elif stats:
+            from ckptread.cli.figures import inspect_statistics
+
+            readable = inspect_statistics(reader, tensors, layout, names)
         else:
             _list(reader, tensors, counted, layout, names, tree=tree, depth=depth)
         render.problems(reader, counted)
         if trainable is not None:
             render.unknown(keep(matching, role))
+    raise typer.Exit(0 if readable else 2)
 
 
 def _list(

@@ -117,6 +117,9 @@ Layers = Annotated[
 Model = Annotated[
     bool, typer.Option("--model", help="What the config says of the model: nothing of it is built or run.")
 ]
+Stats = Annotated[
+    bool, typer.Option("--stats", help="Read all values: min, max, mean, std, L2 norm, zeros, NaN and Inf of each.")
+]
 RoleOrAll = Annotated[
     AnyRole, typer.Option("--role", help="Tensors of this role; all, where the file tells of none what it is for.")
 ]

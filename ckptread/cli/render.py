@@ -27,6 +27,7 @@ LONGEST_VALUE = 200
 """A longer piece of metadata is for machines: JSON has it."""
 USUAL = {("byteorder", "little"), ("shards", "1"), ("files", "1"), ("backend", "tensorflow")}
 """What goes without saying."""
+NAME_TITLES = {"key": ["key"], "variable": ["name"], "both": ["name", "key"]}
 
 
 def line(text: str = "") -> None:
@@ -116,13 +117,14 @@ def plural(count: int, noun: str) -> str:
 
 def tensor_table(tensors: Sequence[TensorInfo], names: str, *, exact: bool) -> Table:
     """Return a row per tensor; ``exact`` gives sizes in bytes, for machines."""
-    titles = {"key": ["key"], "variable": ["name"], "both": ["name", "key"]}[names]
-    rows = [[*_names(t, names), *_facts(t, exact=exact)] for t in tensors]
+    titles = NAME_TITLES[names]
+    rows = [[*name_cells(t, names), *_facts(t, exact=exact)] for t in tensors]
     columns = [*titles, "dtype", "shape", ">parameters", ">bytes", "trainable", "problem"]
     return _without_empty(Table(columns, rows), keep=len(titles) + 4)
 
 
-def _names(tensor: TensorInfo, names: str) -> list[str]:
+def name_cells(tensor: TensorInfo, names: str) -> list[str]:
+    """Return what a tensor is called, as NAME_TITLES has it."""
     both = {"key": [tensor.key], "variable": [tensor.name], "both": [tensor.name, tensor.key]}[names]
     return [name_text(name) for name in both]
 
