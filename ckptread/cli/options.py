@@ -87,6 +87,7 @@ PATTERN_HELP = (
 )
 
 Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help=CHECKPOINT_HELP, show_default=False)]
+Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help=CHECKPOINT_HELP, show_default=False)]
 CheckpointA = Annotated[str, typer.Argument(metavar="A", help=CHECKPOINT_HELP, show_default=False)]
 CheckpointB = Annotated[str, typer.Argument(metavar="B", help="The checkpoint to compare it with.", show_default=False)]
 Name = Annotated[str, typer.Argument(metavar="TENSOR", help="A key or variable name.", show_default=False)]
