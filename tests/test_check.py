@@ -207,7 +207,8 @@ def test_rules_stand_in_a_file(tmp_path):
     found = read_rules(str(tmp_path / "rules.toml"))
     assert [rule.text for rule in found.rules] == [
         "no-nan", "finite backbone/**", "finite head/**", "no-zero head/**", "dtype head/**=float32",
-        "dtype step=int64", "max-abs 10", "has step", "params 6", "frozen backbone/**", "changed head/**", f"same-as {tmp_path / 'b'}",
+        "dtype step=int64", "max-abs 10", "has step", "params 6", "frozen backbone/**", "changed head/**",
+        f"same-as {tmp_path / 'b'}",
     ]  # fmt: skip
     assert (found.base, found.role) == (str(tmp_path / "b"), "model")
 
