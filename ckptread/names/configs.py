@@ -7,10 +7,10 @@ the module, and a ``Package>Class`` in ``class_name`` for a registered custom cl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ckptread.names.layers import EXPORTED_AS
+from ckptread.names.layers import EXPORTED_AS, Inner
 
 Config = Mapping[str, Any]
 
@@ -93,6 +93,27 @@ def _layers(value: Config, config: Config, depth: int) -> tuple[Configured, ...]
         return None
     parsed = [parse(layer, depth + 1) for layer in layers if not (isinstance(layer, Mapping) and is_operation(layer))]
     return tuple(layer for layer in parsed if layer is not None)
+
+
+def inner_config(inner: Inner, outer: Config | None) -> Any:
+    """Return what the outer config has of a layer inside, or of several in a list; None where it has nothing."""
+    return next((outer[key] for key in inner.config.split("|") if outer and outer.get(key)), None)
+
+
+def inner_layers(inner: Inner, outer: Configured) -> list[Configured]:
+    """Return what the outer config, or the table, says of the layers inside another; one, or those of a list."""
+    config = inner_config(inner, outer.config)
+    if isinstance(config, list):
+        return [parse(value) or ANYTHING for value in config]
+    if not inner.config:
+        return [Configured(inner.class_name, name=inner.name, config=outer.config)]
+    layer = parse(config)
+    if layer is None:
+        return [ANYTHING]
+    if inner.prefix and layer.name is not None:
+        bare = layer.name.removeprefix("forward_").removeprefix("backward_")
+        return [replace(layer, name=inner.prefix + bare)]
+    return [layer]
 
 
 def _mapping(value: Any) -> Config:

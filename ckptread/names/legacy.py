@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ckptread.names import flags
 from ckptread.names.configs import ANYTHING, Configured, parse
-from ckptread.names.flags import Located, Locator
+from ckptread.names.flags import Flags, is_leaf
 from ckptread.names.groups import Attributes
+from ckptread.names.places import Located, locate
 from ckptread.tensors import Role, TensorInfo
 
 WHOLE_MODEL, TOP_LEVEL, OPTIMIZER = "model_weights", "top_level_model_weights", "optimizer_weights"
@@ -66,13 +66,14 @@ def _model_tensors(
 ) -> dict[str, TensorInfo]:
     """Describe the layers' weights. A nested model's are stored trainable ones first: its config has the order."""
     layers = {layer.name: layer for layer in model.inner or ()}
-    locator = Locator(version_2=not str(attributes.get(group, {}).get("keras_version", "")).startswith("3"))
+    version_2 = not str(attributes.get(group, {}).get("keras_version", "")).startswith("3")
     stored: list[Stored] = []
     for turn, name in enumerate(_list(attributes, group, "layer_names") or []):
         layer = layers.get(name, replace(ANYTHING, name=name))
-        for info, weight in _named(by_key, attributes, _join(group, name)):
-            where = locator.locate(layer, weight.split("/"), model.trainable)
-            certain = locator.version_2 or "/" in weight or flags.is_leaf(layer)
+        weights = list(_named(by_key, attributes, _join(group, name)))
+        places = locate(layer, [weight for _, weight in weights], model.trainable, Flags(version_2))
+        for (info, weight), where in zip(weights, places, strict=True):
+            certain = version_2 or "/" in weight or is_leaf(layer)
             stored.append(Stored(info, weight, replace(where, order=(turn, *where.order)), certain))
     stored.sort(key=lambda each: each.where.order)
     seconds = _second_places(stored, same_bytes)

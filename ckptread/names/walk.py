@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ckptread.names import variants
-from ckptread.names.configs import ANYTHING, Config, Configured, parse
+from ckptread.names.configs import ANYTHING, Config, Configured, inner_config, inner_layers, parse
 from ckptread.names.groups import Group, in_saved_order, snake_case, split_number, walk
 from ckptread.names.layers import METRICS, WEIGHTLESS, Inner, Layer, Weight
 from ckptread.tensors import Role, TensorInfo
@@ -185,12 +184,11 @@ class Walk:
         name = next((name for name in inner.groups if name in group.children), None)
         if name is None:
             return ()
-        child, config = group.children[name], _inner_config(inner, thing.config)
-        if isinstance(config, list):
-            things = [parse(value) or ANYTHING for value in config]
+        child, things = group.children[name], inner_layers(inner, thing)
+        if isinstance(inner_config(inner, thing.config), list):
             self._visit_layers(things, Group(children={"layers": child}), place)
         elif thing.config is not None or not (child.is_list and self.has_names):
-            layer = _inner_layer(inner, thing.config, config)
+            layer = things[0]
             self.visit(layer, child, place if inner.silent else place.below(child.name or layer.name))
         else:
             self._visit_members(in_saved_order(child), place)
@@ -216,9 +214,19 @@ class Walk:
         thing = parse(config.get(name))
         if thing is None or (child.name is not None and thing.name != child.name):
             thing = ANYTHING
-        if thing is ANYTHING and place.role == "model" and _may_be_metric(child):
+        if thing is ANYTHING and place.role == "model" and self._may_be_metric(child, place):
             place = replace(place, role=None)
         self.visit(thing, child, place.below(child.name or thing.name))
+
+    def _may_be_metric(self, group: Group, place: Place) -> bool:
+        """Whether an object of unknown class could be a metric: nothing inside, and scalars, or on a model vectors too.
+
+        Layers keep normalizations of their own, not metrics of more than scalars; and by the name that Keras gives
+        a normalization it is known.
+        """
+        most = max((len(info.shape or ()) for info in group.own), default=0)
+        named_by_keras = split_number(group.name or "")[0] in self.classes
+        return not group.children and most < (1 if place.chain or named_by_keras else 2)
 
     def _visit_members(self, members: Sequence[tuple[str, Group]], place: Place) -> None:
         """Record the members of a list, each of the class that its group is called after."""
@@ -235,25 +243,5 @@ class Walk:
                 self.visit(thing, child, place.below(child.name))
 
 
-def _inner_config(inner: Inner, config: Config | None) -> Any:
-    return next((config[key] for key in inner.config.split("|") if config and config.get(key)), None)
-
-
-def _inner_layer(inner: Inner, outer: Config | None, config: Any) -> Configured:
-    """Return what the table or the outer config says of an inner layer."""
-    layer = parse(config) if inner.config else Configured(inner.class_name, name=inner.name, config=outer)
-    if layer is None:
-        return ANYTHING
-    if inner.prefix and layer.name is not None:
-        bare = layer.name.removeprefix("forward_").removeprefix("backward_")
-        return replace(layer, name=inner.prefix + bare)
-    return layer
-
-
 def _holds_variables(group: Group) -> bool:
     return any(each.own for each in walk(group))
-
-
-def _may_be_metric(group: Group) -> bool:
-    """Whether an object of unknown class could be a metric: scalars and vectors only, nothing inside."""
-    return not group.children and all(len(info.shape or ()) < 2 for info in group.own)

@@ -13,11 +13,13 @@ import keras
 import pytest
 import tensorflow as tf
 
+from ckptread.layers import summarize
 from ckptread.names import keras as keras_names
-from ckptread.names import model, rows
+from ckptread.names import model
 from ckptread.names import tensorflow as tensorflow_names
 from ckptread.names.keras import KerasEvidence
 from ckptread.names.tensorflow import TensorFlowEvidence
+from ckptread.reader import Reader
 from ckptread.tensors import TensorInfo
 from tests.names import evidence
 from tests.names.test_models import mixed, nested
@@ -54,6 +56,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             model.save(folder / name)
             made.append(folder / name)
     return made
+
+
+class Described(Reader):
+    """What a reader of such evidence says, without a file."""
+
+    def __init__(self, named: list[TensorInfo], given: KerasEvidence) -> None:
+        self.tensors = {info.key: info for info in named}
+        self.model = model.facts(given)
+
+    def read(self, key: str, selection: Any = (), *, out: Any = None) -> Any:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
 
 
 def read(path: Path) -> tuple[list[TensorInfo], KerasEvidence]:
@@ -97,8 +113,7 @@ def test_broken_configs_and_attributes(seed: int, files: list[Path]) -> None:
         assert sorted(t.key for t in named) == sorted(t.key for t in tensors)
         names = [t.variable for t in named if t.variable is not None and t.alias_of is None]
         assert len(names) == len(set(names))
-        model.facts(given)
-        rows.layers(named, given)
+        summarize(Described(named, given), depth=3)
 
 
 @pytest.mark.parametrize("seed", range(40))
