@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
-import h5py
 import numpy as np
 from h5py import h5a, h5d, h5g, h5s, h5t
 
 from ckptread.binary import text
-from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.formats.hdf5_chunk_worker import DEFLATE, FLETCHER32, MAX_CHUNK_BYTES, SHUFFLE
 from ckptread.tensors import element_count, shape_problem
 
 Described = dict[str, Any]
 
-DEFLATE, SHUFFLE, FLETCHER32, SZIP, NBIT, SCALEOFFSET, LZF = 1, 2, 3, 4, 5, 6, 32000
+SZIP, NBIT, SCALEOFFSET, LZF = 4, 5, 6, 32000
 BY_PARENT = {DEFLATE, SHUFFLE, FLETCHER32}
 """The filters that the parent undoes itself, with exact sizes."""
 BY_LIBRARY = {SZIP: "szip", NBIT: "nbit", SCALEOFFSET: "scaleoffset", LZF: "lzf"}
 """The filters that h5py's library brings along."""
-MAX_CHUNK_BYTES = 64 << 20
 CLAIM_BYTES, CLAIM_RATIO = 256 << 20, 1100
 """A dataset above this size that claims more than deflate can make of what is stored is not to be believed."""
 OPAQUE_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
@@ -224,46 +221,3 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bytes):
         return text(value)
     return value if isinstance(value, str) else None
-
-
-def verify_chunks(dataset: h5py.Dataset) -> None:
-    """See that every deflated chunk is whole before the library reads it: it would pad a short one with old memory."""
-    plist = dataset.id.get_create_plist()
-    if plist.get_layout() != h5d.CHUNKED:
-        return
-    codes = [plist.get_filter(n)[0] for n in range(plist.get_nfilters())]
-    if DEFLATE not in codes:
-        return
-    address_bytes = dataset.file.id.get_create_plist().get_sizes()[0]
-    expected = element_count(tuple(plist.get_chunk())) * _disk_bytes(dataset.id.get_type(), address_bytes)
-    for number in range(dataset.id.get_num_chunks()):
-        info = dataset.id.get_chunk_info(number)
-        mask, data = dataset.id.read_direct_chunk(info.chunk_offset)
-        if not mask and _inflated_bytes(data, FLETCHER32 in codes) != expected:
-            raise DamagedFileError("", f"the chunk at {list(info.chunk_offset)} does not inflate to its size")
-
-
-def _disk_bytes(kind: h5t.TypeID, address_bytes: int) -> int:
-    """Return the size of a type in the file: what lies on its heap is a length, an address and an index there."""
-    what = kind.get_class()
-    if what == h5t.VLEN or (what == h5t.STRING and kind.is_variable_str()):
-        return 4 + address_bytes + 4
-    if what == h5t.ARRAY:
-        return element_count(tuple(kind.get_array_dims())) * _disk_bytes(kind.get_super(), address_bytes)
-    if what == h5t.COMPOUND:
-        members = [kind.get_member_type(n) for n in range(kind.get_nmembers())]
-        growth = sum(_disk_bytes(member, address_bytes) - int(member.get_size()) for member in members)
-        return int(kind.get_size()) + growth
-    return int(kind.get_size())
-
-
-def _inflated_bytes(data: bytes, checksummed: bool) -> int:
-    """Return how many bytes a chunk inflates to; more than a chunk may have counts as too many."""
-    inflater = zlib.decompressobj()
-    try:
-        size = len(inflater.decompress(data[:-4] if checksummed else data, MAX_CHUNK_BYTES + 1))
-    except zlib.error as error:
-        raise DamagedFileError("", f"a chunk is no deflate stream: {error}") from error
-    if size > MAX_CHUNK_BYTES:
-        raise UnsafeFileError("", "a chunk inflates beyond what is read")
-    return size if inflater.eof else -1

@@ -19,7 +19,8 @@ from h5py import h5, h5d, h5g, h5l, h5o
 from ckptread.binary import text
 from ckptread.errors import TensorNotFoundError, UnsafeFileError
 from ckptread.escape import escape
-from ckptread.formats.hdf5_describe_worker import attributes, describe, verify_chunks
+from ckptread.formats.hdf5_chunk_worker import stored_chunks, verify_chunks
+from ckptread.formats.hdf5_describe_worker import attributes, describe
 from ckptread.formats.hdf5_values import encode
 from ckptread.source import Source, rebuild
 from ckptread.worker import Handler, Message, Reply, limit, serve
@@ -242,10 +243,10 @@ class Library:
 
     def chunks(self, message: Message) -> Iterator[Reply]:
         """Tell where the chunks of a dataset lie: rows of its position, filter mask, offset and stored bytes."""
-        found: list[tuple[int, ...]] = []
-        self._dataset(message).id.chunk_iter(
-            lambda info: found.append((*info.chunk_offset, info.filter_mask, info.byte_offset, info.size))
-        )
+        found = [
+            (*chunk.position, chunk.filter_mask, chunk.offset, chunk.nbytes)
+            for chunk in stored_chunks(self._dataset(message).id)
+        ]
         raw = np.array(found, "<u8").tobytes()
         for at in range(0, len(raw), PIECE_BYTES):
             yield {}, raw[at : at + PIECE_BYTES]

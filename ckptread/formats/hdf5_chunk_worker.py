@@ -1,0 +1,135 @@
+"""Where the chunks of a dataset lie, and whether they are whole. Part of the child of hdf5.py."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import h5py
+from h5py import h5d, h5s, h5t
+
+from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.tensors import element_count
+
+DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
+MAX_CHUNK_BYTES = 64 << 20
+
+
+class StoredChunk(NamedTuple):
+    """A chunk that is stored."""
+
+    position: tuple[int, ...]
+    """Of its first element in the dataset."""
+    filter_mask: int
+    """The filters that were left out for it, a bit each."""
+    offset: int
+    """In the file, user block included."""
+    nbytes: int
+
+
+def stored_chunks(dataset: h5d.DatasetID) -> list[StoredChunk]:
+    """Return the chunks that are stored, each at its true position.
+
+    The library (HDF5 1.14 and 2.0) counts wrongly through an extensible array, the index of a dataset with one
+    unlimited dimension, unless that dimension is the first: these positions are put right.
+    """
+    said: list[StoredChunk] = []
+    dataset.chunk_iter(
+        lambda info: said.append(StoredChunk(tuple(info.chunk_offset), info.filter_mask, info.byte_offset, info.size))
+    )
+    grid, unlimited = _grid(dataset)
+    if unlimited in (None, 0) or not said:
+        return said
+    chunk = dataset.get_create_plist().get_chunk()
+    numbers = [_number(each.position, chunk, grid, unlimited) for each in said]
+    # Counted wrongly, the last chunk stands where none is: its number times the chunks of a row, or beyond all.
+    last = max(range(len(said)), key=numbers.__getitem__)
+    if _is_there(dataset, said[last].position):
+        return said
+    true = [each._replace(position=_position(n, chunk, grid, unlimited)) for each, n in zip(said, numbers, strict=True)]
+    if not _is_there(dataset, true[last].position):
+        raise DamagedFileError("", "the library finds a chunk nowhere that its index tells of")
+    return true
+
+
+def _grid(dataset: h5d.DatasetID) -> tuple[list[int], int | None]:
+    """Return how many chunks each dimension may have at most, and which one alone is unlimited (1 stands for it)."""
+    limits = dataset.get_space().get_simple_extent_dims(True)
+    chunk = dataset.get_create_plist().get_chunk()
+    unlimited = [axis for axis, limit in enumerate(limits) if limit == h5s.UNLIMITED]
+    grid = [1 if limit == h5s.UNLIMITED else -(-limit // dim) for limit, dim in zip(limits, chunk, strict=True)]
+    return grid, unlimited[0] if len(unlimited) == 1 else None
+
+
+def _number(position: Sequence[int], chunk: Sequence[int], grid: Sequence[int], unlimited: int) -> int:
+    """Return the number in the array that the library was at: it counts as if the array were in the dataset's order.
+
+    H5Dearray.c: its idx_iterate knows nothing of the ``swizzled`` order that idx_get_addr looks up by.
+    """
+    number = position[unlimited] // chunk[unlimited]
+    for axis in range(unlimited + 1, len(chunk)):
+        number = number * grid[axis] + position[axis] // chunk[axis]
+    return number
+
+
+def _position(number: int, chunk: Sequence[int], grid: Sequence[int], unlimited: int) -> tuple[int, ...]:
+    """Return the position of a number: the array is in C order with the unlimited dimension moved to the front."""
+    scaled = [0] * len(chunk)
+    for axis in reversed([axis for axis in range(len(chunk)) if axis != unlimited]):
+        number, scaled[axis] = divmod(number, grid[axis])
+    scaled[unlimited] = number
+    return tuple(at * dim for at, dim in zip(scaled, chunk, strict=True))
+
+
+def _is_there(dataset: h5d.DatasetID, position: tuple[int, ...]) -> bool:
+    """Whether the library finds a chunk at this position: looking one up is sound, unlike counting."""
+    if any(at >= dim for at, dim in zip(position, dataset.get_space().shape, strict=True)):
+        return False
+    try:
+        dataset.read_direct_chunk(position)
+    except (OSError, RuntimeError, ValueError):
+        return False
+    return True
+
+
+def verify_chunks(dataset: h5py.Dataset) -> None:
+    """See that every deflated chunk is whole before the library reads it: it would pad a short one with old memory."""
+    plist = dataset.id.get_create_plist()
+    if plist.get_layout() != h5d.CHUNKED:
+        return
+    codes = [plist.get_filter(n)[0] for n in range(plist.get_nfilters())]
+    if DEFLATE not in codes:
+        return
+    address_bytes = dataset.file.id.get_create_plist().get_sizes()[0]
+    expected = element_count(tuple(plist.get_chunk())) * _disk_bytes(dataset.id.get_type(), address_bytes)
+    for chunk in stored_chunks(dataset.id):
+        mask, data = dataset.id.read_direct_chunk(chunk.position)
+        if not mask and _inflated_bytes(data, FLETCHER32 in codes) != expected:
+            raise DamagedFileError("", f"the chunk at {list(chunk.position)} does not inflate to its size")
+
+
+def _disk_bytes(kind: h5t.TypeID, address_bytes: int) -> int:
+    """Return the size of a type in the file: what lies on its heap is a length, an address and an index there."""
+    what = kind.get_class()
+    if what == h5t.VLEN or (what == h5t.STRING and kind.is_variable_str()):
+        return 4 + address_bytes + 4
+    if what == h5t.ARRAY:
+        return element_count(tuple(kind.get_array_dims())) * _disk_bytes(kind.get_super(), address_bytes)
+    if what == h5t.COMPOUND:
+        members = [kind.get_member_type(n) for n in range(kind.get_nmembers())]
+        growth = sum(_disk_bytes(member, address_bytes) - int(member.get_size()) for member in members)
+        return int(kind.get_size()) + growth
+    return int(kind.get_size())
+
+
+def _inflated_bytes(data: bytes, checksummed: bool) -> int:
+    """Return how many bytes a chunk inflates to; more than a chunk may have counts as too many."""
+    inflater = zlib.decompressobj()
+    try:
+        size = len(inflater.decompress(data[:-4] if checksummed else data, MAX_CHUNK_BYTES + 1))
+    except zlib.error as error:
+        raise DamagedFileError("", f"a chunk is no deflate stream: {error}") from error
+    if size > MAX_CHUNK_BYTES:
+        raise UnsafeFileError("", "a chunk inflates beyond what is read")
+    return size if inflater.eof else -1

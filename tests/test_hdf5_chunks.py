@@ -1,0 +1,55 @@
+"""Chunks stand where they were written, whatever index the file keeps of them, also where some were never written."""
+
+import itertools
+
+import h5py
+import numpy as np
+import pytest
+
+import ckptread
+
+DATASETS = 60
+
+
+def random_dataset(rng, file, name):
+    """Write some of the chunks of a dataset of random shape and limits; returns what it holds."""
+    rank = int(rng.integers(1, 4))
+    shape = tuple(int(dim) for dim in rng.integers(1, 9, rank))
+    chunks = tuple(int(rng.integers(1, dim + 1)) for dim in shape)
+    limits = tuple((dim, dim + int(rng.integers(1, 6)), None)[rng.integers(3)] for dim in shape)
+    options = {"compression": (None, "gzip", "lzf")[rng.integers(3)], "shuffle": bool(rng.integers(2))}
+    written = np.full(shape, 7, "i4")
+    dataset = file.create_dataset(
+        name, shape, "i4", chunks=chunks, maxshape=limits, fillvalue=7, fletcher32=bool(rng.integers(2)), **options
+    )
+    for corner in itertools.product(*(range(0, dim, step) for dim, step in zip(shape, chunks, strict=True))):
+        if rng.random() < 0.6:
+            part = tuple(slice(at, at + step) for at, step in zip(corner, chunks, strict=True))
+            written[part] = rng.integers(-1000, 1000, written[part].shape)
+            dataset[part] = written[part]
+    return written
+
+
+@pytest.mark.parametrize("version", [("earliest", "latest"), "v108", "v110", "latest"], ids=str)
+def test_every_chunk_is_read_from_its_place(tmp_path, version):
+    rng = np.random.default_rng(len(str(version)))
+    path = tmp_path / "chunks.h5"
+    with h5py.File(path, "w", libver=version) as file:
+        expected = {f"d{number}": random_dataset(rng, file, f"d{number}") for number in range(DATASETS)}
+    with ckptread.open(path) as reader:
+        for key, values in expected.items():
+            np.testing.assert_array_equal(reader.read(key), values, err_msg=key)
+            np.testing.assert_array_equal(reader.read(key, slice(1, None)), values[1:], err_msg=key)
+
+
+@pytest.mark.parametrize("limits", [(4, None), (9, None), (None, 6), (9, 9), (None, None)])
+def test_an_index_of_the_newest_format_is_counted_through_rightly(tmp_path, limits):
+    values = np.arange(24, dtype="i4").reshape(4, 6)
+    path = tmp_path / "array.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_dataset("d", data=values, chunks=(2, 2), maxshape=limits)
+        strings = file.create_dataset("s", (4, 6), h5py.string_dtype(), chunks=(2, 2), maxshape=limits, compression=4)
+        strings[...] = values.astype(str)
+    with ckptread.open(path) as reader:
+        np.testing.assert_array_equal(reader.read("d"), values)
+        assert reader.read("s").tolist() == values.astype("S").tolist()
