@@ -1,9 +1,16 @@
-"""Write docs/cli.md from the commands' own help; with --check, fail where the file is not what would be written."""
+"""Write docs/cli.md from the commands' own help, and replay the transcripts in README.md and docs/.
+
+With --check, fail where a page is not what would be written. A transcript is a block fenced as ``console``: of each
+line that begins with ``$ ``, what follows is replaced by what the command prints.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -11,8 +18,10 @@ from typer.testing import CliRunner
 from ckptread.cli import COMMANDS, build
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent
 TARGET = HERE / "cli.md"
 WIDTH = "100"
+TRANSCRIPT = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 HEAD = """# The command line
 
@@ -27,22 +36,51 @@ def help_text(*command: str) -> str:
     return re.sub(r"[ \t]+$", "", result.output, flags=re.MULTILINE).replace("Usage: root", "Usage: ckptread").strip()
 
 
-def document() -> str:
-    """Return the whole page."""
+def command_line() -> str:
+    """Return the page of all commands."""
     pages = [f"## {name}\n\n```\n{help_text(name)}\n```\n" for name in COMMANDS]
     return HEAD + f"```\n{help_text()}\n```\n\n" + "\n".join(pages) + "\n" + (HERE / "json.md").read_text()
 
 
+def replayed(page: str) -> str:
+    """Return a page with its transcripts as the commands print them now, in a folder of its own beside fixtures/."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "fixtures").symlink_to(ROOT / "fixtures")
+        return TRANSCRIPT.sub(lambda block: f"```console\n{_replayed_block(block[1], folder)}```", page)
+
+
+def _replayed_block(block: str, folder: str) -> str:
+    commands = [line for line in block.splitlines() if line.startswith("$ ")]
+    return "\n".join(f"{command}\n{_printed(command[2:], folder)}" for command in commands)
+
+
+def _printed(command: str, folder: str) -> str:
+    """Run a command as a shell does; it may find differences (1), but not fail (2)."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"{command}: exit {done.returncode}: {done.stderr}")
+    return re.sub(r"[ \t]+$", "", done.stdout, flags=re.MULTILINE)
+
+
+def pages() -> dict[Path, str]:
+    """Return every page that is made, or holds transcripts, as it would be written."""
+    told = [path for path in (ROOT / "README.md", *sorted(HERE.glob("*.md"))) if TRANSCRIPT.search(path.read_text())]
+    return {TARGET: command_line(), **{path: replayed(path.read_text()) for path in told if path != TARGET}}
+
+
 def main() -> int:
-    """Write the page, or check it."""
-    page = document()
+    """Write the pages, or check them."""
+    stale = {path: page for path, page in pages().items() if not path.exists() or path.read_text() != page}
     if "--check" not in sys.argv:
-        TARGET.write_text(page)
+        for path, page in stale.items():
+            path.write_text(page)
         return 0
-    if TARGET.exists() and TARGET.read_text() == page:
-        return 0
-    print("docs/cli.md is not what the commands say: run 'make docs'", file=sys.stderr)
-    return 1
+    for path in stale:
+        print(f"{path.relative_to(ROOT)} is not what the commands say: run 'make docs'", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":
