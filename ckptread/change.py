@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckptread.stats import PIECE, as_float, is_numeric
+from ckptread.distance import PIECE, Distance, changed_objects, integer_distance
+from ckptread.stats import as_float, exact_float, is_numeric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,6 +73,7 @@ class RunningChange:
         self._max_abs: float | int = 0
         self._max_rel = 0.0
         self._numeric = True
+        self._distance: Distance | None = None
 
     def add(self, a: Array, b: Array) -> None:
         """Take in the same elements of both sides."""
@@ -79,15 +81,40 @@ class RunningChange:
         for at in range(0, one.size, PIECE):
             self._add_piece(one[at : at + PIECE], other[at : at + PIECE])
 
+    def merge(self, later: RunningChange) -> None:
+        """Take in what another one has: elements that come after those of this one."""
+        for name, count in later._counts.items():
+            self._counts[name] += count
+        for name, value in later._sums.items():
+            self._sums[name] += value
+        self._max_abs = max(self._max_abs, later._max_abs)
+        self._max_rel = max(self._max_rel, later._max_rel)
+        self._numeric = self._numeric and later._numeric
+
     def _add_piece(self, a: Array, b: Array) -> None:
         self._counts["all"] += a.size
         if not (is_numeric(a.dtype) and is_numeric(b.dtype)):
             self._numeric = False
-            self._count(changed := _changed_objects(a, b), beyond=changed)
+            self._count(changed := changed_objects(a, b), beyond=changed)
         elif a.dtype.kind in "biu" and b.dtype.kind in "biu":
             self._add_integers(a, b)
-        else:
+        elif not (_is_float(a.dtype) and _is_float(b.dtype) and self._add_finite(a, b)):
             self._add_floats(*_widened(a, b))
+
+    def _add_finite(self, a: Array, b: Array) -> bool:
+        """Take in two pieces of the usual kind, and fast: real floats. False where some are not finite."""
+        self._distance = self._distance or Distance()
+        figures = self._distance.between(a, b, self._tolerance.rtol, self._tolerance.atol)
+        if figures is None:
+            return False
+        for name in self._sums:
+            self._sums[name] += getattr(figures, name)
+        self._max_abs = max(self._max_abs, figures.max_abs)
+        self._max_rel = max(self._max_rel, figures.max_rel)
+        self._counts["finite"] += a.size
+        self._counts["signed_zeros"] += figures.signed_zeros
+        self._count(figures.changed, beyond=figures.beyond)
+        return True
 
     def _count(self, changed: int, *, beyond: int) -> None:
         self._counts["changed"] += changed
@@ -95,7 +122,7 @@ class RunningChange:
 
     def _add_integers(self, a: Array, b: Array) -> None:
         """The difference of two integers is exact: an unsigned number of 64 bits holds it."""
-        difference = _integer_distance(a, b)
+        difference = integer_distance(a, b)
         self._max_abs = max(self._max_abs, int(difference.max()))
         self._norms(as_float(a), as_float(b), difference.astype(float))
         same = difference == 0
@@ -108,13 +135,27 @@ class RunningChange:
             self._add_equal_piece(flat[at : at + PIECE])
 
     def _add_equal_piece(self, values: Array) -> None:
-        import numpy as np
-
         self._counts["all"] += values.size
         if not is_numeric(values.dtype):
             self._numeric = False
-            return
-        numbers = _exact_float(values)
+        elif not (_is_float(values.dtype) and self._add_equal_finite(values)):
+            self._add_equal_numbers(values)
+
+    def _add_equal_finite(self, values: Array) -> bool:
+        """Take in a piece of real floats that are equal; False where some are not finite."""
+        self._distance = self._distance or Distance()
+        square = self._distance.square(values)
+        if not math.isfinite(square):
+            return False
+        self._counts["finite"] += values.size
+        for name in ("a", "b", "dot"):
+            self._sums[name] += square
+        return True
+
+    def _add_equal_numbers(self, values: Array) -> None:
+        import numpy as np
+
+        numbers = exact_float(values)
         finite = np.isfinite(numbers)
         if not finite.all():
             nans, infs = int(np.count_nonzero(np.isnan(numbers))), int(np.count_nonzero(np.isinf(numbers)))
@@ -238,60 +279,17 @@ def _ratio(difference: float, norm: float) -> float:
     return difference / norm if norm else math.inf
 
 
-def _changed_objects(a: Array, b: Array) -> int:
-    """How many elements differ that are no numbers: strings by value, records by their bytes."""
-    if a.dtype.hasobject or b.dtype.hasobject or a.dtype.kind in "SU":
-        return sum(x != y for x, y in zip(a.tolist(), b.tolist(), strict=True))
-    one = a.view("u1").reshape(a.size, -1)
-    other = b.view("u1").reshape(b.size, -1)
-    return int((one != other).any(axis=1).sum())
-
-
 def _widened(a: Array, b: Array) -> tuple[Array, Array]:
     """Return both sides in one type that holds either exactly, wherever there is one."""
     import numpy as np
 
-    one, other = _exact_float(a), _exact_float(b)
+    one, other = exact_float(a), exact_float(b)
     if "c" in (one.dtype.kind, other.dtype.kind):
         return one.astype(np.complex128), other.astype(np.complex128)
     common = np.promote_types(one.dtype, other.dtype)
     return one.astype(common), other.astype(common)
 
 
-def _exact_float(values: Array) -> Array:
-    """Integers of 64 bits become long doubles, whose 64 bits of significand hold them, where there are such."""
-    import numpy as np
-
-    if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
-        return values.astype(np.longdouble)
-    return values if values.dtype == np.longdouble else as_float(values)
-
-
-def _integer_distance(a: Array, b: Array) -> Array:
-    """Return |a - b| as uint64, of integers of any two types: subtraction modulo 2^64 is exact."""
-    import numpy as np
-
-    wide_a, wide_b = _wide(a), _wide(b)
-    if wide_a.dtype != wide_b.dtype:  # one signed, one not: offset both, so that they compare as unsigned
-        return _mixed_distance(a, b)
-    larger = wide_a >= wide_b
-    one, other = wide_a.view(np.uint64), wide_b.view(np.uint64)
-    distance: Array = np.where(larger, one - other, other - one)
-    return distance
-
-
-def _wide(values: Array) -> Array:
-    import numpy as np
-
-    if values.dtype.kind == "u" and values.dtype.itemsize == 8:
-        return values.astype(np.uint64)
-    return values.astype(np.int64)
-
-
-def _mixed_distance(a: Array, b: Array) -> Array:
-    """An int64 and a uint64: as Python's integers, of any size; the distance saturates at 2^64 - 1."""
-    import numpy as np
-
-    limit = (1 << 64) - 1
-    distances = [min(abs(x - y), limit) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
-    return np.array(distances, np.uint64)
+def _is_float(dtype: np.dtype[Any]) -> bool:
+    """Whether values are real floats that 64 bits hold exactly."""
+    return dtype.kind in "fV" and dtype.itemsize <= 8 and not dtype.type.__name__.startswith(("int", "uint"))

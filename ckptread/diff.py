@@ -136,11 +136,12 @@ def _compare_pair(a: Reader, b: Reader, pair: Pair, tolerance: Tolerance, ignore
 
 
 def _compare_tensors(a: Tensor, b: Tensor, tolerance: Tolerance, ignore_dtype: bool) -> TensorDifference:
-    if a.dtype.hasobject != b.dtype.hasobject or (a.dtype.kind == "V") != (b.dtype.kind == "V"):
+    same_dtype = a.info.dtype == b.info.dtype  # then numpy is not wanted yet
+    if not same_dtype and (a.dtype.hasobject != b.dtype.hasobject or (a.dtype.kind == "V") != (b.dtype.kind == "V")):
         reason = f"values of {a.info.dtype} and {b.info.dtype} cannot be compared"
         return TensorDifference(a.info, b.info, "not-comparable", reason=reason)
     change = compare_values(a, b, tolerance)
-    other_dtype = not ignore_dtype and not same_kind(a.dtype, b.dtype)
+    other_dtype = not (ignore_dtype or same_dtype or same_kind(a.dtype, b.dtype))
     return TensorDifference(a.info, b.info, _status(change, other_dtype), change)
 
 

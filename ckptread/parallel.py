@@ -7,6 +7,7 @@ processors; what is waiting, and so the memory, is bounded.
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +24,10 @@ AHEAD = 2
 """Items per thread that may be under way or done before their turn."""
 
 
+_WITHIN = threading.local()
+"""Whether a thread is one of ours: it does not share out its work again."""
+
+
 def thread_count() -> int:
     """Return how many threads are worth starting here: one per processor that this process may use, up to four."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -34,14 +39,14 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, threads: 
 
     An exception of ``work`` is raised in its item's turn. Closing the iterator early drops what has not begun.
     """
-    count = thread_count() if threads is None else threads
+    count = (1 if hasattr(_WITHIN, "ours") else thread_count()) if threads is None else threads
     if count == 1:
         yield from map(work, items)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(count, thread_name_prefix="ckptread") as pool:
+    with ThreadPoolExecutor(count, "ckptread", initializer=setattr, initargs=(_WITHIN, "ours", True)) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))

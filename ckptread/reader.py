@@ -12,11 +12,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.checksums import extender
-from ckptread.errors import DamagedFileError, UnsupportedError
+from ckptread.errors import UnsupportedError
 from ckptread.escape import escape
 from ckptread.facts import ModelFacts
 from ckptread.select import find
 from ckptread.slicing import Selection, settle, split
+from ckptread.source import Source
+from ckptread.stored import Stored, check, stored
 from ckptread.tensors import Extent, Finding, Region, TensorInfo
 
 if TYPE_CHECKING:
@@ -62,6 +64,10 @@ class Reader(ABC):
 
         Raises TensorNotFoundError, DamagedFileError, UnsupportedError, UnsafeFileError, and IndexError as numpy.
         """
+
+    def source(self, file: str) -> Source | None:
+        """Return the open file of this name, which extents point into; None where ``read`` alone gives the values."""
+        return None
 
     @abstractmethod
     def close(self) -> None:
@@ -124,6 +130,13 @@ class Tensor:
         """Bytes of the values, uncompressed."""
         return self.info.nbytes
 
+    @property
+    def stored(self) -> Stored | None:
+        """The values as bytes of a file, which threads may share between them; None where they are not one run."""
+        info = self.info
+        source = None if info.extent is None else self._reader.source(info.extent.file)
+        return None if source is None else stored(self._reader.path, info, source)
+
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("a scalar has no length")
@@ -180,9 +193,9 @@ class RunningChecksum:
         self._path = path
         self._key = key
         self._extent = extent
-        self._stated = extent.checksum if extent else None
-        self._state = self._stated.state if self._stated else 0
-        self._extend = extender(self._stated.algorithm) if self._stated else None
+        stated = extent.checksum if extent else None
+        self._state = stated.state if stated else 0
+        self._extend = extender(stated.algorithm) if stated else None
 
     def update(self, block: Array) -> None:
         """Take the next values in, in the order of the bytes in the file."""
@@ -194,15 +207,8 @@ class RunningChecksum:
 
     def verify(self) -> None:
         """Raise DamagedFileError where what was read does not have the stated checksum."""
-        if self._stated is None or self._extent is None or self._state == self._stated.value:
-            return
-        where = f"at byte {self._extent.offset:,} of {escape(self._extent.file)}"
-        raise DamagedFileError(
-            self._path,
-            f"the bytes of {escape(self._key)!r} {where} do not have the checksum that the file states",
-            advice="they are damaged, or of another step than the index: fetch them again",
-            offset=self._extent.offset,
-        )
+        if self._extent is not None:
+            check(self._path, self._key, self._extent, self._state)
 
 
 def readable(reader: Reader, key: str) -> TensorInfo:

@@ -8,24 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
-from ckptread.inflate import MAX_EXPANSION, Inflating, inflates_badly
 
 Step = dict[str, int]
-"""How one source is made of another, in numbers: see :func:`rebuild`."""
-
-PAGE_BYTES = 64 << 10
-"""What is inflated at once."""
-MAX_PAGES = 128
-"""Pages kept: an HDF5 index is read to and fro."""
-STOP_PAGES = 64
-"""A state of the inflater (45 KB, and what it was fed) is kept every so many pages, at first."""
-MAX_STOPS = 128
+"""How one source is made of another, in numbers: see :func:`ckptread.inflated.rebuild`."""
 
 
 class Source(ABC):
@@ -52,6 +41,10 @@ class Source(ABC):
     def recipe(self) -> tuple[int, list[Step]]:
         """Return the open file's descriptor, and the steps by which a worker builds this source on it."""
 
+    @abstractmethod
+    def whole_file(self) -> Source:
+        """Return the file that this source is a part of: ``locate`` gives offsets in it."""
+
     def close(self) -> None:  # noqa: B027 - most sources hold nothing of their own
         """Give back what is held; reading afterwards is an error."""
 
@@ -62,7 +55,7 @@ class Source(ABC):
     def read(self, offset: int, nbytes: int) -> bytes:
         """Return ``nbytes`` bytes from ``offset``; for small pieces."""
         if offset < 0 or nbytes < 0 or offset + nbytes > self.size:
-            raise _outside(self, offset, nbytes)
+            raise outside(self, offset, nbytes)
         buffer = bytearray(nbytes)
         self.read_into(offset, memoryview(buffer))
         return bytes(buffer)
@@ -82,22 +75,45 @@ class FileSource(Source):
         """Return the open file's descriptor, and no steps."""
         return self._descriptor, []
 
+    def whole_file(self) -> Source:
+        """Return this file."""
+        return self
+
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill ``buffer`` from ``offset``, and see that the file is still the one that was opened."""
-        done, wanted = 0, buffer.nbytes
-        while done < wanted:
+        done = 0
+        while done < buffer.nbytes:
             try:
                 count = _read_at(self._descriptor, buffer[done:], offset + done)
             except OSError as error:
                 raise _unreadable(self.name, error) from error
             if count == 0:
-                raise DamagedFileError(
-                    self.name,
-                    f"it ends at byte {offset + done:,}, where {wanted - done:,} more were to be read",
-                    advice="it is cut short, or was shortened while it was read: fetch it again",
-                    offset=offset + done,
-                )
+                raise self._ends(offset + done, buffer.nbytes - done)
             done += count
+        self._check_stamp()
+
+    def read(self, offset: int, nbytes: int) -> bytes:
+        """Return ``nbytes`` bytes from ``offset``, as ``read_into`` does: in one call of the system, where it can."""
+        if offset < 0 or nbytes < 0 or offset + nbytes > self.size or not hasattr(os, "pread"):
+            return super().read(offset, nbytes)
+        try:
+            data = os.pread(self._descriptor, nbytes, offset)
+        except OSError as error:
+            raise _unreadable(self.name, error) from error
+        if len(data) < nbytes:  # at the end of a file that was cut; or beyond 2 GiB, the most that Linux reads at once
+            return super().read(offset, nbytes)
+        self._check_stamp()
+        return data
+
+    def _ends(self, offset: int, missing: int) -> DamagedFileError:
+        return DamagedFileError(
+            self.name,
+            f"it ends at byte {offset:,}, where {missing:,} more were to be read",
+            advice="it is cut short, or was shortened while it was read: fetch it again",
+            offset=offset,
+        )
+
+    def _check_stamp(self) -> None:
         if self._current_stamp() != self._stamp:
             raise DamagedFileError(
                 self.name,
@@ -137,12 +153,22 @@ class WindowSource(Source):
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill ``buffer`` from ``offset`` of the window."""
         if offset < 0 or offset + buffer.nbytes > self.size:
-            raise _outside(self, offset, buffer.nbytes)
+            raise outside(self, offset, buffer.nbytes)
         self._source.read_into(self._offset + offset, buffer)
 
     def locate(self, offset: int) -> tuple[str, int]:
         """Return the file that the window looks onto, and the offset there."""
         return self._source.locate(self._offset + offset)
+
+    def read(self, offset: int, nbytes: int) -> bytes:
+        """Return ``nbytes`` bytes from ``offset`` of the window."""
+        if offset < 0 or nbytes < 0 or offset + nbytes > self.size:
+            raise outside(self, offset, nbytes)
+        return self._source.read(self._offset + offset, nbytes)
+
+    def whole_file(self) -> Source:
+        """Return the file that the window looks onto."""
+        return self._source.whole_file()
 
     def recipe(self) -> tuple[int, list[Step]]:
         """Return the other source's recipe, and the window as its last step."""
@@ -150,112 +176,13 @@ class WindowSource(Source):
         return descriptor, [*steps, {"offset": self._offset, "nbytes": self.size}]
 
 
-class InflatedSource(Source):
-    """A deflated member of a zip archive, inflated as far as it is read. It does not own the other source.
-
-    Reading on is streaming. The last pages are kept, and every few MiB the state of the inflater, from which
-    reading back starts again: at most some 20 MiB, however large the member. Never more than ``nbytes`` are
-    inflated; a stream that ends before or after them, and a wrong CRC-32 once all of them were inflated, are
-    DamagedFileErrors.
-    """
-
-    addressable = False
-
-    def __init__(self, source: Source, offset: int, stored_nbytes: int, nbytes: int, crc32: int, name: str) -> None:
-        if nbytes > MAX_EXPANSION * stored_nbytes:
-            problem = f"it claims {nbytes:,} bytes, more than {stored_nbytes:,} deflated bytes can hold"
-            raise UnsafeFileError(name, problem)
-        self.name = name
-        self.size = nbytes
-        self._window = WindowSource(source, offset, stored_nbytes, name)
-        self._parent = source
-        self._step = {"offset": offset, "stored_nbytes": stored_nbytes, "nbytes": nbytes, "crc32": crc32}
-        self._stream = Inflating(self._window.read, stored_nbytes, name)
-        self._stops = {0: self._stream.copy()}
-        self._stop_pages = STOP_PAGES
-        self._pages: dict[int, bytes] = {}
-        self._checked, self._crc = 0, 0  # pages that the checksum has taken in
-        self._lock = threading.Lock()
-
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fill ``buffer`` from ``offset`` of the inflated bytes."""
-        if offset < 0 or offset + buffer.nbytes > self.size:
-            raise _outside(self, offset, buffer.nbytes)
-        done = 0
-        with self._lock:
-            while done < buffer.nbytes:
-                number, start = divmod(offset + done, PAGE_BYTES)
-                part = self._page(number)[start : start + buffer.nbytes - done]
-                buffer[done : done + len(part)] = part
-                done += len(part)
-
-    def locate(self, offset: int) -> tuple[str, int]:
-        """Return the file, and where the deflated member begins in it, whatever the offset."""
-        return self._window.locate(0)
-
-    def recipe(self) -> tuple[int, list[Step]]:
-        """Return the other source's recipe, and the member as its last step."""
-        descriptor, steps = self._parent.recipe()
-        return descriptor, [*steps, self._step]
-
-    def _page(self, number: int) -> bytes:
-        if number not in self._pages:
-            self._rewind(number)
-            for each in range(self._stream.at // PAGE_BYTES, number + 1):
-                self._keep(each, self._next_page(each))
-        return self._pages[number]
-
-    def _rewind(self, number: int) -> None:
-        """Go to the last stop before a page, unless the stream stands between the two."""
-        stop = max(page for page in self._stops if page <= number)
-        if not stop <= self._stream.at // PAGE_BYTES <= number or self._stream.at % PAGE_BYTES:
-            self._stream = self._stops[stop].copy()
-
-    def _next_page(self, number: int) -> bytes:
-        """Inflate the page that the stream stands at, and check what can be checked by then."""
-        wanted = min(PAGE_BYTES, self.size - number * PAGE_BYTES)
-        page = self._stream.inflate(wanted)
-        if len(page) < wanted:
-            raise inflates_badly(self.name, f"it ends after {self._stream.at:,} of {self.size:,} bytes")
-        crc = zlib.crc32(page, self._crc) if number == self._checked else None
-        if self._stream.at == self.size:
-            self._stream.finish()
-            if crc is not None and crc != self._step["crc32"]:
-                raise inflates_badly(self.name, "its bytes do not have the CRC-32 that the archive states")
-        if crc is not None:
-            self._checked, self._crc = self._checked + 1, crc
-        return page
-
-    def _keep(self, number: int, page: bytes) -> None:
-        self._pages[number] = page
-        if len(self._pages) > MAX_PAGES:
-            del self._pages[next(iter(self._pages))]
-        following = number + 1
-        if following % self._stop_pages or following in self._stops or self._stream.at == self.size:
-            return
-        self._stops[following] = self._stream.copy()
-        if len(self._stops) > MAX_STOPS:  # a large member: stop half as often
-            self._stop_pages *= 2
-            self._stops = {at: stop for at, stop in self._stops.items() if at % self._stop_pages == 0}
-
-
-def _outside(source: Source, offset: int, nbytes: int) -> DamagedFileError:
+def outside(source: Source, offset: int, nbytes: int) -> DamagedFileError:
+    """Return the error for bytes that a source does not have."""
     return DamagedFileError(
         source.name,
         f"{nbytes:,} bytes at offset {offset:,} lie outside its {source.size:,} bytes",
         advice="it is damaged or cut short: fetch it again",
     )
-
-
-def rebuild(descriptor: int, steps: list[Step], name: str) -> Source:
-    """Build in a worker the source whose recipe this is."""
-    source: Source = FileSource(name, descriptor)
-    for step in steps:
-        if "crc32" in step:
-            source = InflatedSource(source, **step, name=name)
-        else:
-            source = WindowSource(source, step["offset"], step["nbytes"], name)
-    return source
 
 
 def _open_regular(path: str) -> int:

@@ -116,6 +116,15 @@ def as_float(values: Array) -> Array:
         return values.astype(np.float64)
 
 
+def exact_float(values: Array) -> Array:
+    """Return numbers as floats that hold them: 64-bit integers as long doubles, whose significand has 64 bits."""
+    import numpy as np
+
+    if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
+        return values.astype(np.longdouble)
+    return values if values.dtype == np.longdouble else as_float(values)
+
+
 def is_numeric(dtype: np.dtype[Any]) -> bool:
     """Whether values of this dtype are numbers: numpy's own, or ml_dtypes' small ones."""
     return dtype.kind in NUMERIC or (dtype.kind == "V" and dtype.names is None and dtype.type.__module__ != "numpy")

@@ -15,7 +15,8 @@ from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatErro
 from ckptread.formats import zip_directory
 from ckptread.formats.zip_archive import ZipArchive
 from ckptread.inflate import MAX_EXPANSION
-from ckptread.source import MAX_STOPS, PAGE_BYTES, STOP_PAGES, FileSource, InflatedSource, rebuild
+from ckptread.inflated import MAX_STOPS, PAGE_BYTES, STOP_PAGES, InflatedSource, rebuild
+from ckptread.source import FileSource
 
 LOCAL, ENTRY, END = zip_directory.LOCAL, zip_directory.ENTRY, zip_directory.END
 

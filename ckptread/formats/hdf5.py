@@ -194,6 +194,11 @@ class Hdf5Reader(Reader):
             raise DamagedFileError(self.path, f"{len(raw):,} bytes stand for an array of shape {list(shape)}")
         return np.frombuffer(raw, dtype).reshape(shape)
 
+    def source(self, file: str) -> Source | None:
+        """Return the file, which contiguous datasets lie in."""
+        whole = self._source.whole_file()
+        return whole if self._source.addressable and whole.name == file else None
+
     def _chunks_of(self, info: TensorInfo) -> Chunks:
         """Ask where a dataset's chunks lie, and keep that, with the chunks in use, of the last few datasets."""
         found = self._chunks.get(info.key)

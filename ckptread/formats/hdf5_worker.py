@@ -22,7 +22,8 @@ from ckptread.escape import escape
 from ckptread.formats.hdf5_chunk_worker import stored_chunks, verify_chunks
 from ckptread.formats.hdf5_describe_worker import attributes, describe
 from ckptread.formats.hdf5_values import encode
-from ckptread.source import Source, rebuild
+from ckptread.inflated import rebuild
+from ckptread.source import Source
 from ckptread.worker import Handler, Message, Reply, limit, serve
 
 MEMORY = 512 << 20

@@ -141,6 +141,10 @@ class KerasReader(Reader):
             raise AssertionError("without weights there are no tensors")
         return self.weights.read(info.key, selection, out=out)
 
+    def source(self, file: str) -> Source | None:
+        """Return the archive itself, where weights lie in it as they are."""
+        return None if self.weights is None else self.weights.source(file)
+
     def close(self) -> None:
         """Close the weights and the file."""
         if self.weights is not None:

@@ -21,7 +21,7 @@ from ckptread.formats.shard_index import MAX_SHARDS, is_plain, read_index
 from ckptread.names.keras import describe
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
-from ckptread.source import FileSource
+from ckptread.source import FileSource, Source
 from ckptread.tensors import Finding, Region, TensorInfo
 
 if TYPE_CHECKING:
@@ -106,6 +106,10 @@ class KerasShardsReader(Reader):
         """Return the values of a variable, or of the part that ``selection`` means."""
         info = readable(self, key)
         return self._shards[self._place[info.key]].read(info.key, selection, out=out)
+
+    def source(self, file: str) -> Source | None:
+        """Return the one of the files that has this name."""
+        return next((found for shard in self._shards.values() if (found := shard.source(file))), None)
 
     def close(self) -> None:
         """Close every file."""

@@ -76,6 +76,10 @@ class BytesSource(Source):
         """Return the file; decompressed bytes have no offset of their own there."""
         return self.name, 0
 
+    def whole_file(self) -> Source:
+        """Return itself: what was decompressed lies in no file as it is read."""
+        return self
+
     def recipe(self) -> NoReturn:
         """Raise: a block is never handed to a worker."""
         raise NotImplementedError

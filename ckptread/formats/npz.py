@@ -145,6 +145,11 @@ class _ArrayReader(Reader):
             running.update(block)
         running.verify()
 
+    def source(self, file: str) -> Source | None:
+        """Return the file, which stored arrays lie in."""
+        whole = self._source.whole_file()
+        return whole if self._source.addressable and whole.name == file else None
+
     def close(self) -> None:
         """Close the file."""
         self._last = _Last()

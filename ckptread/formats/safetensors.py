@@ -186,6 +186,11 @@ class SafetensorsReader(Reader):
         read_box(lambda at, buffer: self._source.read_into(start + at, buffer), shape, slicing.ranges, box)
         return slicing.finish(box) if out is None else out
 
+    def source(self, file: str) -> Source | None:
+        """Return the file."""
+        whole = self._source.whole_file()
+        return whole if self._source.addressable and whole.name == file else None
+
     def close(self) -> None:
         """Close the file."""
         self._source.close()

@@ -20,6 +20,7 @@ from ckptread.formats.safetensors import MAX_TENSORS, open_safetensors
 from ckptread.formats.shard_index import MAX_SHARDS, is_plain, read_index
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
+from ckptread.source import Source
 from ckptread.tensors import Finding, Region, TensorInfo
 
 if TYPE_CHECKING:
@@ -94,6 +95,10 @@ class ShardedReader(Reader):
         """Return the values of a tensor, or of the part that ``selection`` means."""
         info = readable(self, key)
         return self._shards[self._weights[info.key]].read(info.key, selection, out=out)
+
+    def source(self, file: str) -> Source | None:
+        """Return the one of the files that has this name."""
+        return next((found for shard in self._shards.values() if (found := shard.source(file))), None)
 
     def close(self) -> None:
         """Close every file."""

@@ -291,6 +291,10 @@ class TfBundleReader(Reader):
         if stored is not out:
             out[...] = stored
 
+    def source(self, file: str) -> Source | None:
+        """Return a shard."""
+        return self._shards_of().named(file)
+
     def close(self) -> None:
         """Close the index and the shards."""
         self._source.close()

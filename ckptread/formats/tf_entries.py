@@ -143,6 +143,11 @@ class Shards:
         """Fill a buffer from ``offset`` of a run of bytes that begins at ``start`` of a shard."""
         self.source(shard).read_into(start + offset, buffer)
 
+    def named(self, path: str) -> Source | None:
+        """Return the open shard of this path, or None where it is no shard's."""
+        number = path.removeprefix(f"{self._prefix}.data-")[:5]
+        return self.source(int(number)) if number.isdigit() and self.path(int(number)) == path else None
+
     def problem(self, entry: BundleEntry) -> str | None:
         """Say why the bytes of an entry cannot be what it claims; None where they can."""
         return entry.shape_problem() or self._place_problem(entry) or _size_problem(entry)

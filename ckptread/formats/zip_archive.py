@@ -34,7 +34,8 @@ from ckptread.formats.zip_directory import (
     zip64_values,
 )
 from ckptread.inflate import MAX_EXPANSION, Inflating
-from ckptread.source import InflatedSource, Source, WindowSource
+from ckptread.inflated import InflatedSource
+from ckptread.source import Source, WindowSource
 from ckptread.tensors import Checksum, Finding, Region, Severity
 
 STORED, DEFLATED = 0, 8

@@ -1,0 +1,102 @@
+"""The checkpoints that are measured, made from nothing: random values from a seed, written piece by piece.
+
+Values repeat after ``POOL`` elements, so that making many GiB takes no longer than writing them; nothing that is
+measured here looks for repetition.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import google_crc32c
+import h5py
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+import table_writer
+
+POOL = 4 << 20
+"""Elements before values repeat: 16 MiB."""
+DT_FLOAT = 1
+ROW = 1024
+MIB = 1 << 20
+
+
+def pool(seed: int = 0) -> np.ndarray:
+    """Return the values that tensors are cut from: normal, as initial weights are."""
+    return np.random.default_rng(seed).standard_normal(POOL, np.float32)
+
+
+def pieces(values: np.ndarray, nbytes: int) -> Iterator[np.ndarray]:
+    """Yield ``nbytes`` of values, over and over from the beginning."""
+    for at in range(0, nbytes, values.nbytes):
+        yield values[: min(values.nbytes, nbytes - at) // 4]
+
+
+def write_tensorflow(prefix: Path, sizes: dict[str, int], changed: dict[str, np.ndarray] | None = None) -> Path:
+    """Write a checkpoint of float32 tensors, ``sizes`` in bytes by name; ``changed`` ones have values of their own."""
+    entries, at = [(b"", table_writer.header())], 0
+    usual = pool()
+    with open(f"{prefix}.data-00000-of-00001", "wb") as file:
+        for name, nbytes in sorted(sizes.items()):
+            crc = 0
+            for piece in pieces((changed or {}).get(name, usual), nbytes):
+                crc = google_crc32c.extend(crc, piece.tobytes())
+                file.write(piece.data)
+            entries.append((name.encode(), table_writer.entry(DT_FLOAT, shape(nbytes), at, nbytes, crc)))
+            at += nbytes
+    blocks = [entries[start : start + 4096] for start in range(0, len(entries), 4096)]
+    Path(f"{prefix}.index").write_bytes(table_writer.table(*blocks))
+    return settled(Path(f"{prefix}.data-00000-of-00001"), prefix)
+
+
+def shape(nbytes: int) -> tuple[int, ...]:
+    """Return a matrix's shape for so many bytes of float32, or a vector's for few."""
+    count = nbytes // 4
+    return (count // ROW, ROW) if count % ROW == 0 and count > ROW else (count,)
+
+
+def write_hdf5(path: Path, sizes: dict[str, int], changed: dict[str, np.ndarray] | None = None) -> Path:
+    """Write the same as an HDF5 file, laid out as Keras 3 lays out its weights: ``layers/NAME/vars/0``."""
+    usual = pool()
+    with h5py.File(path, "w") as file:
+        for name, nbytes in sizes.items():
+            group = file.require_group(f"layers/{name}/vars")
+            dataset = group.create_dataset("0", shape(nbytes), "float32")
+            flat_at = 0
+            for piece in pieces((changed or {}).get(name, usual), nbytes):
+                rows = piece.reshape(-1, ROW) if dataset.ndim == 2 else piece
+                dataset[flat_at : flat_at + len(rows)] = rows
+                flat_at += len(rows)
+        file.attrs["made by"] = "benchmarks"
+    return settled(path, path)
+
+
+def write_archive(path: Path, weights: Path) -> Path:
+    """Write a .keras archive around a file of weights, stored as Keras stores it."""
+    import zipfile
+
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.15.0", "date_saved": "2026-01-01@00:00:00"}')
+        archive.writestr("config.json", "{}")
+        archive.write(weights, "model.weights.h5")
+    return settled(path, path)
+
+
+def settled(file: Path, result: Path) -> Path:
+    """Have a file's bytes written to the disk: what is not cannot be dropped from the cache."""
+    descriptor = os.open(file, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    return result
+
+
+def layers(total: int, count: int) -> dict[str, int]:
+    """Return ``count`` kernels of equal size and, for every second one, a bias."""
+    return {f"dense_{n:03d}/kernel": total // count for n in range(count)}
+
+
+def many(count: int) -> dict[str, int]:
+    """Return ``count`` small tensors under names as long as a deep model's."""
+    return {f"model/block_{n // 100:04d}/layer_{n % 100:02d}/dense/kernel": 64 for n in range(count)}
