@@ -8,24 +8,19 @@ Read here: every variable of every file. A file that is missing takes only its o
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.hdf5 import Hdf5Reader, open_hdf5
 from ckptread.formats.keras_evidence import gather
-from ckptread.formats.shard_index import MAX_SHARDS, is_plain, read_index
+from ckptread.formats.shards import MAX_SHARDS, ShardsReader, is_plain, read_index
 from ckptread.names.keras import describe
-from ckptread.reader import Reader, readable
-from ckptread.slicing import Selection
-from ckptread.source import FileSource, Source
-from ckptread.tensors import Finding, Region, TensorInfo
-
-if TYPE_CHECKING:
-    from ckptread.reader import Array
+from ckptread.reader import Reader
+from ckptread.source import FileSource
+from ckptread.tensors import TensorInfo
 
 Groups = dict[str, list[str]]
 """The files of each group of variables."""
@@ -36,16 +31,13 @@ def open_sharded(path: str) -> Reader:
     return KerasShardsReader(path)
 
 
-class KerasShardsReader(Reader):
+class KerasShardsReader(ShardsReader[Hdf5Reader]):
     """Open sharded weights: a reader for each file."""
 
     format = "keras-shards"
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self.problems: list[Finding] = []
-        self._shards: dict[str, Hdf5Reader] = {}
-        self._place: dict[str, str] = {}
+        super().__init__(path)
         groups = _groups(path, read_index(path))
         found: dict[str, TensorInfo] = {}
         try:
@@ -62,19 +54,10 @@ class KerasShardsReader(Reader):
         self.tensors = {t.key: t for t in describe(list(found.values()), self.evidence)}
 
     def _open(self, name: str, count: int, found: dict[str, TensorInfo]) -> None:
-        path = os.path.join(os.path.dirname(self.path), name)
-        try:
-            shard = open_hdf5(FileSource(path), path)
-        except CheckpointError as error:
-            missing = not os.path.lexists(path)
-            problem = "it is missing" if missing else error.problem
-            message = f"the file {escape(name)!r}, with {count:,} of the groups: {problem}"
-            advice = "fetch it too, into the same folder" if missing else error.advice
-            self.problems.append(Finding("error", message, None, path, None, advice))
+        if self._open_shard(name, lambda path: open_hdf5(FileSource(path), path), f"{count:,} of the groups"):
             return
+        shard = self._shards[name]
         shard.rest()
-        self._shards[name] = shard
-        self.problems += shard.problems
         for key, info in shard.tensors.items():
             self._place.setdefault(key, name)
             found.setdefault(key, info)
@@ -95,26 +78,6 @@ class KerasShardsReader(Reader):
             for group, values in shard.evidence.attributes.items():
                 merged[group] = {**values, **merged.get(group, {})}
         return merged
-
-    @property
-    def regions(self) -> Iterator[Region]:  # type: ignore[override]
-        """What every file is made of."""
-        for shard in self._shards.values():
-            yield from shard.regions
-
-    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Return the values of a variable, or of the part that ``selection`` means."""
-        info = readable(self, key)
-        return self._shards[self._place[info.key]].read(info.key, selection, out=out)
-
-    def source(self, file: str) -> Source | None:
-        """Return the one of the files that has this name."""
-        return next((found for shard in self._shards.values() if (found := shard.source(file))), None)
-
-    def close(self) -> None:
-        """Close every file."""
-        for shard in self._shards.values():
-            shard.close()
 
 
 def _groups(path: str, index: Mapping[str, Any]) -> Groups:

@@ -12,60 +12,42 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.safetensors import MAX_TENSORS, open_safetensors
-from ckptread.formats.shard_index import MAX_SHARDS, is_plain, read_index
-from ckptread.reader import Reader, readable
-from ckptread.slicing import Selection
-from ckptread.source import Source
-from ckptread.tensors import Finding, Region, TensorInfo
-
-if TYPE_CHECKING:
-    from ckptread.reader import Array
+from ckptread.formats.shards import MAX_SHARDS, ShardsReader, is_plain, read_index
+from ckptread.reader import Reader
+from ckptread.tensors import Finding, TensorInfo
 
 
 def open_sharded(path: str) -> Reader:
     """Open a checkpoint of several files by its index. Raises CheckpointError."""
-    return ShardedReader(path)
+    return SafetensorsShardsReader(path)
 
 
-class ShardedReader(Reader):
+class SafetensorsShardsReader(ShardsReader[Reader]):
     """An open index, and its files."""
 
     format = "safetensors"
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self.problems: list[Finding] = []
-        self._shards: dict[str, Reader] = {}
+        super().__init__(path)
         index = read_index(path)
         weights = _weight_map(path, index)
         try:
-            missing = {name: self._open(name, n) for name, n in Counter(weights.values()).items()}
+            missing = {
+                name: self._open_shard(name, open_safetensors, f"{n:,} of the tensors")
+                for name, n in Counter(weights.values()).items()
+            }
         except BaseException:
             self.close()
             raise
-        self._weights = weights
+        self._place = weights
         self.tensors = {key: self._describe(key, name, missing[name]) for key, name in weights.items()}
         self.problems += [finding for name in self._shards for finding in self._not_named(name)]
         self.metadata = _metadata(index, self._shards)
-
-    def _open(self, name: str, count: int) -> str:
-        """Open one file; return why it cannot be, or ""."""
-        path = os.path.join(os.path.dirname(self.path), name)
-        try:
-            self._shards[name] = open_safetensors(path)
-        except CheckpointError as error:
-            problem = error.problem if os.path.lexists(path) else "it is missing"
-            message = f"the file {escape(name)!r}, with {count:,} of the tensors: {problem}"
-            advice = error.advice if os.path.lexists(path) else "fetch it too, into the same folder"
-            self.problems.append(Finding("error", message, None, path, None, advice))
-            return problem
-        self.problems += self._shards[name].problems
-        return ""
 
     def _describe(self, key: str, name: str, problem: str) -> TensorInfo:
         if problem:
@@ -79,31 +61,11 @@ class ShardedReader(Reader):
 
     def _not_named(self, name: str) -> Iterator[Finding]:
         """Note what a file holds that the index does not look for there."""
-        extra = [key for key in self._shards[name].tensors if self._weights.get(key) != name]
+        extra = [key for key in self._shards[name].tensors if self._place.get(key) != name]
         if extra:
             message = f"{len(extra):,} tensors of {escape(name)!r} are not in the index: {escape(extra[0])!r}"
             file = os.path.join(os.path.dirname(self.path), name)
             yield Finding("warning", message, None, file, None, "files of two checkpoints may be mixed")
-
-    @property
-    def regions(self) -> Iterator[Region]:  # type: ignore[override]
-        """The headers and tensors of every file."""
-        for shard in self._shards.values():
-            yield from shard.regions
-
-    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Return the values of a tensor, or of the part that ``selection`` means."""
-        info = readable(self, key)
-        return self._shards[self._weights[info.key]].read(info.key, selection, out=out)
-
-    def source(self, file: str) -> Source | None:
-        """Return the one of the files that has this name."""
-        return next((found for shard in self._shards.values() if (found := shard.source(file))), None)
-
-    def close(self) -> None:
-        """Close every file."""
-        for shard in self._shards.values():
-            shard.close()
 
 
 def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:
