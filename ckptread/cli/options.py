@@ -62,6 +62,14 @@ class AnyRole(StrEnum):
     all = "all"
 
 
+class Grouping(StrEnum):
+    """Which tensors are followed together."""
+
+    layer = "layer"
+    tensor = "tensor"
+    all = "all"
+
+
 class DigestNames(StrEnum):
     """Which names count in the digest of a whole."""
 
@@ -88,6 +96,10 @@ PATTERN_HELP = (
 
 Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help=CHECKPOINT_HELP, show_default=False)]
 Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help=CHECKPOINT_HELP, show_default=False)]
+Runs = Annotated[
+    list[str],
+    typer.Argument(metavar="CKPT...", help="Checkpoints, or folders: all checkpoints in them.", show_default=False),
+]
 CheckpointA = Annotated[str, typer.Argument(metavar="A", help=CHECKPOINT_HELP, show_default=False)]
 CheckpointB = Annotated[str, typer.Argument(metavar="B", help="The checkpoint to compare it with.", show_default=False)]
 Name = Annotated[str, typer.Argument(metavar="TENSOR", help="A key or variable name.", show_default=False)]

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.cli.options import Layout
@@ -192,10 +192,11 @@ def differences(rows: Table, unchanged: str, layout: Layout) -> None:
             line(unchanged)
 
 
-def not_read(entries: Iterable[Surveyed[Any]]) -> None:
-    """Say on stderr of each tensor that could not be read why."""
+def not_read(entries: Iterable[Surveyed[Any]], step: str = "") -> None:
+    """Say on stderr of each tensor that could not be read why; ``step`` is the checkpoint it is of, of several."""
+    of = f"step {name_text(step)}: " if step else ""
     for entry in entries:
-        note(f"{name_text(entry.tensor.name)} could not be read: {entry.problem}")
+        note(f"{of}{name_text(entry.tensor.name)} could not be read: {entry.problem}")
 
 
 def unreadable(found: Difference) -> None:
@@ -207,8 +208,9 @@ def unreadable(found: Difference) -> None:
 class Progress:
     """A bar on stderr for work of more than a second, where stderr is a terminal."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, unit: Callable[[int], str] = bytes_text) -> None:
         self._total = max(1, total)
+        self._unit = unit
         self._done = 0
         self._started = self._drawn = time.monotonic()
         self._shown = False
@@ -222,7 +224,7 @@ class Progress:
             share = min(1.0, self._done / self._total)
             filled = int(share * BAR)
             bar = "#" * filled + "." * (BAR - filled)
-            sys.stderr.write(f"\r[{bar}] {share:4.0%} of {bytes_text(self._total)}")
+            sys.stderr.write(f"\r[{bar}] {share:4.0%} of {self._unit(self._total)}")
             sys.stderr.flush()
 
     def __enter__(self) -> Self:

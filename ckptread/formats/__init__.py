@@ -96,7 +96,7 @@ def _locate_in(folder: str) -> Located:
     if is_checkpoint(folder.rstrip("/")):
         return _locate_prefix(folder.rstrip("/"))
     files = [os.path.join(folder, name) for name in listing(folder)]
-    found = [(file, row) for file in files if os.path.isfile(file) and (row := _recognised(file))]
+    found = [(file, row) for file in files if os.path.isfile(file) and (row := recognised(file))]
     indexes = [(file, row) for file, row in found if row.sharded]
     if len(found) == 1 or len(indexes) == 1:
         file, row = (indexes or found)[0]
@@ -113,7 +113,8 @@ def _locate_in(folder: str) -> Located:
     raise UnknownFormatError(folder, "the folder holds no checkpoint", advice="give the checkpoint itself")
 
 
-def _recognised(file: str) -> Format | None:
+def recognised(file: str) -> Format | None:
+    """Return the format of a file by its bytes; None where it is of none, or cannot be read."""
     try:
         candidate = look(file)
     except CheckpointError:
