@@ -16,7 +16,7 @@ from ckptread.errors import CheckpointError, UnknownFormatError
 from ckptread.formats import locate, recognised
 from ckptread.formats.candidate import look
 from ckptread.formats.registry import BY_NAME
-from ckptread.formats.shard_index import read_index
+from ckptread.formats.shards import read_index
 from ckptread.formats.tf_paths import STATE_FILE, listing, prefix_of_shard, v1_files
 
 ENDINGS = (".keras", ".h5", ".hdf5", ".npz", ".safetensors")
