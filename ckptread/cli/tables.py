@@ -10,7 +10,7 @@ from ckptread.escape import escape
 ELLIPSIS = "…"
 GAP = "  "
 LEAST_WIDTH = 20
-"""However narrow the terminal, names keep this many characters."""
+"""However narrow the terminal, names and remarks keep this many characters."""
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for a formula at the beginning of a cell."""
@@ -32,15 +32,24 @@ class Table:
 
 
 def as_text(table: Table, width: int | None) -> Iterator[str]:
-    """Yield lines of at most ``width`` characters, the first column being shortened; None cuts nothing."""
+    """Yield lines of at most ``width`` characters, the longest texts being shortened; None cuts nothing."""
     widths = [max(map(len, column)) for column in zip(table.plain_titles, *table.rows, strict=True)]
-    rest = sum(widths[1:]) + len(GAP) * (len(widths) - 1)
-    if width is not None:
-        widths[0] = min(widths[0], max(LEAST_WIDTH, width - rest))
     right = [title.startswith(">") for title in table.titles]
+    if width is not None:
+        _fit(widths, width, last_is_text=len(widths) > 1 and not right[-1])
     for row in [table.plain_titles, *table.rows]:
-        cells = [shorten(row[0], widths[0]), *row[1:]]
+        cells = map(shorten, row, widths)
         yield GAP.join(_cell(*each) for each in zip(cells, widths, right, strict=True)).rstrip()
+
+
+def _fit(widths: list[int], width: int, *, last_is_text: bool) -> None:
+    """Narrow the first column, of names, and the last one, of remarks, until a row fits; neither beyond legibility."""
+    room = width - sum(widths[1:-1]) - len(GAP) * (len(widths) - 1)
+    if last_is_text:
+        widths[-1] = min(widths[-1], max(LEAST_WIDTH, room // 2, room - widths[0]))
+    if len(widths) > 1:
+        room -= widths[-1]
+    widths[0] = min(widths[0], max(LEAST_WIDTH, room))
 
 
 def _cell(text: str, width: int, right: bool) -> str:

@@ -1,0 +1,32 @@
+"""Rows fit the terminal as far as they can, and nothing is cut where there is none."""
+
+import pytest
+
+from ckptread.cli.tables import LEAST_WIDTH, Table, as_text
+
+NAMES = ["encoder/layer_0/attention/query/kernel", "encoder/layer_0/attention/query/bias"]
+PROBLEM = "its shard model.ckpt-0.data-00001-of-00002 is missing"
+TABLE = Table(
+    ["name", "shape", ">bytes", "problem"], [[NAMES[0], "(8, 8)", "256", PROBLEM], [NAMES[1], "(8,)", "32", ""]]
+)
+
+
+def test_nothing_is_cut_where_there_is_no_terminal():
+    lines = list(as_text(TABLE, None))
+    assert lines[1].split() == [NAMES[0], "(8,", "8)", "256", *PROBLEM.split()]
+
+
+@pytest.mark.parametrize("width", [200, 100, 80, 70])
+def test_rows_fit_the_terminal(width):
+    lines = list(as_text(TABLE, width))
+    assert max(map(len, lines)) <= width
+    assert all("query/" in line for line in lines[1:])
+
+
+def test_names_and_remarks_stay_legible_on_the_narrowest_terminal():
+    name, *_ = list(as_text(TABLE, 10))[1].split()
+    assert len(name) == LEAST_WIDTH
+
+
+def test_one_column_is_a_table_too():
+    assert list(as_text(Table(["name"], [["a" * 50]]), 30))[1] == "a" * 10 + "…" + "a" * 19
