@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 SLACK = 32
 """Bytes behind a buffer, so that a scalar of any dtype has room in it."""
-PIECE_BYTES = 512 << 10
+PIECE_BYTES = 256 << 10
 """What is read of a tensor at once: two such pieces are still in the processor's own cache when they are compared."""
-PART_PIECES = 8
+PART_PIECES = 16
 """Pieces that one thread works on before it is handed others."""
 
 

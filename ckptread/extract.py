@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from ckptread.copying import Copy, copy_of
 from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.escape import escape
 from ckptread.output import file_names, make_folder, written_whole
@@ -60,19 +61,19 @@ def to_file(
 
     Raises CheckpointError as reading does, and where the target exists or cannot be written.
     """
-    plan = Plan(tensor, selection, conversion or Conversion())
+    plan = plan_of(tensor, selection, conversion or Conversion())
     with written_whole(target, force) as file:
         plan.write(file, progress)
-    return Written(tensor.info, target, plan.dtype.name, plan.note)
+    return Written(tensor.info, target, plan.dtype_name, plan.note)
 
 
 def to_stream(
     tensor: Tensor, stream: IO[bytes], *, selection: Selection = (), conversion: Conversion | None = None
 ) -> Written:
     """Write one tensor as .npy to an open stream: the bytes go before the checksum's verdict."""
-    plan = Plan(tensor, selection, conversion or Conversion())
+    plan = plan_of(tensor, selection, conversion or Conversion())
     plan.write(stream, None)
-    return Written(tensor.info, "-", plan.dtype.name, plan.note)
+    return Written(tensor.info, "-", plan.dtype_name, plan.note)
 
 
 def to_folder(
@@ -105,11 +106,20 @@ def to_npz(
 
     with written_whole(target, force) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for tensor, name in zip(tensors, file_names(tensors, separator="/"), strict=True):
-            plan = Plan(Tensor(reader, tensor), (), conversion or Conversion())
+            plan = plan_of(Tensor(reader, tensor), (), conversion or Conversion())
             member = zipfile.ZipInfo(name + ".npy")  # its date is 1980: the same tensors, the same bytes
             with archive.open(member, "w", force_zip64=True) as stream:
                 plan.write(stream, progress)
-            yield Written(tensor, f"{target}[{name}]", plan.dtype.name, plan.note)
+            yield Written(tensor, f"{target}[{name}]", plan.dtype_name, plan.note)
+
+
+def plan_of(tensor: Tensor, selection: Selection, conversion: Conversion) -> Plan | Copy:
+    """Return how to write a tensor: as its bytes lie, where nothing is to be done to them. Raises CheckpointError."""
+    if selection == () and conversion.dtype is None and tensor.info.problem is None:
+        copy = copy_of(tensor.info, tensor.stored)
+        if copy is not None:
+            return copy
+    return Plan(tensor, selection, conversion)
 
 
 class Plan:
@@ -127,6 +137,11 @@ class Plan:
         self._strings: Array | None = None
         self.dtype, self.note = self._target(conversion)
         self._bits = conversion.raw and self.dtype.kind == "u"
+
+    @property
+    def dtype_name(self) -> str:
+        """The dtype in the file."""
+        return self.dtype.name
 
     def _target(self, conversion: Conversion) -> tuple[np.dtype[Any], str]:
         """Return the dtype that the file gets, and what to tell of it."""

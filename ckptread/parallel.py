@@ -1,7 +1,7 @@
 """Work on many items in a few threads, with results in order.
 
 numpy, file reads, hashes and decompression give up the interpreter lock, so threads share their work between
-processors; what is waiting, and so the memory, is bounded.
+processors; what is waiting, and so the memory, is bounded. Plain threads: concurrent.futures imports logging, 10 ms.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar, cast
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,7 +20,6 @@ MOST_THREADS = 4
 """More threads than this wait for the interpreter lock and for memory."""
 AHEAD = 2
 """Items per thread that may be under way or done before their turn."""
-
 
 _WITHIN = threading.local()
 """Whether a thread is one of ours: it does not share out its work again."""
@@ -37,22 +34,87 @@ def thread_count() -> int:
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None) -> Iterator[Result]:
     """Yield ``work(item)`` for each item, in the items' order, from ``threads`` threads (None: as many as are of use).
 
-    An exception of ``work`` is raised in its item's turn. Closing the iterator early drops what has not begun.
+    Within such a thread None means one: what is shared out already is not shared out again. An exception of ``work``
+    is raised in its item's turn. Closing the iterator early drops what has not begun.
     """
     count = (1 if hasattr(_WITHIN, "ours") else thread_count()) if threads is None else threads
     if count == 1:
         yield from map(work, items)
         return
-    from concurrent.futures import ThreadPoolExecutor
+    crew = _Crew(work, count)
+    waiting: deque[_Task[Item, Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(crew.begin(item))
+            if len(waiting) >= count * AHEAD:
+                yield waiting.popleft().outcome()
+        while waiting:
+            yield waiting.popleft().outcome()
+    finally:
+        crew.end()
 
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(count, "ckptread", initializer=setattr, initargs=(_WITHIN, "ours", True)) as pool:
+
+class _Task(Generic[Item, Result]):
+    """One item, and what came of it."""
+
+    __slots__ = ("_done", "_error", "_item", "_result")
+
+    def __init__(self, item: Item) -> None:
+        self._item = item
+        self._result: Result | None = None
+        self._error: BaseException | None = None
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def run(self, work: Callable[[Item], Result]) -> None:
+        """Do the work, in a thread."""
         try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) >= count * AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            self._result = work(self._item)
+        except BaseException as error:  # raised again where it is asked for
+            self._error = error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._done.release()
+
+    def outcome(self) -> Result:
+        """Wait for the result, and return it, or raise what the work raised."""
+        self._done.acquire()
+        if self._error is not None:
+            raise self._error
+        return cast(Result, self._result)
+
+
+class _Crew(Generic[Item, Result]):
+    """A few threads that take tasks from a queue; each is started when there is something for it to do."""
+
+    def __init__(self, work: Callable[[Item], Result], count: int) -> None:
+        self._work = work
+        self._count = count
+        self._queue: SimpleQueue[_Task[Item, Result] | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def begin(self, item: Item) -> _Task[Item, Result]:
+        """Hand out an item."""
+        task: _Task[Item, Result] = _Task(item)
+        self._queue.put(task)
+        if len(self._threads) < self._count:
+            thread = threading.Thread(target=self._serve, name="ckptread", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return task
+
+    def _serve(self) -> None:
+        _WITHIN.ours = True
+        while (task := self._queue.get()) is not None:
+            task.run(self._work)
+
+    def end(self) -> None:
+        """Drop what has not begun, and wait for what has."""
+        try:
+            while True:
+                self._queue.get_nowait()
+        except Empty:
+            pass
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
