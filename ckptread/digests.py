@@ -7,21 +7,27 @@ docs/digest.md has the definition in full, and a program that computes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import UnsupportedError
 from ckptread.escape import escape
+from ckptread.parallel import in_order
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor, numpy_dtype
 from ckptread.select import distinct, of_role
+from ckptread.stored import Stored
 from ckptread.survey import Progress, Surveyed, survey
-from ckptread.tensors import TensorInfo
+from ckptread.tensors import ITEM_BYTES, TensorInfo
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
+
+PART_BYTES = 1 << 20
+LARGE_BYTES = 16 << 20
+"""A smaller tensor is hashed before threads have begun to read it."""
 
 Naming = Callable[[TensorInfo], str]
 """What a tensor is called where names count."""
@@ -57,7 +63,9 @@ def digest(
     where or how often.
     """
     chosen = distinct(of_role(reader.tensors.values()) if tensors is None else tensors)
-    found = tuple(survey(reader, chosen, digest_tensor, progress=progress))
+    sizes = [tensor.nbytes for tensor in chosen]
+    threads = 1 if max(sizes, default=0) * 2 > sum(sizes) else None  # of one large tensor, the threads read parts
+    found = tuple(survey(reader, chosen, digest_tensor, progress=progress, threads=threads))
     return Digest(reader.path, found, whole_digest(found, naming))
 
 
@@ -75,13 +83,35 @@ def digest_tensor(tensor: Tensor) -> str:
     """Return the SHA-256 of a tensor, in hexadecimal digits. Raises CheckpointError as reading does."""
     import hashlib
 
-    info = tensor.info
+    info, stored = tensor.info, tensor.stored
     running = hashlib.sha256(f"{canonical_dtype(info.dtype)}[{_shape(info)}]\n".encode())
+    plain = stored is not None and info.dtype in ITEM_BYTES
+    for values in _parts(stored) if stored is not None and plain else _blocks(tensor):
+        running.update(values)
+    return running.hexdigest()
+
+
+def _parts(stored: Stored) -> Iterator[bytes]:
+    """Yield bytes that lie in the file as they are; those of a large tensor are read ahead by other threads."""
+
+    def read(at: int) -> tuple[bytes, int]:
+        data = stored.read(at, min(PART_BYTES, stored.nbytes - at))
+        return data, stored.extend(0, data)
+
+    sums: list[tuple[int, int]] = []
+    threads = 1 if stored.nbytes <= LARGE_BYTES else None
+    for data, checksum in in_order(read, range(0, stored.nbytes, PART_BYTES), threads=threads):
+        sums.append((checksum, len(data)))
+        yield data
+    stored.verify(sums)
+
+
+def _blocks(tensor: Tensor) -> Iterator[memoryview | bytes]:
+    """Yield the values as they are defined to be digested, in C order."""
     buffer = bytearray(min(BLOCK_BYTES, max(1, tensor.nbytes)) + 32)
     for block in tensor.blocks(BLOCK_BYTES, out=buffer):
-        if info.shape is not None:
-            running.update(_bytes(block, info))
-    return running.hexdigest()
+        if tensor.info.shape is not None:
+            yield _bytes(block, tensor.info)
 
 
 def _shape(info: TensorInfo) -> str:
@@ -96,13 +126,13 @@ def canonical_dtype(name: str) -> str:
     >>> canonical_dtype("|V2")
     'V2'
     """
+    if name in ITEM_BYTES:
+        return name
     dtype = numpy_dtype(name)
     if dtype.hasobject and dtype.names is None:
         return "string"
     if dtype.names is not None:
         return str(_little(dtype))
-    if name.startswith(("qint", "quint")):
-        return name
     return dtype.str[1:] if dtype.kind in "SU" or dtype.type.__name__ == "void" else dtype.name
 
 

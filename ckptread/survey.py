@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ckptread.errors import CheckpointError
 from ckptread.parallel import in_order
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
+from ckptread.stored import Stored
 from ckptread.tensors import TensorInfo
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ def survey(
     work: Callable[[Tensor], Figure],
     *,
     progress: Progress | None = None,
+    threads: int | None = None,
 ) -> Iterator[Surveyed[Figure]]:
     """Yield ``work(tensor)`` for each of a checkpoint's tensors, in their order, from a few threads.
 
     A CheckpointError of ``work`` becomes the tensor's problem. ``progress`` hears of each block as it is read.
+    ``threads`` is how many work on tensors side by side; None is as many as are of use.
     """
     heard = _one_at_a_time(progress)
 
@@ -53,7 +56,7 @@ def survey(
         except CheckpointError as error:
             return Surveyed(info, None, info.problem or error.problem)
 
-    yield from in_order(surveyed, tensors)
+    yield from in_order(surveyed, tensors, threads=threads)
 
 
 def _one_at_a_time(progress: Progress | None) -> Progress:
@@ -80,3 +83,21 @@ class _Heard(Tensor):
         for block in super().blocks(max_bytes, out=out):
             yield block
             self._heard(block.nbytes)
+
+    @property
+    def stored(self) -> Stored | None:
+        found = super().stored
+        return None if found is None else _HeardBytes(found, self._heard)
+
+
+class _HeardBytes(Stored):
+    """The bytes of a tensor, which tell of each part that was read of them."""
+
+    def __init__(self, found: Stored, heard: Progress) -> None:
+        vars(self).update(vars(found))
+        self._heard = heard
+
+    def read(self, at: int, nbytes: int) -> bytes:
+        data = super().read(at, nbytes)
+        self._heard(nbytes)
+        return data

@@ -135,6 +135,27 @@ def test_the_documented_pipe_gives_the_last_line(run, tmp_path):
     assert piped.stdout.split()[0] == listed.splitlines()[-1].split()[0]
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_tensor_has_the_digest_of_its_values_whatever_the_parts(case, monkeypatch):
+    with ckptread.open(case.path) as reader:
+        whole = digest(reader, reader.tensors.values())
+        for entry in whole.tensors:
+            if entry.figure is None or canonical_dtype(entry.tensor.dtype) == "string":
+                continue
+            values = reader.read(entry.tensor.key)
+            if values.dtype.names is None and entry.tensor.shape is not None:
+                assert entry.figure == tensor_digest(values, canonical_dtype(entry.tensor.dtype))
+        for threads in (1, 3):
+            monkeypatch.setattr("ckptread.parallel.thread_count", lambda count=threads: count)
+            monkeypatch.setattr(digests, "PART_BYTES", 5)
+            monkeypatch.setattr(digests, "LARGE_BYTES", 0)
+            assert digest(reader, reader.tensors.values()) == whole
+            largest = max(reader.tensors.values(), key=lambda t: t.nbytes, default=None)
+            if largest is not None:
+                [alone] = digest(reader, [largest]).tensors
+                assert alone in whole.tensors or largest.alias_of is not None
+
+
 SAME_WEIGHTS = [
     "keras3/model.keras", "keras3/model.weights.h5", "keras3/legacy.h5", "keras3-shards/model.weights.json",
     "keras3-deflated/model.keras",

@@ -64,3 +64,10 @@ def test_the_hdf5_library_is_never_loaded_by_us(tmp_path):
         assert "h5py" not in loaded_by("show", tmp_path / "x.h5", name)
         assert "h5py" not in loaded_by("extract", tmp_path / "x.h5", name, "-o", tmp_path / f"{name}.npy")
     assert "h5py" not in loaded_by("diff", tmp_path / "x.h5", tmp_path / "x.h5")
+
+
+def test_digests_of_plain_tensors_need_no_numpy(checkpoint):
+    assert "numpy" not in loaded_by("digest", checkpoint)
+    for case in CASES:
+        if case.name in ("keras3/model.keras", "keras3/model.weights.h5"):
+            assert "numpy" not in loaded_by("digest", case.path, "--role", "all")
