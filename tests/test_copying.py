@@ -60,7 +60,7 @@ def test_a_wrong_checksum_leaves_no_file(checkpoint, tmp_path, monkeypatch, shar
     with open(f"{path}.data-00000-of-00001", "r+b") as file:
         file.seek(70_000)
         file.write(b"\xff\xff\xff")
-    with ckptread.open(path) as reader, pytest.raises(ckptread.DamagedFileError, match="'w'.*checksum"):
+    with ckptread.open(path) as reader, pytest.raises(ckptread.DamagedFileError, match=r"'w'.*checksum"):
         to_file(reader["w"], str(tmp_path / "w.npy"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ckpt.data-00000-of-00001", "ckpt.index"]
 
