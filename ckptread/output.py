@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -13,52 +14,136 @@ from typing import IO
 from ckptread.errors import CheckpointError
 from ckptread.tensors import TensorInfo
 
+NAMELESS = "/proc/self/fd"
+"""Where Linux has the open files of a process, those without a name too."""
 NAME_BYTES = 150
 """The longest name that is made of a tensor's name; a longer one is cut, and told apart by a checksum."""
 
 
 @contextmanager
 def written_whole(target: str, force: bool) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside ``target`` that takes its place when all is well, and is removed if not."""
-    import tempfile
+    """Open a file without a name that gets ``target``'s when all is well: until then, and if not, nothing is there.
 
+    The bytes are on the disk before the name is, and the name before this returns. Where the system knows no
+    nameless files (other than Linux, and on some network file systems) it is a hidden one beside the target.
+    Raises CheckpointError.
+    """
     if os.path.isdir(target):
         raise CheckpointError(target, "it is a folder", advice="give a file's name")
     if os.path.lexists(target) and not force:
-        raise CheckpointError(target, "the file exists", advice="--force replaces it")
-    folder, base = os.path.split(target)
+        raise _exists(target)
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{base[:50]}.", suffix=".part", dir=folder or ".")
-    except OSError as error:
-        raise CheckpointError(target, f"it cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        _settle(temporary, target, force)
+        draft = _Draft(target)
+        try:
+            yield draft.file
+            draft.settle(force)
+        finally:
+            draft.discard()
+    except FileExistsError:
+        raise _exists(target) from None
     except OSError as error:
         raise CheckpointError(target, f"it cannot be written: {error.strerror or error}") from error
-    finally:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
 
 
-def _settle(temporary: str, target: str, force: bool) -> None:
-    """Give the file its name and everyday permissions; without ``force`` it never replaces another."""
+def _exists(target: str) -> CheckpointError:
+    return CheckpointError(target, "the file exists", advice="--force replaces it")
+
+
+class _Draft:
+    """What is to become the file ``target``: nameless, or hidden beside it."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        folder, base = os.path.split(target)
+        self._folder = folder or "."
+        self._prefix = f".{base[:50]}."
+        self._hidden = ""
+        descriptor = self._open_nameless()
+        if descriptor is None:
+            descriptor, self._hidden = self._make_hidden()
+        self.file: IO[bytes] = os.fdopen(descriptor, "w+b")
+
+    def _open_nameless(self) -> int | None:
+        if not hasattr(os, "O_TMPFILE") or not os.path.exists(NAMELESS):
+            return None
+        try:
+            return os.open(self._folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):  # as open(2) has it
+                return None
+            raise
+
+    def _make_hidden(self) -> tuple[int, str]:
+        import tempfile
+
+        descriptor, path = tempfile.mkstemp(prefix=self._prefix, suffix=".part", dir=self._folder)
+        _give_everyday_permissions(path)
+        return descriptor, path
+
+    def settle(self, force: bool) -> None:
+        """Put the bytes on the disk, then the name. Without ``force`` it never replaces another file."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        if force and not self._hidden:
+            self._hidden = self._hide()
+        if force:
+            os.replace(self._hidden, self._target)
+        else:
+            self._link(self._target)
+        self._sync_folder()
+
+    def _hide(self) -> str:
+        """Give the nameless file a hidden name, for a moment: only a rename can replace another file."""
+        import secrets
+
+        path = os.path.join(self._folder, f"{self._prefix}{secrets.token_hex(6)}.part")
+        self._link(path)
+        return path
+
+    def _link(self, name: str) -> None:
+        """Give the file a name, which nothing may have yet."""
+        if not self._hidden:
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:  # with a folder's descriptor, and only then, Python follows the link that /proc has of the file
+                os.link(f"{NAMELESS}/{self.file.fileno()}", os.path.basename(name), dst_dir_fd=folder)
+            finally:
+                os.close(folder)
+            return
+        try:
+            os.link(self._hidden, name)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            os.rename(self._hidden, name)
+
+    def _sync_folder(self) -> None:
+        """Have the name on the disk too, where the system can do that."""
+        try:
+            folder = os.open(self._folder, os.O_RDONLY)
+        except OSError:  # Windows opens no folders
+            return
+        try:
+            os.fsync(folder)
+        except OSError:  # nor do all network file systems
+            return
+        finally:
+            os.close(folder)
+
+    def discard(self) -> None:
+        """Close the file, and take its hidden name away where it still has one."""
+        try:
+            self.file.close()
+        finally:
+            if self._hidden and os.path.lexists(self._hidden):
+                os.unlink(self._hidden)
+
+
+def _give_everyday_permissions(path: str) -> None:
+    """Make a file of ``mkstemp``, which is its owner's alone, as readable as any new file."""
     if sys.platform != "win32":
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-    if force:
-        os.replace(temporary, target)
-        return
-    try:
-        os.link(temporary, target)  # fails where something has come to be there in the meantime
-    except FileExistsError:
-        raise CheckpointError(target, "the file exists", advice="--force replaces it") from None
-    except OSError:  # a file system without links
-        os.rename(temporary, target)
+        os.chmod(path, 0o666 & ~mask)
 
 
 def make_folder(folder: str) -> None:
