@@ -260,8 +260,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path):
     target.parent.mkdir()
     script = (
         "import os, signal, sys; from ckptread import output; from ckptread.cli import main\n"
-        "settle = output._settle\n"
-        "output._settle = lambda *a: os.kill(os.getpid(), signal.SIGINT)\n"
+        "output._Draft.settle = lambda *a: os.kill(os.getpid(), signal.SIGINT)\n"
         f"sys.argv = ['ckptread', 'extract', {prefix!r}, 'w', '-o', {str(target)!r}]; main()"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
