@@ -65,8 +65,9 @@ def unique(tensors: Sequence[TensorInfo]) -> list[TensorInfo]:
 def _describe_groups(tensors: Sequence[TensorInfo], evidence: KerasEvidence) -> list[TensorInfo]:
     root = groups.build(tensors, evidence.attributes)
     names = [group.name for group in groups.walk(root)]
-    if not any(names) and "layers" not in root.children and not evidence.archive:
-        return []
+    known = any(names) or evidence.archive or "layers" in root.children
+    if not known and sum(len(group.own) for group in groups.walk(root)) < len(tensors):
+        return []  # not all of it lies as Keras has it: it is another's file
     model = parse(evidence.config) or ANYTHING
     optimizer = root.children.pop("optimizer", None)
     version_2 = not any(names) and _is_keras_2(model, evidence.keras_version)

@@ -20,6 +20,7 @@ OF_THE_MODEL = ("_trainable_variables", "_trainable_variables_indices", "_var_to
 """Edges of an optimizer that lead to the model's variables."""
 OPTIMIZER_CHILDREN = (
     ("_iterations", "_variables"), ("_iterations", "_learning_rate"),  # Keras 3, Keras 2.11
+    ("iterations", "_variables"), ("iterations", "_learning_rate"),  # Keras 3.0 to 3.4
     ("iter", "learning_rate"), ("base_optimizer", "loss_scale"),  # Keras 2
 )  # fmt: skip
 """What an optimizer is known by: any of these sets of attributes."""

@@ -70,21 +70,30 @@ def _parse(config: Any) -> Optimizer | None:
 
 
 def _holder(optimizer: Optimizer, group: Group, walk: Walk) -> list[TensorInfo]:
-    """Name the variables of an optimizer that holds others, and theirs."""
-    head = state_head({})
-    if optimizer.class_name == LOSS_SCALE:
-        head += [State("step_counter", ()), State("dynamic_scale", ())]
-    inner = _inner(optimizer, group)
-    held = [info for _, child in inner for info in child.own]
-    own = group.own
-    shapes = [each.shape for each in head] + [info.shape for info in held]
-    if [info.shape for info in own] != shapes:
-        return [replace(info, role="optimizer") for info in own]
-    found = [_apply(info, each, optimizer, False) for info, each in zip(own, head, strict=False)]
+    """Name the variables of an optimizer that holds others, and theirs, which its own list has again at its end."""
+    inner, own = _inner(optimizer, group), group.own
     named = [info for each, child in inner for info in _named(each, child.own, walk, False)]
-    for outer, info in zip(own[len(head) :], named, strict=True):
-        found.append(replace(info, key=outer.key, extent=outer.extent, problem=outer.problem, nbytes=outer.nbytes))
-    return found + [replace(info, alias_of=outer.key) for outer, info in zip(own[len(head) :], named, strict=True)]
+    at = len(own) - len(named)
+    if len(own) == len(state_head({})):  # not built yet: its list has its own numbers alone
+        return [*_first(optimizer, own), *named]
+    if not named or at < 0 or [info.shape for info in own[at:]] != [info.shape for info in named]:
+        return [replace(info, role="optimizer") for info in own]
+    outer = [
+        replace(info, key=each.key, extent=each.extent, problem=each.problem, nbytes=each.nbytes)
+        for each, info in zip(own[at:], named, strict=True)
+    ]
+    seconds = [replace(info, alias_of=each.key) for each, info in zip(own[at:], named, strict=True)]
+    return [*_first(optimizer, own[:at]), *outer, *seconds]
+
+
+def _first(optimizer: Optimizer, own: Sequence[TensorInfo]) -> list[TensorInfo]:
+    """Name what a holder keeps itself, where that is what it must be."""
+    head = state_head({})
+    if optimizer.class_name == LOSS_SCALE and len(own) > len(head):
+        head += [State("step_counter", ()), State("dynamic_scale", ())]
+    if [each.shape for each in head] != [info.shape for info in own]:
+        return [replace(info, role="optimizer") for info in own]
+    return [_apply(info, each, optimizer, False) for info, each in zip(own, head, strict=True)]
 
 
 def _inner(optimizer: Optimizer, group: Group) -> list[tuple[Optimizer, Group]]:

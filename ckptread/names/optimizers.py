@@ -133,7 +133,13 @@ def states(
         if not slots.when or config.get(slots.when):
             found += [each for weight in slotted for each in _of(class_name, slots, weight, config, version_2)]
     last = [State(name, ()) for name in row.last]
-    return [[*head, *found, *last], [*head, *last, *found]] if last else [[*head, *found]]
+    possible = [[*head, *found, *last], [*head, *last, *found], [*head, *found]]
+    return possible + [[each for each in states if not _unfactored(class_name, each)] for states in possible[:1]]
+
+
+def _unfactored(class_name: str, state: State) -> bool:
+    """Whether it is the scalar that Adafactor has for what it does not factor: an optimizer in another stores none."""
+    return class_name == "Adafactor" and state.name in ("r", "c") and state.shape == ()
 
 
 def _of(class_name: str, slots: Slots, weight: Trained, config: Config, version_2: bool) -> Iterator[State]:

@@ -226,7 +226,7 @@ class Walk:
         """
         most = max((len(info.shape or ()) for info in group.own), default=0)
         named_by_keras = split_number(group.name or "")[0] in self.classes
-        return not group.children and most < (1 if place.chain or named_by_keras else 2)
+        return not group.children and most < (2 if place.chain == () and not named_by_keras else 1)
 
     def _visit_members(self, members: Sequence[tuple[str, Group]], place: Place) -> None:
         """Record the members of a list, each of the class that its group is called after."""

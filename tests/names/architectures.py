@@ -13,7 +13,6 @@ import argparse
 import gc
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -22,6 +21,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from tests.names.keras_summary import printed
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -92,39 +93,43 @@ def compare(kind: str, path: Path, model: Any) -> dict[str, Any]:
     weights = weights_of(model)
     started = time.perf_counter()
     with ckptread.open(path) as reader:
-        tensors = list(reader.tensors.values())
+        tensors, summary = list(reader.tensors.values()), ckptread.summarize(reader)
     seconds = time.perf_counter() - started
     if kind == ".weights.h5":
         found = unordered_disagreements(tensors, weights, names_required=False)
     else:
         flags = kind in (".keras", ".h5", "SavedModel")
         found = disagreements(tensors, weights, names_required=False, flags_required=False, flags=flags)
-    rows = [info for info in tensors if info.role == "model" and info.alias_of is None]
+    weighty = [info for info in tensors if info.role == "model" and info.alias_of is None]
     return {
         "wrong": found[:20],
         "weights": len(weights),
-        "named": sum(info.variable is not None and not info.positional for info in rows),
-        "flags": sum(info.trainable is not None for info in rows),
-        "totals": totals(rows) == summary_totals(model),
+        "named": sum(info.variable is not None and not info.positional for info in weighty),
+        "flags": sum(info.trainable is not None for info in weighty),
+        "totals": agrees_with_summary(model, summary),
         "states": sum(info.role in ("optimizer", "ema") for info in tensors),
         "states_named": sum(info.role in ("optimizer", "ema") and info.variable is not None for info in tensors),
         "seconds": round(seconds, 3),
     }
 
 
-def totals(rows: list[Any]) -> tuple[int, int]:
-    """Return the parameters that may be trained (or whose flag is unknown), and those that may not."""
-    trained = sum(info.size for info in rows if info.trainable is not False)
-    return trained, sum(info.size for info in rows) - trained
+def totals(summary: Any) -> dict[str, int]:
+    """Return the totals, where the flag of a weight is unknown as if it were trained."""
+    found = summary.totals
+    amounts = {"Total": found.total, "Non-trainable": found.frozen, "Optimizer": found.optimizer}
+    counts = {name: amount.parameters for name, amount in amounts.items()}
+    return {**counts, "Trainable": found.trained.parameters + found.unknown.parameters}
 
 
-def summary_totals(model: Any) -> tuple[int, int]:
-    """Return what ``model.summary()`` prints."""
-    lines: list[str] = []
-    model.summary(print_fn=lambda line, *_, **__: lines.append(line))
-    found = re.findall(r"(Trainable|Non-trainable) params: ([\d,]+)", "\n".join(lines))
-    numbers = {name: int(number.replace(",", "")) for name, number in found}
-    return numbers["Trainable"], numbers["Non-trainable"]
+def rows(summary: Any) -> list[tuple[str, int]]:
+    return sorted((layer.name, layer.weights.parameters) for layer in summary.layers)
+
+
+def agrees_with_summary(model: Any, summary: Any) -> bool:
+    """Whether layers and totals are those that ``model.summary()`` prints."""
+    printed_rows, printed_totals = printed(model)
+    same_rows = rows(summary) == sorted((name, count) for name, _, count, _ in printed_rows)
+    return same_rows and totals(summary) == {"Optimizer": 0, **printed_totals}
 
 
 def check(name: str) -> dict[str, Any]:
@@ -155,8 +160,8 @@ def cell(kind: str, result: dict[str, Any], exempt: dict[str, int]) -> str:
     if missing:
         known = missing == sum(exempt[name] for name in reasons)
         parts.append(f"{missing} by position ({', '.join(reasons)})" if known else f"**{missing} unnamed**")
-    if kind == ".keras" and not result["totals"]:
-        parts.append("**totals differ**")
+    if kind in (".keras", ".h5") and not result["totals"]:
+        parts.append("**layers or totals differ**")
     if kind in (".keras", "SavedModel") and result["weights"] - result["flags"] not in (0, exempt["LayerScale"]):
         parts.append(f"**{result['weights'] - result['flags']} flags unknown**")
     if kind in (".keras", ".h5", "TF checkpoint") and result["states"] != result["states_named"]:
@@ -174,9 +179,10 @@ def table(results: dict[str, Any]) -> str:
         "",
         "**yes** in `.keras`, `.h5`, TF checkpoint and SavedModel (`model.export`): the same weights in the order of",
         "`model.weights`, of the same shapes, with unique names that agree with Keras' paths (one a suffix of the",
-        "other by whole components), and no trainable flag that contradicts Keras. In `.keras` all flags are",
-        "known and the totals are those of `model.summary()`; in a SavedModel all flags are known. A `.weights.h5`",
-        "tells no order, and it and a TF checkpoint tell no flags but those of weights that are never trained.",
+        "other by whole components), and no trainable flag that contradicts Keras. In `.keras` and `.h5` the layers",
+        "and totals of `inspect --layers` are those of `model.summary()`; in `.keras` and a SavedModel all flags are",
+        "known. A `.weights.h5` tells no order, and it and a TF checkpoint tell no flags but those of weights that are",
+        "never trained.",
         "",
         "| architecture | parameters | weights | " + " | ".join(FORMATS) + " |",
         "|---|---:|---:|" + "---|" * len(FORMATS),
