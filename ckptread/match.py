@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ckptread.errors import TensorNotFoundError
-from ckptread.pairs import Pair
+from ckptread.pairs import Basis, Pair
 from ckptread.reader import Reader
 from ckptread.select import match
 from ckptread.tensors import TensorInfo
+
+_Found = Sequence[tuple[TensorInfo, TensorInfo]]
+_Step = Callable[[Sequence[TensorInfo], Mapping[str, TensorInfo]], _Found]
 
 
 @dataclass(frozen=True)
@@ -23,19 +26,42 @@ class _Name:
 def align(a: Sequence[TensorInfo], b: Sequence[TensorInfo]) -> list[Pair]:
     """Pair the tensors of two checkpoints: by key, then by variable name, then by the longest unique ending of it.
 
-    An ending is of whole components, and counts where it is one tensor's alone on both sides. The order is that of
-    A; what is only in B comes last.
+    A key is not believed where the two are called differently: then names come first, and the key decides on what is
+    left. An ending is of whole components, and counts where it is one tensor's alone on both sides. The order is that
+    of A; what is only in B comes last.
     """
     paired: dict[str, Pair] = {}
     left_b = {t.key: t for t in b}
-    for tensor in a:
-        if tensor.key in left_b and not _contradicts(tensor, left_b[tensor.key]):
-            paired[tensor.key] = Pair(tensor, left_b.pop(tensor.key), "key")
-    left_a = {t.key: t for t in a if t.key not in paired}
-    for one, other in _by_name(left_a.values(), left_b.values()):
-        paired[one.key] = Pair(one, left_b.pop(other.key), "variable")
+    steps: Sequence[tuple[Basis, _Step]] = (("key", _by_key_and_name), ("variable", _by_name), ("key", _by_key))
+    for basis, step in steps:
+        for one, other in step([t for t in a if t.key not in paired], left_b):
+            paired[one.key] = Pair(one, left_b.pop(other.key), basis)
     pairs = [paired.get(t.key, Pair(t, None)) for t in a] + [Pair(None, t) for t in left_b.values()]
     return [pair for pair in pairs if not _only_a_name(pair)]
+
+
+def _by_key_and_name(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
+    """Pair what has one key and no other name: one of the two ends in the other, or is not known."""
+    pairs = [(t, b[t.key]) for t in a if t.key in b]
+    return [(one, other) for one, other in pairs if not _named_both(one, other) or _whole(one, other)]
+
+
+def _by_key(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
+    """Pair what has one key, and names that do not contradict it: a layer that is called otherwise now."""
+    pairs = [(t, b[t.key]) for t in a if t.key in b]
+    return [(one, other) for one, other in pairs if _shared(_parts(one), _parts(other)) > 0]
+
+
+def _named_both(a: TensorInfo, b: TensorInfo) -> bool:
+    return not (a.variable is None or b.variable is None or a.positional or b.positional)
+
+
+def _whole(a: TensorInfo, b: TensorInfo) -> bool:
+    return _shared(_parts(a), _parts(b)) == min(len(_parts(a)), len(_parts(b)))
+
+
+def _parts(tensor: TensorInfo) -> tuple[str, ...]:
+    return tuple((tensor.variable or "").removesuffix(":0").split("/"))
 
 
 def _only_a_name(pair: Pair) -> bool:
@@ -45,12 +71,19 @@ def _only_a_name(pair: Pair) -> bool:
 
 
 def choose(
-    a: Reader, b: Reader, pairs: Sequence[Pair], patterns: Sequence[str], exclude: Sequence[str] = ()
+    a: Reader,
+    b: Reader,
+    pairs: Sequence[Pair],
+    patterns: Sequence[str],
+    exclude: Sequence[str] = (),
+    role: str | None = None,
 ) -> list[Pair]:
-    """Return the pairs of which either side is meant by the patterns (all, where there is none).
+    """Return the pairs of which either side is meant by the patterns (all, where there is none), and has the role.
 
     Raises TensorNotFoundError for a pattern that means nothing in either checkpoint.
     """
+    if role is not None:
+        pairs = [pair for pair in pairs if any(t is not None and t.role == role for t in (pair.a, pair.b))]
     if not patterns and not exclude:
         return list(pairs)
     meant = [_meant(reader, patterns, exclude) for reader in (a, b)]
@@ -75,13 +108,6 @@ def _meant(reader: Reader, patterns: Sequence[str], exclude: Sequence[str]) -> s
     return found
 
 
-def _contradicts(a: TensorInfo, b: TensorInfo) -> bool:
-    """Whether two tensors of one key are called differently: `vars/0` of another layer, say."""
-    if a.variable is None or b.variable is None or a.positional or b.positional:
-        return False
-    return _shared(tuple(a.variable.split("/")), tuple(b.variable.split("/"))) == 0
-
-
 def _shared(a: tuple[str, ...], b: tuple[str, ...]) -> int:
     """How many components two names end in alike."""
     count = 0
@@ -92,8 +118,9 @@ def _shared(a: tuple[str, ...], b: tuple[str, ...]) -> int:
     return count
 
 
-def _by_name(a: Iterable[TensorInfo], b: Iterable[TensorInfo]) -> list[tuple[TensorInfo, TensorInfo]]:
-    names_a, names_b = _named(a), _named(b)
+def _by_name(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
+    """Pair what has one name, then what ends alike."""
+    names_a, names_b = _named(a), _named(b.values())
     longest = max((len(name.parts) for name in [*names_a, *names_b]), default=0)
     found: list[tuple[TensorInfo, TensorInfo]] = []
     for whole in (True, False):
@@ -108,11 +135,7 @@ def _by_name(a: Iterable[TensorInfo], b: Iterable[TensorInfo]) -> list[tuple[Ten
 
 def _named(tensors: Iterable[TensorInfo]) -> list[_Name]:
     """A name that ends in a position says nothing of what the tensor is, nor does an alias."""
-    return [
-        _Name(tuple(t.variable.removesuffix(":0").split("/")), t)
-        for t in tensors
-        if t.variable is not None and not t.positional and t.alias_of is None
-    ]
+    return [_Name(_parts(t), t) for t in tensors if t.variable is not None and not t.positional and t.alias_of is None]
 
 
 def _unique(a: list[_Name], b: list[_Name], length: int, whole: bool) -> list[tuple[TensorInfo, TensorInfo]]:

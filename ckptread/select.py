@@ -99,10 +99,7 @@ def _means(pattern: str, tensor: TensorInfo) -> bool:
 
 
 def _names(tensor: TensorInfo) -> set[str]:
-    names = {tensor.key, escape(tensor.key)}
-    if tensor.variable is not None:
-        names.add(tensor.variable)
-    return names
+    return {tensor.key, escape(tensor.key), tensor.name}
 
 
 def _has_wildcard(pattern: str) -> bool:

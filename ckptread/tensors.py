@@ -25,6 +25,9 @@ ITEM_BYTES = {
 MAX_RANK = 64
 """numpy's own limit on dimensions; a file that claims more is not worth an array."""
 
+OBJECT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+"""How the keys of TensorFlow 2 end, behind the path of the object."""
+
 Role = Literal["model", "optimizer", "ema", "metric", "bookkeeping"]
 Severity = Literal["error", "warning", "note"]
 
@@ -90,8 +93,8 @@ class TensorInfo:
 
     @property
     def name(self) -> str:
-        """The variable's name where it is known, else the key."""
-        return self.variable or self.key
+        """The variable's name where it is known, else the key, without what TensorFlow 2 puts behind each."""
+        return self.variable or self.key.removesuffix(OBJECT_VALUE)
 
 
 @dataclass(frozen=True, slots=True)

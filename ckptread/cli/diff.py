@@ -18,6 +18,7 @@ from ckptread.cli.options import (
     Exclude,
     Layout,
     Patterns,
+    Role,
     UseBackend,
     UseLayout,
 )
@@ -33,6 +34,7 @@ def diff(
     b: CheckpointB,
     patterns: Patterns = None,
     exclude: Exclude = None,
+    role: Role = None,
     rtol: Annotated[float, typer.Option("--rtol", "-p", min=0, help="Relative tolerance. " + FORMULA)] = 0.0,
     atol: Annotated[float, typer.Option("--atol", "-d", min=0, help="Absolute tolerance, as above.")] = 0.0,
     nan_unequal: Annotated[bool, typer.Option("--nan-unequal", help="NaN does not equal NaN.")] = False,
@@ -54,7 +56,7 @@ def diff(
     They may be of any two formats. Exit 0: the same, 1: different, 2: trouble.
     """
     with ckptread.open(a, backend=backend.value) as one, ckptread.open(b, backend=backend.value) as other:
-        pairs = choose(one, other, align(_all(one), _all(other)), patterns or (), exclude or ())
+        pairs = choose(one, other, align(_all(one), _all(other)), patterns or (), exclude or (), role)
         with render.Progress(_size(pairs)) as progress:
             found = compare(
                 one, other, pairs, tolerance=Tolerance(rtol, atol, not nan_unequal),

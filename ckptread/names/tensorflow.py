@@ -1,14 +1,15 @@
 """What TensorFlow and Keras call the tensors of a TensorFlow checkpoint or SavedModel, from the files alone.
 
 A checkpoint of TensorFlow 2 carries its object graph, with full names; one of TensorFlow 1 has the names for keys.
-A full name that two variables share (layers built inside ``call``, tf.Module's ``Variable``) names neither. A
-SavedModel that ``export()`` wrote holds every variable twice, under ``variables`` and ``_all_variables``.
+A full name that two variables share (layers built inside ``call``, tf.Module's ``Variable``) names neither, nor does
+one beside it in its scope. A SavedModel that ``export()`` wrote holds every variable twice, under ``variables`` and
+``_all_variables``.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,8 +75,22 @@ def _describe_objects(
     reached = {key: place.get(number, len(nodes) + number) for key, number in numbers.items()}
     ordered = sorted(tensors, key=lambda info: _order(info, facts, reached.get(info.key, 2 * len(nodes))))
     aliases = _aliases(ordered, facts, evidence.same_bytes)
-    counts = Counter(fact.name for key, fact in facts.items() if key not in aliases)
-    return [_described(info, facts.get(info.key, Facts()), counts, aliases, facts) for info in ordered]
+    unclear = _unclear([fact.name for key, fact in facts.items() if key not in aliases])
+    return [_described(info, facts.get(info.key, Facts()), unclear, aliases, facts) for info in ordered]
+
+
+def _unclear(names: Sequence[str]) -> set[str]:
+    """Return the names that stand twice, and those beside them: their scope is not of one layer alone.
+
+    Layers that are built inside ``call`` are all ``sub/kernel``: then ``sub/bias``, of only one of them, is as unclear.
+    """
+    counts = Counter(names)
+    scopes = {_scope(name) for name, count in counts.items() if count > 1}
+    return {name for name in counts if counts[name] > 1 or (_scope(name) in scopes and "/" in name)}
+
+
+def _scope(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def _by_key(nodes: Sequence[Node]) -> dict[str, int]:
@@ -137,14 +152,14 @@ def _aliases(tensors: Sequence[TensorInfo], facts: Mapping[str, Facts], same_byt
 def _described(
     info: TensorInfo,
     fact: Facts,
-    counts: Mapping[str, int],
+    unclear: Container[str],
     aliases: Mapping[str, str],
     facts: Mapping[str, Facts],
 ) -> TensorInfo:
     alias_of = aliases.get(info.key)
     if alias_of is not None:
         fact = facts[alias_of]
-    name = fact.name if counts[fact.name] == 1 else ""
+    name = "" if fact.name in unclear else fact.name
     role: Role | None = fact.role
     if role == "model" and name:
         role = "ema" if name.endswith(graph_v1.AVERAGE) else role
