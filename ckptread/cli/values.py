@@ -25,7 +25,7 @@ LEAST_DIGITS, MOST_DIGITS = 4, 17
 def facts(info: TensorInfo, stats: Statistics) -> Iterator[str]:
     """Yield what is known of a tensor, and the figures of its values."""
     yield name_text(info.name)
-    if info.variable is not None:
+    if info.name != info.key:
         yield _fact("key", name_text(info.key))
     for label, value in (("layer", info.layer), ("role", info.role), ("same as", info.alias_of)):
         if value is not None:
