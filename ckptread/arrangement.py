@@ -6,7 +6,7 @@ convolution's HWIO is OIHW, a depthwise one's (H, W, C, M) is (C*M, 1, H, W).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -73,7 +73,16 @@ def arrangements(a: Shape, b: Shape) -> list[Arrangement]:
     if 0 in a or element_count(a) != element_count(b) or max(len(_long(a)), len(_long(b))) > MOST_AXES:
         return []
     found = _permutations(a, b) if sorted(a) == sorted(b) else _reshaped(_long(a), _long(b))
-    return list(dict.fromkeys(islice(found, MOST_ARRANGEMENTS)))
+    return list(islice(_once(found), MOST_ARRANGEMENTS))
+
+
+def _once(found: Iterable[Arrangement]) -> Iterator[Arrangement]:
+    """Yield each once: axes of one length make the same arrangement in several ways."""
+    seen: set[Arrangement] = set()
+    for arrangement in found:
+        if arrangement not in seen:
+            seen.add(arrangement)
+            yield arrangement
 
 
 def _long(shape: Shape) -> Shape:
