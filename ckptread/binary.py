@@ -11,13 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import Any
+from typing import Any, TypeVar
 
-Decoder = Callable[[int | bytes], Any]
+Bytes = bytes | memoryview
+Buffer = TypeVar("Buffer", bytes, memoryview)
+Decoder = Callable[[int | Bytes], Any]
 
 _U32 = Struct("<I")
 _U64 = Struct("<Q")
 VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
+MESSAGE_VALUES = 2_000_000
+"""The most values that one description of a model may hold: two bytes can make a message of some 100 in memory."""
 
 
 class Malformed(Exception):  # noqa: N818 - caught where the file is known, and told as a DamagedFileError
@@ -29,7 +33,22 @@ class Malformed(Exception):  # noqa: N818 - caught where the file is known, and 
         super().__init__(f"{problem} at byte {at}")
 
 
-def varint(data: bytes, at: int) -> tuple[int, int]:
+class Allowance:
+    """How much of something may still be taken: one for all that a command reads, so that small ones add up."""
+
+    def __init__(self, most: int, what: str) -> None:
+        self.most = most
+        self._left = most
+        self._what = what
+
+    def take(self, count: int, at: int = 0) -> None:
+        """Take so many. Raises Malformed where there are more in all than are read."""
+        self._left -= count
+        if self._left < 0:
+            raise Malformed(f"more than {self.most:,} {self._what} are stated, more than are read", at)
+
+
+def varint(data: Bytes, at: int) -> tuple[int, int]:
     """Read a base-128 number of at most 64 bits."""
     result = 0
     for shift in range(0, 70, 7):
@@ -50,30 +69,30 @@ def signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def fixed32(data: bytes, at: int) -> tuple[int, int]:
+def fixed32(data: Bytes, at: int) -> tuple[int, int]:
     """Read four little-endian bytes."""
     if at + 4 > len(data):
         raise Malformed("a number is cut short", at)
     return _U32.unpack_from(data, at)[0], at + 4
 
 
-def fixed64(data: bytes, at: int) -> tuple[int, int]:
+def fixed64(data: Bytes, at: int) -> tuple[int, int]:
     """Read eight little-endian bytes."""
     if at + 8 > len(data):
         raise Malformed("a number is cut short", at)
     return _U64.unpack_from(data, at)[0], at + 8
 
 
-def take(data: bytes, at: int, nbytes: int) -> tuple[bytes, int]:
-    """Read ``nbytes`` bytes."""
+def take(data: Buffer, at: int, nbytes: int) -> tuple[Buffer, int]:
+    """Read ``nbytes`` bytes; of a memoryview, without a copy."""
     if nbytes < 0 or at + nbytes > len(data):
         raise Malformed(f"{nbytes:,} bytes are stated where {max(0, len(data) - at):,} are left", at)
     return data[at : at + nbytes], at + nbytes
 
 
-def text(data: bytes) -> str:
+def text(data: Bytes) -> str:
     """Decode UTF-8, keeping bytes that are none as surrogates."""
-    return data.decode("utf-8", "surrogateescape")
+    return str(data, "utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True)
@@ -84,6 +103,14 @@ class Field:
     wire: int
     decode: Decoder
     repeated: bool = False
+    message: Message | None = None
+    """What a field holds that is itself a message."""
+
+    def decoded(self, value: int | Bytes, allowance: Allowance) -> Any:
+        """Return a value of this field's wire type, decoded."""
+        if self.message is not None and isinstance(value, memoryview):
+            return self.message.decode(value, allowance)
+        return self.decode(value)
 
 
 @dataclass(frozen=True)
@@ -92,8 +119,13 @@ class Message:
 
     fields: Mapping[int, Field] = field(default_factory=dict)
 
-    def decode(self, data: bytes) -> dict[str, Any]:
-        """Return the fields that are present; a repeated field is a list, and always there."""
+    def decode(self, data: Bytes, allowance: Allowance | None = None) -> dict[str, Any]:
+        """Return the fields that are present; a repeated field is a list, and always there.
+
+        Every value counts against the ``allowance``, which may be that of many messages; None is one of its own.
+        """
+        allowance = allowance or Allowance(MESSAGE_VALUES, "values")
+        data = memoryview(data)  # what is passed over is not copied
         result: dict[str, Any] = {f.name: [] for f in self.fields.values() if f.repeated}
         at, end = 0, len(data)
         while at < end:
@@ -102,26 +134,30 @@ class Message:
             entry = self.fields.get(tag >> 3)
             if entry is None:
                 continue
+            allowance.take(1, at)
             if entry.wire != tag & 7:
-                _append_packed(result, entry, value, tag & 7, at)
+                numbers = _packed(entry, value, tag & 7, at, allowance)
+                result[entry.name] += numbers
             elif entry.repeated:
-                result[entry.name].append(entry.decode(value))
+                result[entry.name].append(entry.decoded(value, allowance))
             else:
-                result[entry.name] = entry.decode(value)
+                result[entry.name] = entry.decoded(value, allowance)
         return result
 
 
-def _append_packed(result: dict[str, Any], entry: Field, value: int | bytes, wire: int, at: int) -> None:
+def _packed(entry: Field, value: int | Bytes, wire: int, at: int, allowance: Allowance) -> list[Any]:
     """Read a packed list of numbers; any other wire type than the table's is an error."""
-    if not (entry.repeated and entry.wire == VARINT and wire == DELIMITED and isinstance(value, bytes)):
+    if not (entry.repeated and entry.wire == VARINT and wire == DELIMITED and isinstance(value, memoryview)):
         raise Malformed(f"the field {entry.name!r} has the wire type {wire}", at)
-    inner = 0
+    numbers, inner = [], 0
     while inner < len(value):
+        allowance.take(1, at)
         number, inner = varint(value, inner)
-        result[entry.name].append(entry.decode(number))
+        numbers.append(entry.decode(number))
+    return numbers
 
 
-def _wire_value(data: bytes, at: int, wire: int) -> tuple[int | bytes, int]:
+def _wire_value(data: memoryview, at: int, wire: int) -> tuple[int | Bytes, int]:
     if wire == VARINT:
         return varint(data, at)
     if wire == DELIMITED:
@@ -134,8 +170,12 @@ def _wire_value(data: bytes, at: int, wire: int) -> tuple[int | bytes, int]:
     raise Malformed(f"there is no wire type {wire}", at)
 
 
-def _bytes(value: int | bytes) -> Any:
+def _number(value: int | Bytes) -> Any:
     return value
+
+
+def _bytes(value: Bytes) -> bytes:
+    return bytes(value)
 
 
 def int_field(name: str, *, repeated: bool = False) -> Field:
@@ -150,12 +190,12 @@ def bool_field(name: str) -> Field:
 
 def fixed32_field(name: str) -> Field:
     """Describe a fixed32 field."""
-    return Field(name, FIXED32, _bytes)
+    return Field(name, FIXED32, _number)
 
 
 def bytes_field(name: str, *, repeated: bool = False) -> Field:
     """Describe a bytes field."""
-    return Field(name, DELIMITED, _bytes, repeated)
+    return Field(name, DELIMITED, _bytes, repeated)  # type: ignore[arg-type]
 
 
 def text_field(name: str, *, repeated: bool = False) -> Field:
@@ -165,4 +205,4 @@ def text_field(name: str, *, repeated: bool = False) -> Field:
 
 def message_field(name: str, message: Message, *, repeated: bool = False) -> Field:
     """Describe a field that holds another message."""
-    return Field(name, DELIMITED, message.decode, repeated)  # type: ignore[arg-type]
+    return Field(name, DELIMITED, _bytes, repeated, message)  # type: ignore[arg-type]

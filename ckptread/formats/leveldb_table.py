@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from struct import Struct
 from typing import NoReturn
 
-from ckptread.binary import Malformed, fixed32, take, varint
+from ckptread.binary import Allowance, Malformed, fixed32, take, varint
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.source import Source, WindowSource
 from ckptread.tensors import Checksum, Region
@@ -25,6 +26,12 @@ BLOCK_BYTES = 64 << 20
 """The largest block that is taken into memory: TensorFlow's are 256 KiB, or one V1 tensor, which is streamed."""
 SNAPPY_RATIO = 32
 """The most that a snappy block may claim to expand by: snappy's copies reach 64 bytes for 3."""
+EXPANDED_BYTES = 128 << 20
+"""The most that the snappy blocks of one table come to: an index of 200,000 tensors takes 30 MiB."""
+KEY_BYTES = 128 << 20
+"""The most that the keys of one table come to: three bytes can repeat all of the key before them."""
+ENTRY_BYTES = 512
+"""What an entry counts for beside its key: what is made of it in memory."""
 PIECE_BYTES = 4 << 20
 PLAIN, SNAPPY = 0, 1
 
@@ -32,6 +39,8 @@ WALKED_BYTES = 1 << 20
 """A plain block above this size is walked from entry to entry rather than read: it holds a V1 tensor."""
 HEAD_BYTES = 30
 """Three numbers of at most ten bytes each stand before an entry's key."""
+
+_RESTART = Struct("<I")
 
 Entry = tuple[bytes, bytes]
 Place = tuple[bytes, int, int]
@@ -94,8 +103,12 @@ class Table:
     def __init__(self, source: Source) -> None:
         self.source = source
         self._verified: set[int] = set()
+        self._expanded = 0
+        self._keys = Allowance(KEY_BYTES, "bytes of keys")
         self._index = self._footer()
         self.blocks = [self._handle(value, key) for key, value in self.entries(self._index)]
+        if sum(block.nbytes + TRAILER_BYTES for block in self.blocks) > source.size:
+            raise UnsafeFileError(source.name, f"its {len(self.blocks):,} blocks lie over each other")
 
     def entries(self, block: Block) -> list[Entry]:
         """Return the entries of one data block. Raises DamagedFileError, also for its checksum."""
@@ -149,6 +162,7 @@ class Table:
             try:
                 shared, unshared, nbytes, head_at = _entry_head(head, 0)
                 suffix, _ = take(window.read(at, min(head_at + unshared, end - at)), head_at, unshared)
+                self._keys.take(shared + unshared + ENTRY_BYTES, at)
             except Malformed as error:
                 raise self._damaged(f"cannot be read: {error.problem}", block) from error
             at += head_at + unshared
@@ -210,13 +224,16 @@ class Table:
             claimed, _ = varint(data, 0)
             if claimed > min(BLOCK_BYTES, SNAPPY_RATIO * len(data)):
                 raise self._damaged(f"claims to expand to {claimed:,} bytes", block)
+            self._expanded += claimed
+            if self._expanded > EXPANDED_BYTES:
+                raise UnsafeFileError(self.source.name, f"its blocks expand to more than {EXPANDED_BYTES:,} bytes")
             return bytes(cramjam.snappy.decompress_raw(data))
         except (Malformed, cramjam.DecompressionError) as error:
             raise self._damaged("is not the snappy data it is marked as", block) from error
 
     def _places(self, contents: bytes, block: Block) -> list[Place]:
         try:
-            return _decode_places(contents)
+            return _decode_places(contents, self._keys)
         except Malformed as error:
             raise self._damaged(f"cannot be read: {error.problem}", block) from error
 
@@ -229,11 +246,14 @@ class Table:
         )
 
 
-def _decode_places(data: bytes) -> list[Place]:
-    """Undo the shared prefixes of a block's keys; its end is an array of restart points, and their number."""
+def _decode_places(data: bytes, keys: Allowance) -> list[Place]:
+    """Undo the shared prefixes of a block's keys; its end is an array of restart points, and their number.
+
+    ``keys`` is how many bytes the keys may take.
+    """
     restarts, _ = fixed32(data, len(data) - 4) if len(data) >= 4 else (0, 0)
     end = len(data) - 4 - 4 * restarts
-    if len(data) < 4 or end < 0 or any(fixed32(data, at)[0] > end for at in range(end, len(data) - 4, 4)):
+    if len(data) < 4 or end < 0 or any(at > end for (at,) in _RESTART.iter_unpack(memoryview(data)[end:-4])):
         raise Malformed("its restart points lie outside it", max(0, end))
     places, key, at = [], b"", 0
     while at < end:
@@ -241,6 +261,7 @@ def _decode_places(data: bytes) -> list[Place]:
         value_at = at + unshared
         if shared > len(key) or value_at + nbytes > end:
             raise Malformed("an entry runs past its end", at)
+        keys.take(shared + unshared + ENTRY_BYTES, at)
         key = key[:shared] + data[at:value_at]
         at = value_at + nbytes
         places.append((key, value_at, at))

@@ -18,7 +18,7 @@ from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.leveldb_table import Table, unmask
 from ckptread.formats.ordered_code import SLICE_PREFIX, slice_key
-from ckptread.formats.tf_entries import BundleEntry, Header, Shards, decode_entry, decode_header
+from ckptread.formats.tf_entries import BundleEntry, Header, Shards, decode_entries, decode_header
 from ckptread.formats.tf_names import OBJECT_GRAPH, gather, named
 from ckptread.formats.tf_slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tf_strings import MAX_STRINGS_BYTES, decode_strings
@@ -36,6 +36,8 @@ INDEX_BYTES = 100 << 20
 """The largest index: 200,000 tensors with long names take 30 MiB."""
 MAX_ENTRIES = 200_000
 MAX_KEY_BYTES = 64 << 10
+MAX_DISORDER = 100
+"""How many keys out of order are told one by one."""
 
 
 class TfBundleReader(Reader):
@@ -57,6 +59,7 @@ class TfBundleReader(Reader):
         self._folder = folder
         self._beside = beside or {"meta_graph": prefix + ".meta"}
         self.problems: list[Finding] = []
+        self._disorder = 0
         self._source = FileSource(prefix + ".index")
         self._shards: Shards | None = None
         try:
@@ -72,7 +75,7 @@ class TfBundleReader(Reader):
         raw = self._raw_entries()
         self._header = self._read_header(raw)
         self._shards = Shards(self._prefix, self._header.num_shards, self._folder)
-        self._entries = {key: _decoded(value) for key, value in raw.items() if key}
+        self._entries = decode_entries(raw)
         self._pieces: dict[str, list[Piece]] = {}
         slices = self._slice_keys()
         listed = {key: entry for key, entry in self._entries.items() if key not in slices}
@@ -106,6 +109,9 @@ class TfBundleReader(Reader):
         return raw
 
     def _out_of_order(self, key: bytes, twice: bool) -> None:
+        self._disorder += 1
+        if self._disorder > MAX_DISORDER:
+            return
         what = "stands twice; the first one is taken" if twice else "is out of order"
         self.problems.append(Finding("error", f"the key {escape(text(key))!r} {what}", text(key), self._source.name))
 
@@ -300,14 +306,6 @@ class TfBundleReader(Reader):
         self._source.close()
         if self._shards is not None:
             self._shards.close()
-
-
-def _decoded(value: bytes) -> BundleEntry | None:
-    """Return an entry, or None where its bytes make no sense: that loses no other."""
-    try:
-        return decode_entry(value)
-    except Malformed:
-        return None
 
 
 def turn_over(values: Array) -> None:

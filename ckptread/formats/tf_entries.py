@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ckptread.binary import Malformed
+from ckptread.binary import Allowance, Malformed
 from ckptread.errors import DamagedFileError
 from ckptread.escape import escape
 from ckptread.formats.candidate import look
@@ -22,6 +22,8 @@ from ckptread.tensors import ITEM_BYTES, Finding, element_count, shape_problem
 
 MAX_SHARDS = 100_000
 """More than anyone has written: the number stands in the file's name, five digits of it."""
+ENTRY_VALUES = 3_000_000
+"""The most values in all entries: fifteen for each of 200,000 tensors; a dimension may take two bytes of the file."""
 STRINGS_OVERHEAD = 4
 """Bytes of a tensor of strings beside the strings and their lengths: the lengths' checksum."""
 
@@ -92,9 +94,17 @@ def decode_header(data: bytes, name: str) -> tuple[Header, str | None]:
     return header, None
 
 
-def decode_entry(data: bytes) -> BundleEntry:
-    """Return an entry. Raises Malformed."""
-    fields = BUNDLE_ENTRY.decode(data)
+def decode_entries(raw: Mapping[bytes, bytes]) -> dict[bytes, BundleEntry | None]:
+    """Return the entries of an index but for its header; None for one whose bytes make no sense: it loses no other."""
+    allowance = Allowance(ENTRY_VALUES, "values in entries")
+    return {key: _decode_entry(value, allowance) for key, value in raw.items() if key}
+
+
+def _decode_entry(data: bytes, allowance: Allowance) -> BundleEntry | None:
+    try:
+        fields = BUNDLE_ENTRY.decode(data, allowance)
+    except Malformed:
+        return None
     number = fields.get("dtype", 0)
     return BundleEntry(
         DTYPES.get(number, f"dtype {number}"),

@@ -14,7 +14,7 @@ from ckptread.tensors import Finding, TensorInfo
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The key under which TensorFlow 2 keeps the graph of the objects that were saved."""
-DESCRIPTION_BYTES = 256 << 20
+DESCRIPTION_BYTES = 128 << 20
 """The largest saved_model.pb or .meta that is read for names: graphs with constants in them can be large."""
 
 SameBytes = Callable[[str, str], bool]

@@ -20,7 +20,7 @@ STATE_BYTES = 1 << 20
 _SHARD = re.compile(r"(?P<prefix>.*)\.data-\d{5}-of-\d{5}\Z", re.DOTALL)
 _V1_SHARD = re.compile(r"(?P<prefix>.*)-\d{5}-of-(?P<count>\d{5})\Z", re.DOTALL)
 _STEP = re.compile(r"(\d+)\D*\Z")
-_NAMED = re.compile(r'^\s*(?P<field>\w+)\s*:\s*"(?P<path>(?:[^"\\]|\\.)*)"', re.MULTILINE)
+_NAMED = re.compile(r'^[ \t]*+(?P<field>\w++)[ \t]*+:[ \t]*+"(?P<path>(?:[^"\\\n]|\\.)*+)"', re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ckptread.formats.tf_messages import FULL
@@ -14,8 +13,8 @@ from ckptread.tensors import element_count
 if TYPE_CHECKING:
     import numpy as np
 
-MAX_CELLS = 1 << 20
-"""The most cells that the slices' edges may cut a tensor into; a partitioned variable has one per slice."""
+PAIRS_PER_SLICE = 64
+"""The most slices that one is compared with: those of a variable that is partitioned along every axis are fewer."""
 
 Extents = tuple[tuple[int, int], ...]
 
@@ -40,23 +39,43 @@ def piece_of(extents: Extents, shape: tuple[int, ...]) -> Piece:
 def tiling_problem(pieces: Sequence[Piece], shape: tuple[int, ...]) -> str | None:
     """Say why the slices do not make up the tensor, each element exactly once; None where they do."""
     for piece in pieces:
-        ends = zip(piece.start, piece.shape, shape, strict=False)
-        if len(piece.shape) != len(shape) or any(s < 0 or n < 0 or s + n > dim for s, n, dim in ends):
+        if not _is_inside(piece, shape):
             return f"the slice at {list(piece.start)} of shape {list(piece.shape)} lies outside the tensor"
-    filled = [piece for piece in pieces if element_count(piece.shape)]
-    cuts = [sorted({p.start[a] for p in filled} | {p.start[a] + p.shape[a] for p in filled}) for a in range(len(shape))]
-    if element_count(tuple(len(c) for c in cuts)) > MAX_CELLS:
-        return f"its {len(pieces)} slices cut it into too many parts"
-    places = [{cut: number for number, cut in enumerate(axis)} for axis in cuts]
-    seen: set[tuple[int, ...]] = set()
-    for piece in filled:
-        spans = zip(piece.start, piece.shape, places, strict=True)
-        cells = set(product(*(range(place[s], place[s + n]) for s, n, place in spans)))
-        if seen & cells:
+    missing = element_count(shape) - sum(element_count(p.shape) for p in pieces)
+    # Slices that do not overlap, and have as many elements as the tensor, are the whole of it.
+    problem = _overlap_problem([piece for piece in pieces if element_count(piece.shape)], len(shape))
+    return problem or (f"{missing:,} of its elements are in no slice" if missing else None)
+
+
+def _is_inside(piece: Piece, shape: tuple[int, ...]) -> bool:
+    if not len(piece.start) == len(piece.shape) == len(shape):
+        return False
+    return all(s >= 0 and n >= 0 and s + n <= dim for s, n, dim in zip(piece.start, piece.shape, shape, strict=True))
+
+
+def _overlap_problem(pieces: Sequence[Piece], rank: int) -> str | None:
+    """Sweep along the axis that is cut most often; a slice is compared with those that share a part of that axis."""
+    if len(pieces) < 2:
+        return None
+    if rank == 0:
+        return "a scalar is in more than one slice"
+    axis = max(range(rank), key=lambda a: len({piece.start[a] for piece in pieces}))
+    active: list[Piece] = []
+    compared = 0
+    for piece in sorted(pieces, key=lambda p: p.start[axis]):
+        active = [each for each in active if each.start[axis] + each.shape[axis] > piece.start[axis]]
+        compared += len(active)
+        if compared > PAIRS_PER_SLICE * len(pieces):
+            return f"its {len(pieces)} slices are cut in too many ways to be compared"
+        if any(_overlap(piece, each) for each in active):
             return f"the slice at {list(piece.start)} overlaps another one"
-        seen |= cells
-    missing = element_count(shape) - sum(element_count(p.shape) for p in filled)
-    return f"{missing:,} of its elements are in no slice" if missing else None
+        active.append(piece)
+    return None
+
+
+def _overlap(one: Piece, other: Piece) -> bool:
+    ends = zip(one.start, one.shape, other.start, other.shape, strict=True)
+    return all(s < t + m and t < s + n for s, n, t, m in ends)
 
 
 def assemble(

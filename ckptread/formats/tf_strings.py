@@ -12,8 +12,10 @@ from struct import Struct
 from ckptread.binary import Malformed, take, varint
 from ckptread.formats.leveldb_table import crc32c, unmask
 
-MAX_STRINGS_BYTES = 512 << 20
+MAX_STRINGS_BYTES = 64 << 20
 """Strings are read whole: this is the most that one tensor of them may take."""
+MAX_STRINGS = 2_000_000
+"""The most strings of one tensor, each of which takes some 50 bytes beside its own; vocabularies have 500,000."""
 
 
 def decode_strings(data: bytes, count: int, stated: int, byteorder: str) -> list[bytes]:
@@ -21,6 +23,8 @@ def decode_strings(data: bytes, count: int, stated: int, byteorder: str) -> list
 
     Raises Malformed where lengths, checksums or sizes do not agree.
     """
+    if count > MAX_STRINGS:
+        raise Malformed(f"{count:,} strings are stated; at most {MAX_STRINGS:,} are read", 0)
     if count > len(data):
         raise Malformed(f"{count:,} strings cannot lie in {len(data):,} bytes", 0)
     lengths, at = [], 0

@@ -1,0 +1,31 @@
+"""A short, repeatable run of every fuzz target; ``make fuzz`` is the long one, guided by coverage."""
+
+import random
+
+import pytest
+
+from tests.fuzz.mutate import mutate
+from tests.fuzz.seeds import FINDINGS, SEEDS, seeds
+from tests.fuzz.targets import TARGETS, execute
+
+RUNS = 6_000
+SLOW = {"bundle": 1_000, "v1": 2_000, "npz": 3_000, "zip": 4_000, "names-keras": 3_000}
+"""Targets that write files, or inflate them."""
+
+
+def test_every_target_has_seeds_that_are_taken():
+    assert SEEDS.keys() == TARGETS.keys()
+    for name in TARGETS:
+        assert any(execute(name, data) for data in seeds(name)), name
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_changed_input_gives_a_value_or_an_error_of_ours(name):
+    rng, pool = random.Random(name), seeds(name)
+    for _ in range(SLOW.get(name, RUNS)):
+        execute(name, mutate(rng.choice(pool), rng, rng.choice(pool)))
+
+
+@pytest.mark.parametrize("path", sorted(FINDINGS.glob("*/*")), ids=lambda path: f"{path.parent.name}-{path.name[-8:]}")
+def test_what_was_found_once_stays_mended(path):
+    execute(path.parent.name, path.read_bytes())
