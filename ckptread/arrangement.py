@@ -7,9 +7,9 @@ convolution's HWIO is OIHW, a depthwise one's (H, W, C, M) is (C*M, 1, H, W).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
+from ckptread.records import dataclass
 from ckptread.tensors import element_count
 
 MOST_AXES = 8

@@ -9,9 +9,10 @@ nor generated code is needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import Any, TypeVar
+
+from ckptread.records import dataclass, field
 
 Bytes = bytes | memoryview
 Buffer = TypeVar("Buffer", bytes, memoryview)

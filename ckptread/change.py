@@ -6,10 +6,10 @@ Everything is accumulated in float64, or exactly in integers, over pieces that s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckptread.distance import PIECE, Distance, changed_objects, integer_distance
+from ckptread.records import dataclass
 from ckptread.stats import as_float, exact_float, is_numeric
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ A promise about tensors that are not there, or cannot be read, is not kept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckptread.diff import SAME, TensorDifference, compare
@@ -17,6 +16,7 @@ from ckptread.layers import summarize
 from ckptread.match import align, choose
 from ckptread.pairs import Pair
 from ckptread.reader import Reader, Tensor
+from ckptread.records import dataclass
 from ckptread.rules import Rule
 from ckptread.select import distinct, keep, match
 from ckptread.stats import Statistics, as_float, pieces, statistics

@@ -8,12 +8,12 @@ once more for the norms. The figures do not depend on the number of threads: par
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckptread.change import Change, RunningChange, Tolerance
 from ckptread.parallel import in_order
 from ckptread.reader import BLOCK_BYTES, Tensor
+from ckptread.records import dataclass
 from ckptread.stored import Stored
 
 if TYPE_CHECKING:

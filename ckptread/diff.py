@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 from ckptread.change import Change, Tolerance
@@ -16,6 +15,7 @@ from ckptread.errors import CheckpointError
 from ckptread.match import align
 from ckptread.pairs import Pair
 from ckptread.reader import Reader, Tensor
+from ckptread.records import dataclass, field
 from ckptread.tensors import TensorInfo
 
 Status = Literal[

@@ -8,13 +8,13 @@ docs/digest.md has the definition in full, and a program that computes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import UnsupportedError
 from ckptread.escape import escape
 from ckptread.parallel import in_order
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor, numpy_dtype
+from ckptread.records import dataclass
 from ckptread.select import distinct, of_role
 from ckptread.stored import Stored
 from ckptread.survey import Progress, Surveyed, survey

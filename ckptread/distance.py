@@ -8,8 +8,9 @@ threads of its own for: those would wait for each other, and for ours.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from ckptread.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

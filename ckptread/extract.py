@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from ckptread.copying import Copy, copy_of
@@ -15,6 +14,7 @@ from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.escape import escape
 from ckptread.output import file_names, make_folder, written_whole
 from ckptread.reader import Reader, Tensor
+from ckptread.records import dataclass
 from ckptread.slicing import Selection, settle, split
 from ckptread.tensors import TensorInfo
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ckptread.errors import CheckpointError, TensorNotFoundError
 from ckptread.formats import open_checkpoint
 from ckptread.match import align
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
+from ckptread.records import dataclass, field
 from ckptread.runs import Step
 from ckptread.select import distinct, match, of_role
 from ckptread.stats import PIECE, Statistics, as_float, is_numeric, statistics

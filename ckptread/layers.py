@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from ckptread.facts import LayerFact
 from ckptread.reader import Reader
+from ckptread.records import dataclass, replace
 from ckptread.tensors import TensorInfo
 
 STATES = ("optimizer", "ema")

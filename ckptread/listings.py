@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from ckptread.digests import Digest, Naming
 from ckptread.errors import DamagedFileError
 from ckptread.escape import escape
+from ckptread.records import dataclass
 from ckptread.source import FileSource
 
 LISTING_BYTES = 64 << 20

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from ckptread.errors import TensorNotFoundError
 from ckptread.pairs import Basis, Pair
 from ckptread.reader import Reader
+from ckptread.records import dataclass
 from ckptread.select import match
 from ckptread.tensors import TensorInfo
 

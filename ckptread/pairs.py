@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from ckptread.arrangement import Arrangement
+from ckptread.records import dataclass
 from ckptread.tensors import TensorInfo
 
 Basis = Literal["key", "variable", "content", "shape", "map", "given"]

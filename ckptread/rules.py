@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from ckptread.errors import CheckpointError
 from ckptread.escape import escape
+from ckptread.records import dataclass
 from ckptread.select import nearest
 from ckptread.source import FileSource
 from ckptread.tensors import ITEM_BYTES, Role

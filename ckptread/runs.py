@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from ckptread.errors import CheckpointError, UnknownFormatError
 from ckptread.formats import locate, recognised
@@ -18,6 +17,7 @@ from ckptread.formats.candidate import look
 from ckptread.formats.registry import BY_NAME
 from ckptread.formats.shards import read_index
 from ckptread.formats.tf_paths import STATE_FILE, listing, prefix_of_shard, v1_files
+from ckptread.records import dataclass
 
 ENDINGS = (".keras", ".h5", ".hdf5", ".npz", ".safetensors")
 """What is called so should be a checkpoint: where its bytes are none, that is said."""

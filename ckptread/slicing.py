@@ -7,10 +7,10 @@ the result, and axes with a negative step are turned round, after reading.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
+from ckptread.records import dataclass
 from ckptread.tensors import element_count
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckptread.reader import Tensor
+from ckptread.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

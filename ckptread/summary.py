@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from ckptread.records import dataclass
 from ckptread.tensors import TensorInfo
 
 

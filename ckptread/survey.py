@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ckptread.errors import CheckpointError
 from ckptread.parallel import in_order
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
+from ckptread.records import dataclass
 from ckptread.stored import Stored
 from ckptread.tensors import TensorInfo
 

@@ -6,8 +6,9 @@ No numpy here: a listing must not import it. Dtypes are strings, in numpy's own 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Literal
+
+from ckptread.records import dataclass, field
 
 ITEM_BYTES = {
     "bool": 1,
@@ -146,5 +147,5 @@ def shape_problem(shape: tuple[int, ...]) -> str | None:
     """Say why no array can have this shape, or None where one can."""
     if len(shape) > MAX_RANK:
         return f"it claims {len(shape)} dimensions; arrays have at most {MAX_RANK}"
-    negative = next((dim for dim in shape if dim < 0), None)
-    return None if negative is None else f"it claims the dimension {negative}"
+    least = min(shape, default=0)
+    return f"it claims the dimension {least}" if least < 0 else None

@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from ckptread.checksums import combine, extender, of_zeros
 from ckptread.errors import CheckpointError
 from ckptread.escape import escape
 from ckptread.parallel import in_order
 from ckptread.reader import Reader, Tensor
+from ckptread.records import dataclass, field
 from ckptread.spans import Cover, overlaps
 from ckptread.tensors import Finding, Region, TensorInfo
 

@@ -38,6 +38,7 @@ def test_importing_the_library_loads_nothing_slow():
     program = "import ckptread, sys, json; print(json.dumps(sorted(set(sys.modules))))"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not (set(json.loads(ran.stdout)) - {"json"}) & SLOW
+    assert not set(json.loads(ran.stdout)) & {"dataclasses", "inspect", "logging", "subprocess", "pathlib", "ast"}
     third_party = {m.split(".")[0] for m in json.loads(ran.stdout)} & {"typer", "click", "numpy", "h5py"}
     assert not third_party
 
@@ -51,6 +52,12 @@ def test_inspecting_a_tensorflow_checkpoint_loads_its_checksums_alone(checkpoint
 def test_hdf5_is_inspected_without_loading_its_library_or_numpy(case):
     assert loaded_by("inspect", case.path) <= {"json"}
     assert loaded_by("inspect", case.path, "--layers", "--model") <= {"json"}
+
+
+def test_no_command_makes_its_classes_by_the_slow_library(checkpoint):
+    program = "import sys, ckptread.cli as c\ntry: c.main()\nfinally: print('dataclasses' in sys.modules)"
+    command = [sys.executable, "-c", program, "inspect", checkpoint]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1] == "False"
 
 
 def test_the_hdf5_library_is_never_loaded_by_us(tmp_path):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ckptread.reader import Reader
+from ckptread.records import asdict
 from ckptread.tensors import Finding, TensorInfo
 
 if TYPE_CHECKING:  # a listing needs neither, and each takes milliseconds to import

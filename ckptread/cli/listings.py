@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from ckptread.cli.documents import SCHEMA
 from ckptread.cli.tables import Table, name_text
 from ckptread.digests import Digest, Naming, canonical_dtype
 from ckptread.listings import Checked
+from ckptread.records import asdict
 
 WORDS = {"ok": "OK", "unreadable": "FAILED to read", "missing": "FAILED, missing", "unlisted": "FAILED, not listed"}
 """What differs is plainly FAILED, as sha256sum has it."""

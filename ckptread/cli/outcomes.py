@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from ckptread.checks import Offender, Outcome
 from ckptread.cli import render
 from ckptread.cli.documents import SCHEMA
 from ckptread.cli.tables import Table, name_text
+from ckptread.records import asdict, dataclass
 
 SHOWN = 10
 """Offenders that are listed of a rule; JSON, CSV and Markdown have all."""

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.cli.options import Layout
@@ -140,7 +141,8 @@ def _facts(tensor: TensorInfo, *, exact: bool) -> list[str]:
 def _without_empty(rows: Table, keep: int) -> Table:
     """Leave out the columns behind the first ``keep`` that say nothing in any row."""
     kept = [n for n in range(len(rows.titles)) if n < keep or any(row[n] for row in rows.rows)]
-    return Table([rows.titles[n] for n in kept], [[row[n] for n in kept] for row in rows.rows])
+    columns = itemgetter(*kept)
+    return Table(columns(rows.titles), list(map(columns, rows.rows)))
 
 
 def group_table(groups: Sequence[Group], *, exact: bool) -> Table:

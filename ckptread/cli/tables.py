@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 
 from ckptread.escape import escape
+from ckptread.records import dataclass
 
 ELLIPSIS = "…"
 GAP = "  "
@@ -37,9 +39,10 @@ def as_text(table: Table, width: int | None) -> Iterator[str]:
     right = [title.startswith(">") for title in table.titles]
     if width is not None:
         _fit(widths, width, last_is_text=len(widths) > 1 and not right[-1])
-    for row in [table.plain_titles, *table.rows]:
-        cells = map(shorten, row, widths)
-        yield GAP.join(_cell(*each) for each in zip(cells, widths, right, strict=True)).rstrip()
+    line = GAP.join(f"{{:{'>' if to_right else '<'}{size}}}" for size, to_right in zip(widths, right, strict=True))
+    for row in chain([table.plain_titles], table.rows):
+        cells = row if width is None else map(shorten, row, widths)
+        yield line.format(*cells).rstrip()
 
 
 def _fit(widths: list[int], width: int, *, last_is_text: bool) -> None:
@@ -50,10 +53,6 @@ def _fit(widths: list[int], width: int, *, last_is_text: bool) -> None:
     if len(widths) > 1:
         room -= widths[-1]
     widths[0] = min(widths[0], max(LEAST_WIDTH, room))
-
-
-def _cell(text: str, width: int, right: bool) -> str:
-    return text.rjust(width) if right else text.ljust(width)
 
 
 def shorten(text: str, width: int) -> str:
@@ -107,6 +106,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=1024)
 def bytes_text(nbytes: int) -> str:
     """Return a size as people read it: ``1.5 MiB``."""
     size, unit = float(nbytes), 0
@@ -116,6 +116,7 @@ def bytes_text(nbytes: int) -> str:
     return f"{nbytes:,} B" if unit == 0 else f"{size:.1f} {UNITS[unit]}"
 
 
+@lru_cache(maxsize=1024)
 def shape_text(shape: tuple[int, ...] | None) -> str:
     """Return a shape as numpy writes it; ``-`` where there is none."""
     if shape is None:

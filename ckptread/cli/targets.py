@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from ckptread.output import file_names
+from ckptread.records import dataclass
 from ckptread.tensors import TensorInfo
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from ckptread.cli.tables import Table, bytes_text, name_text, shape_text
+from ckptread.records import dataclass, field
 from ckptread.tensors import TensorInfo
 
 

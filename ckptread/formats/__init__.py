@@ -6,7 +6,6 @@ The formats themselves are in the table of ``registry.py``, a module each.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from ckptread.errors import CheckpointError, UnknownFormatError, UnsupportedError
 from ckptread.escape import escape
@@ -15,6 +14,7 @@ from ckptread.formats.mistakes import find_mistake
 from ckptread.formats.registry import BY_NAME, FORMATS, Format
 from ckptread.formats.tf_paths import from_state, is_checkpoint, latest_in, listing, prefix_of_shard, v1_files
 from ckptread.reader import Reader
+from ckptread.records import dataclass
 
 BACKENDS = ("auto", "native", "tensorflow")
 

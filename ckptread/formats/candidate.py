@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
+from ckptread.records import dataclass
 from ckptread.source import FileSource
 
 HEAD_BYTES = 4096

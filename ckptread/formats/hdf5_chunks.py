@@ -11,13 +11,13 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.hdf5_index import Layout
+from ckptread.records import dataclass
 from ckptread.slicing import overlap
 from ckptread.source import Source
 from ckptread.tensors import element_count

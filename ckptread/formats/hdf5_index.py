@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ckptread.errors import DamagedFileError
+from ckptread.records import dataclass, field
 from ckptread.source import Source
 from ckptread.tensors import Extent, Finding, Severity, TensorInfo, shape_problem
 

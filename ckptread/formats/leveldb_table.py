@@ -10,12 +10,12 @@ Not read: the metaindex block (TensorFlow writes an empty one), restart points (
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import Struct
 from typing import NoReturn
 
 from ckptread.binary import Allowance, Malformed, fixed32, take, varint
 from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.records import dataclass
 from ckptread.source import Source, WindowSource
 from ckptread.tensors import Checksum, Region
 

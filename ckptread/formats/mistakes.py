@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ckptread.formats.candidate import Candidate
+from ckptread.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ckptread.binary import Malformed
 from ckptread.errors import DamagedFileError, UnsafeFileError, UnsupportedError
 from ckptread.formats.npy_literal import read_literal
+from ckptread.records import dataclass
 from ckptread.tensors import element_count, shape_problem
 
 MAGIC = b"\x93NUMPY"

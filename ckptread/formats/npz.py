@@ -17,7 +17,6 @@ import os
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from ckptread.formats.npy import NpyHeader, read_header
 from ckptread.formats.npy_fortran import FortranArray
 from ckptread.formats.zip_archive import Member, ZipArchive
 from ckptread.reader import BLOCK_BYTES, Reader, RunningChecksum, Tensor, numpy_dtype, readable
+from ckptread.records import dataclass, replace
 from ckptread.slicing import ReadInto, Selection, read_box, settle
 from ckptread.source import FileSource, Source
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo

@@ -6,12 +6,12 @@ A new format is a module here, a row in FORMATS, and a row in the tests' table o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ckptread.formats.candidate import Candidate
 from ckptread.formats.mistakes import find_mistake
 from ckptread.formats.tf_paths import v1_files
 from ckptread.reader import Reader
+from ckptread.records import dataclass
 
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
-from ckptread.binary import Allowance, Malformed
+from ckptread.binary import Allowance, Malformed, varint
 from ckptread.errors import DamagedFileError
 from ckptread.escape import escape
 from ckptread.formats.candidate import look
 from ckptread.formats.mistakes import find_substitute
-from ckptread.formats.tf_messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, shape_of, slice_of
+from ckptread.formats.tf_messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, SHAPE, shape_of, slice_of
 from ckptread.formats.tf_paths import listing
 from ckptread.formats.tf_slices import Extents
+from ckptread.records import dataclass
 from ckptread.source import FileSource, Source
 from ckptread.spans import gaps
 from ckptread.tensors import ITEM_BYTES, Finding, element_count, shape_problem
@@ -26,6 +28,13 @@ ENTRY_VALUES = 3_000_000
 """The most values in all entries: fifteen for each of 200,000 tensors; a dimension may take two bytes of the file."""
 STRINGS_OVERHEAD = 4
 """Bytes of a tensor of strings beside the strings and their lengths: the lengths' checksum."""
+
+NUMBER = rb"([\x80-\xff]{0,4}[\x00-\x7f])"
+PLACE = re.compile(rb"(?:\x18%b)?(?:\x20%b)?\x28%b\x35(.{4})" % (NUMBER, NUMBER, NUMBER), re.DOTALL)
+"""What follows the dtype and the shape in a usual entry: shard, offset, size and checksum."""
+
+USUAL_SHAPE_BYTES = 64
+"""At most sixteen dimensions, however they are written."""
 
 ByteOrder = Literal["little", "big"]
 
@@ -69,6 +78,8 @@ class BundleEntry:
 
     def shape_problem(self) -> str | None:
         """Say why no array can have this shape and dtype."""
+        if self.dtype in ITEM_BYTES:
+            return shape_problem(self.shape)
         if self.dtype in ("resource", "variant"):
             return f"it is a {self.dtype}, an object of TensorFlow's own and no array"
         if self.dtype.startswith("dtype "):
@@ -97,7 +108,40 @@ def decode_header(data: bytes, name: str) -> tuple[Header, str | None]:
 def decode_entries(raw: Mapping[bytes, bytes]) -> dict[bytes, BundleEntry | None]:
     """Return the entries of an index but for its header; None for one whose bytes make no sense: it loses no other."""
     allowance = Allowance(ENTRY_VALUES, "values in entries")
-    return {key: _decode_entry(value, allowance) for key, value in raw.items() if key}
+    return {key: _decode_usual(value) or _decode_entry(value, allowance) for key, value in raw.items() if key}
+
+
+def _decode_usual(data: bytes) -> BundleEntry | None:
+    """Decode an entry as TensorFlow writes nearly all: ten times faster. None where it is another one."""
+    if len(data) < 4 or data[0] != 0x08 or data[2] != 0x12 or data[1] >= 0x80 or data[3] > USUAL_SHAPE_BYTES:
+        return None
+    place = PLACE.fullmatch(data, 4 + data[3])
+    if place is None:
+        return None
+    shard, offset, nbytes, crc32c = place.groups()
+    try:
+        shape = _decode_shape(data[4 : 4 + data[3]])
+    except Malformed:
+        return None
+    return BundleEntry(
+        DTYPES.get(data[1]) or f"dtype {data[1]}",
+        shape,
+        _number(shard or b"\0"),
+        _number(offset or b"\0"),
+        _number(nbytes),
+        int.from_bytes(crc32c, "little"),
+        (),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _decode_shape(data: bytes) -> tuple[int, ...]:
+    return shape_of(SHAPE.decode(data))
+
+
+def _number(data: bytes) -> int:
+    """Return a varint that is known to be one."""
+    return data[0] if len(data) == 1 else varint(data, 0)[0]
 
 
 def _decode_entry(data: bytes, allowance: Allowance) -> BundleEntry | None:

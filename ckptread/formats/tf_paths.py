@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
+from ckptread.records import dataclass
 
 STATE_FILE = "checkpoint"
 STATE_BYTES = 1 << 20

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckptread.formats.tf_messages import FULL
+from ckptread.records import dataclass
 from ckptread.slicing import overlap
 from ckptread.tensors import element_count
 

@@ -10,7 +10,6 @@ Not read: the graph (``.meta``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from ckptread.formats.tf_names import gather, named
 from ckptread.formats.tf_slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tf_v1_values import decode_values, flat_span, values_of
 from ckptread.reader import Reader, numpy_dtype, readable
+from ckptread.records import dataclass, field
 from ckptread.slicing import Selection, read_box, settle
 from ckptread.source import FileSource
 from ckptread.tensors import (

@@ -14,7 +14,6 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UnsupportedError
@@ -35,6 +34,7 @@ from ckptread.formats.zip_directory import (
 )
 from ckptread.inflate import MAX_EXPANSION, Inflating
 from ckptread.inflated import InflatedSource
+from ckptread.records import dataclass, replace
 from ckptread.source import Source, WindowSource
 from ckptread.tensors import Checksum, Finding, Region, Severity
 

@@ -6,11 +6,11 @@ checked by :mod:`ckptread.formats.zip_archive`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import Any, NamedTuple
 
 from ckptread.errors import DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
+from ckptread.records import dataclass
 from ckptread.source import Source
 from ckptread.tensors import Finding
 

@@ -7,10 +7,10 @@ the module, and a ``Package>Class`` in ``class_name`` for a registered custom cl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from ckptread.names.layers import EXPORTED_AS, Inner
+from ckptread.records import dataclass, replace
 
 Config = Mapping[str, Any]
 

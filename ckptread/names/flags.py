@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ckptread.names.configs import Configured, inner_layers
 from ckptread.names.layers import LAYERS_KERAS_2, WEIGHTLESS
 from ckptread.names.variants import rows_of
+from ckptread.records import dataclass
 
 MAX_DEPTH = 16
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Sequence
-from dataclasses import replace
 
 from ckptread.names.saved_model import Saved
+from ckptread.records import replace
 from ckptread.tensors import Role, TensorInfo
 
 SLOT = re.compile(

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from ckptread.records import dataclass, field
 from ckptread.tensors import TensorInfo
 
 Attributes = Mapping[str, Mapping[str, Any]]

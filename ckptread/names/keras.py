@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ckptread.names import groups, legacy
@@ -17,6 +16,7 @@ from ckptread.names.configs import ANYTHING, Configured, parse
 from ckptread.names.layers import LAYERS, LAYERS_KERAS_2
 from ckptread.names.optimizer_state import describe_optimizer
 from ckptread.names.walk import Place, Walk
+from ckptread.records import dataclass, field, replace
 from ckptread.tensors import TensorInfo
 
 

@@ -12,8 +12,9 @@ has a scale per block of channels shows in the number of its weights.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from ckptread.records import dataclass, replace
 
 Kind = Literal["float", "int", "any"]
 

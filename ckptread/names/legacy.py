@@ -10,13 +10,13 @@ in ``top_level_model_weights``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from ckptread.names.configs import ANYTHING, Configured, parse
 from ckptread.names.flags import Flags, is_leaf
 from ckptread.names.groups import Attributes
 from ckptread.names.places import Located, locate
+from ckptread.records import dataclass, replace
 from ckptread.tensors import Role, TensorInfo
 
 WHOLE_MODEL, TOP_LEVEL, OPTIMIZER = "model_weights", "top_level_model_weights", "optimizer_weights"

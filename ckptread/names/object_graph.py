@@ -8,11 +8,11 @@ it: an optimizer is known by its children, not by what it is called.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ckptread.binary import Malformed
 from ckptread.names.messages import OBJECT_GRAPH
+from ckptread.records import dataclass, field
 from ckptread.tensors import Role
 
 VARIABLE_VALUE = "VARIABLE_VALUE"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from ckptread.names.configs import parse
@@ -17,6 +16,7 @@ from ckptread.names.groups import Group, snake_case
 from ckptread.names.groups import walk as walk_groups
 from ckptread.names.optimizers import OPTIMIZERS, State, Trained, state_head, states
 from ckptread.names.walk import Walk
+from ckptread.records import dataclass, replace
 from ckptread.tensors import TensorInfo
 
 LOSS_SCALE, MULTI = "LossScaleOptimizer", "MultiOptimizer"

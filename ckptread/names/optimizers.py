@@ -10,9 +10,9 @@ is stored, in number and in every shape.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from ckptread.records import dataclass
 from ckptread.tensors import Role
 
 Config = Mapping[str, Any]

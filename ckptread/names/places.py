@@ -8,11 +8,11 @@ to the layer whose chain of names agrees with the longest run of them, and two l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from ckptread.names.configs import Configured, inner_layers
 from ckptread.names.flags import Flags, is_leaf
 from ckptread.names.layers import LAYERS_KERAS_2, Layer
+from ckptread.records import dataclass
 
 MAX_DEPTH = 64
 Scopes = tuple[str, ...]

@@ -8,13 +8,13 @@ name, shape and trainable flag; its collections (TensorFlow 1) list the variable
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ckptread.binary import Malformed, Message
 from ckptread.jsondata import bounded_json
 from ckptread.names.messages import META_GRAPH, SAVED_METADATA, SAVED_MODEL, VARIABLE
 from ckptread.names.object_graph import Node
+from ckptread.records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

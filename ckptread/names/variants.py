@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from typing import Any
 
 from ckptread.names.layers import QUANTIZED, Layer, Weight
+from ckptread.records import replace
 from ckptread.tensors import TensorInfo
 
 Config = Mapping[str, Any]

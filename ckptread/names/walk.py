@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from ckptread.names import variants
 from ckptread.names.configs import ANYTHING, Config, Configured, inner_config, inner_layers, parse
 from ckptread.names.groups import Group, in_saved_order, snake_case, split_number, walk
 from ckptread.names.layers import METRICS, WEIGHTLESS, Inner, Layer, Weight
+from ckptread.records import dataclass, field, replace
 from ckptread.tensors import Role, TensorInfo
 
 Chain = tuple[str, ...] | None

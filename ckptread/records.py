@@ -1,0 +1,137 @@
+"""``dataclass``, ``field``, ``replace`` and ``asdict`` as the standard library has them, made ten times faster.
+
+A listing makes some sixty classes before it has read a byte. ``dataclasses`` compiles six functions for each, half a
+millisecond, and imports ``inspect``; here one is compiled, and the others are shared. What this package does not
+use is left out: inheritance, ordering. ``dataclasses.fields``, ``replace`` and ``asdict`` take these
+classes for what they are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["asdict", "dataclass", "field", "replace"]
+
+if TYPE_CHECKING:
+    from dataclasses import asdict, dataclass, field, replace
+else:
+    MISSING = object()
+
+    class field:  # noqa: N801 - as the standard library calls it
+        """A field that has more to it than a default."""
+
+        __slots__ = ("compare", "default", "default_factory", "repr")
+
+        def __init__(self, *, default=MISSING, default_factory=MISSING, compare=True, repr=True):  # noqa: A002
+            self.default, self.default_factory, self.compare, self.repr = default, default_factory, compare, repr
+
+    def dataclass(cls=None, /, *, frozen=False, slots=False):
+        """Make a class of its annotations, as ``dataclasses.dataclass`` does."""
+        if cls is None:
+            return lambda made: dataclass(made, frozen=frozen, slots=slots)
+        fields = {name: _field(cls.__dict__.get(name, MISSING)) for name in cls.__annotations__}
+        body = {k: v for k, v in cls.__dict__.items() if k not in fields and k not in ("__dict__", "__weakref__")}
+        body |= {} if slots else {name: f.default for name, f in fields.items() if f.default is not MISSING}
+        body |= {"__qualname__": cls.__qualname__, **({"__slots__": tuple(fields)} if slots else {})}
+        compared = _reader([name for name, f in fields.items() if f.compare])
+        body |= {
+            "__match_args__": tuple(fields), "__dataclass_fields__": _StandardFields(fields), "_compared": compared,
+            "__reduce__": _reduce, "__eq__": _equal, "__hash__": _hash if frozen else None,
+        }  # fmt: skip
+        body.setdefault("__repr__", _represent)
+        body |= {"__setattr__": _refuse, "__delattr__": _refuse} if frozen else {}
+        made = type(cls)(cls.__name__, cls.__bases__, body)
+        made.__init__ = _initializer(made, fields, slots=slots)
+        return made
+
+    def replace(record, /, **changes):
+        """Return a record that differs in some fields."""
+        for name in record.__match_args__:
+            if name not in changes:
+                changes[name] = getattr(record, name)
+        return type(record)(**changes)
+
+    def asdict(record):
+        """Return the fields of a record by name, and those of the records in it."""
+        return {name: _plain(getattr(record, name)) for name in record.__match_args__}
+
+    def _plain(value):
+        if isinstance(value, dict):
+            return {key: _plain(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(map(_plain, value))
+        return (
+            asdict(value)
+            if isinstance(value.__class__.__dict__.get("__dataclass_fields__"), _StandardFields)
+            else value
+        )
+
+    def _field(value):
+        return value if isinstance(value, field) else field(default=value)
+
+    def _reader(names):
+        """Return what gives the values of some fields: one value, or a tuple."""
+        from operator import attrgetter
+
+        return staticmethod(attrgetter(*names) if names else lambda _record: ())
+
+    def _initializer(made, fields, *, slots):
+        """Compile ``__init__``: of all the functions the one that runs hundreds of thousands of times."""
+        known = {"_set": object.__setattr__}
+        parameters, lines = [], []
+        for name, f in fields.items():
+            has_factory = f.default_factory is not MISSING
+            known |= {f"_make_{name}": f.default_factory, f"_default_{name}": MISSING if has_factory else f.default}
+            optional = has_factory or f.default is not MISSING
+            parameters.append(f"{name}=_default_{name}" if optional else name)
+            value = f"_make_{name}() if {name} is _default_{name} else {name}" if has_factory else name
+            if slots:
+                known[f"_set_{name}"] = made.__dict__[name].__set__
+            lines.append(f" _set_{name}(self, {value})" if slots else f" _set(self, {name!r}, {value})")
+        if hasattr(made, "__post_init__"):
+            lines.append(" self.__post_init__()")
+        text = f"def __init__(self, {', '.join(parameters)}):\n" + ("\n".join(lines) or " pass")
+        exec(text, known)  # noqa: S102 - the names are those of our own annotations
+        function = known["__init__"]
+        function.__qualname__ = f"{made.__qualname__}.__init__"
+        return function
+
+    def _equal(self, other):
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return self._compared(self) == self._compared(other)
+
+    def _hash(self):
+        return hash(self._compared(self))
+
+    def _represent(self):
+        shown = (name for name, f in type(self).__dataclass_fields__.items() if f.repr)
+        return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+    def _refuse(self, name, *_value):
+        raise AttributeError(f"{name!r} of a {type(self).__name__} is not to be changed")
+
+    def _reduce(self):
+        return type(self), tuple(getattr(self, name) for name in self.__match_args__)
+
+    class _StandardFields:
+        """The fields as the standard library describes them, made when it asks."""
+
+        def __init__(self, fields):
+            self._fields = fields
+            self._made: Any = None
+
+        def __get__(self, record, owner):
+            if self._made is None:
+                import dataclasses
+
+                rows = [(name, owner.__annotations__[name], self._standard(f)) for name, f in self._fields.items()]
+                self._made = dataclasses.make_dataclass(owner.__name__, rows).__dataclass_fields__
+            return self._made
+
+        def _standard(self, f):
+            import dataclasses
+
+            given = {name: getattr(f, name) for name in ("default", "default_factory")}
+            known = {name: value for name, value in given.items() if value is not MISSING}
+            return dataclasses.field(**known, compare=f.compare, repr=f.repr)
