@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from ckptread.errors import CheckpointError
 from ckptread.records import dataclass, field
 
 ITEM_BYTES = {
@@ -133,6 +134,11 @@ class Finding:
     """The byte of ``file``, or None."""
     advice: str = ""
     """What to do about it; "" where there is nothing."""
+
+
+def trouble(error: CheckpointError) -> Finding:
+    """Return an error as a finding on the file as a whole."""
+    return Finding("error", error.problem, None, error.path, error.offset, error.advice)
 
 
 def element_count(shape: tuple[int, ...]) -> int:

@@ -7,9 +7,9 @@ once, in threads, in pieces of bounded size.
 from __future__ import annotations
 
 import threading
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from ckptread.assurance import absence, doubtful_keys, mixed_steps, unchecked_tensors
 from ckptread.checksums import combine, extender, of_zeros
 from ckptread.errors import CheckpointError
 from ckptread.escape import escape
@@ -17,7 +17,7 @@ from ckptread.parallel import in_order
 from ckptread.reader import Reader, Tensor
 from ckptread.records import dataclass, field
 from ckptread.spans import Cover, overlaps
-from ckptread.tensors import Finding, Region, TensorInfo
+from ckptread.tensors import Finding, Region, TensorInfo, trouble
 
 Progress = Callable[[int], None]
 
@@ -51,14 +51,15 @@ class Verification:
     """Bytes of the file or files that were read."""
     checksums: int
     """How many checksums were compared."""
-    unchecked: int
+    unchecked: tuple[TensorInfo, ...]
     """Tensors that no checksum covers."""
-    unchecked_nbytes: int
+    doubtful: frozenset[str] = frozenset()
+    """Keys of tensors that lie within bytes whose checksum is wrong, though not by which of their bytes."""
 
     @classmethod
     def failed(cls, path: str, finding: Finding) -> Verification:
         """Return that of a checkpoint that could not be opened: it has no format."""
-        return cls(path, "", (finding,), 0, 0, 0, 0, 0)
+        return cls(path, "", (finding,), 0, 0, 0, ())
 
     @property
     def sound(self) -> bool:
@@ -89,14 +90,19 @@ def verify(reader: Reader, *, progress: Progress | None = None) -> Verification:
     findings = [*reader.problems, *_tensor_findings(reader.tensors.values())]
     regions, trouble = _regions_of(reader)
     tally = _check(regions, progress)
-    findings += [*trouble, *_overlapping(regions), *_mixed(regions, tally.damaged, reader.problems), *tally.findings]
+    findings += [
+        *trouble,
+        *_overlapping(regions),
+        *mixed_steps(regions, tally.damaged, reader.problems),
+        *tally.findings,
+    ]
     placed = {region.key for region in regions}
     findings += _read_placeless(reader, [t for t in tensors if t.extent is None and t.key not in placed])
-    unchecked = _unchecked(tensors, regions, tally.inner)
-    findings += _absence(unchecked, len(tensors))
+    unchecked = unchecked_tensors(tensors, regions, tally.inner)
+    findings += absence(unchecked, len(tensors))
     return Verification(
         reader.path, reader.format, tuple(sorted(_once(findings), key=_rank)), len(tensors), tally.nbytes,
-        tally.checksums, len(unchecked), sum(info.nbytes for info in unchecked),
+        tally.checksums, tuple(unchecked), doubtful_keys(tensors, regions, tally.damaged),
     )  # fmt: skip
 
 
@@ -111,11 +117,6 @@ def _rank(finding: Finding) -> int:
 
 def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
     return iter(dict.fromkeys(findings))
-
-
-def trouble(error: CheckpointError) -> Finding:
-    """Return an error as a finding."""
-    return Finding("error", error.problem, None, error.path, error.offset, error.advice)
 
 
 def _tensor_findings(tensors: Iterable[TensorInfo]) -> Iterator[Finding]:
@@ -246,33 +247,6 @@ def _titled(region: Region, problem: str) -> str:
     return problem if region.key is not None or not region.name else f"{region.name}: {problem}"
 
 
-def _mixed(regions: Sequence[Region], damaged: Sequence[Region], known: Iterable[Finding]) -> Iterator[Finding]:
-    """Say where the checksums that one file states for another are mostly wrong: they are of two saves.
-
-    Damage hits a part; two steps of one model differ nearly everywhere, and agree in every size.
-    """
-    own = {region.file for region in regions if region.key is None} | {f.file for f in known if f.severity == "error"}
-    stated = [r for r in regions if r.key is not None and r.checksum is not None and r.file not in own]
-    counts = Counter(region.file for region in stated)
-    wrong = Counter(region.file for region in damaged if region.file not in own)
-    sizes, bad = _nbytes_by_file(stated), _nbytes_by_file(damaged)
-    for file, count in wrong.items():
-        if count >= 2 and (2 * count > counts[file] or 2 * bad[file] > sizes[file]):
-            message = (
-                f"of {counts[file]:,} tensors in it, {count:,} do not have the checksum that the index states, though "
-                "every size fits: index and data are of two different steps, or the file was overwritten"
-            )
-            advice = "fetch the .index and the .data files of one and the same step"
-            yield Finding("error", message, None, file, None, advice)
-
-
-def _nbytes_by_file(regions: Iterable[Region]) -> Counter[str]:
-    sizes: Counter[str] = Counter()
-    for region in regions:
-        sizes[region.file] += region.nbytes
-    return sizes
-
-
 def _read_placeless(reader: Reader, tensors: Iterable[TensorInfo]) -> Iterator[Finding]:
     """Read the tensors that are no run of bytes: within a description, decoded by a library, or never written."""
     left = PLACELESS_BYTES
@@ -289,27 +263,3 @@ def _read_placeless(reader: Reader, tensors: Iterable[TensorInfo]) -> Iterator[F
                 continue
         except CheckpointError as error:
             yield Finding("error", error.problem, info.key, error.path, error.offset, error.advice)
-
-
-def _unchecked(tensors: Iterable[TensorInfo], regions: Sequence[Region], inner: set[int]) -> list[TensorInfo]:
-    """Return the tensors that have values which no checksum covers."""
-    cover = Cover(r for number, r in enumerate(regions) if r.checksum is not None or number in inner)
-    own: dict[str | None, list[bool]] = defaultdict(list)
-    for number, region in enumerate(regions):
-        own[region.key].append(region.checksum is not None or number in inner or cover.holds(region))
-    structure = any(own[None])  # what has no place of its own lies within it
-    return [
-        info
-        for info in tensors
-        if info.problem is None and info.nbytes and not (all(own[info.key]) if info.key in own else structure)
-    ]
-
-
-def _absence(unchecked: Sequence[TensorInfo], count: int) -> Iterator[Finding]:
-    """Note what has no checksum: a changed value in it cannot be found."""
-    if unchecked:
-        nbytes = sum(info.nbytes for info in unchecked)
-        which = "no tensor has" if len(unchecked) == count else f"{len(unchecked):,} of {count:,} tensors have no"
-        which += " a" if len(unchecked) == count else ""
-        message = f"{which} checksum in this file: a changed value among their {nbytes:,} bytes cannot be told"
-        yield Finding("note", message, None, None, None, "compare with another copy: 'ckptread diff'")

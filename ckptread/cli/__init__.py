@@ -16,7 +16,7 @@ import typer
 import ckptread
 from ckptread.cli import render
 
-COMMANDS = ("inspect", "show", "extract", "diff", "digest", "check", "history", "textconv", "verify")
+COMMANDS = ("inspect", "show", "extract", "diff", "digest", "check", "history", "textconv", "verify", "salvage")
 """The commands, in the order that --help lists them: each is the function of its name in the module of its name."""
 
 TROUBLE = 2

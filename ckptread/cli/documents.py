@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a listing needs neither, and each takes milliseconds to imp
     from ckptread.diff import Difference, TensorDifference
     from ckptread.facts import ModelFacts
     from ckptread.layers import ModelSummary
+    from ckptread.salvage import Salvage
     from ckptread.stats import Histogram, Statistics
     from ckptread.summary import Group, Totals
     from ckptread.verify import Verification
@@ -137,12 +138,44 @@ def verifications(found: Sequence[Verification]) -> Document:
             "tensors": each.tensors,
             "nbytes": each.nbytes,
             "checksums": each.checksums,
-            "unchecked": {"tensors": each.unchecked, "nbytes": each.unchecked_nbytes},
+            "unchecked": {"tensors": len(each.unchecked), "nbytes": sum(info.nbytes for info in each.unchecked)},
             "findings": findings(each.findings),
         }
         for each in found
     ]
     return {"schema": SCHEMA, "exit": worst_exit(found), "checkpoints": checked}
+
+
+def manifest(found: Salvage) -> Document:
+    """Return what was saved of a checkpoint, and what was lost."""
+    return {
+        "schema": SCHEMA,
+        "path": found.path,
+        "format": found.format,
+        "whole": found.whole,
+        "saved": [
+            {**_named(s.tensor), "file": s.file, "file_dtype": s.dtype, "note": s.note or None, "sha256": s.sha256,
+             "trust": s.trust, "source": _source(s.tensor)}
+            for s in found.saved
+        ],
+        "lost": [{**_named(lost.tensor), "reason": lost.reason, "source": _source(lost.tensor)} for lost in found.lost],
+        "findings": findings(found.findings),
+    }  # fmt: skip
+
+
+def _named(info: TensorInfo) -> Document:
+    return {
+        "key": info.key,
+        "variable": info.variable,
+        "dtype": info.dtype,
+        "shape": None if info.shape is None else list(info.shape),
+    }
+
+
+def _source(info: TensorInfo) -> Document | None:
+    """Return where a tensor's bytes lie, or null where they are not one run."""
+    extent = info.extent
+    return None if extent is None else {"file": extent.file, "offset": extent.offset, "nbytes": extent.nbytes}
 
 
 def tensor_difference(entry: TensorDifference) -> Document:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ckptread.cli.tables import Table, bytes_text, name_text
 from ckptread.tensors import Finding
-from ckptread.verify import Verification
+
+if TYPE_CHECKING:
+    from ckptread.salvage import Salvage
+    from ckptread.verify import Verification
 
 SHOWN = 20
 """Findings that are told one by one; JSON has them all."""
@@ -83,3 +87,20 @@ def findings_table(found: Sequence[Verification]) -> Table:
         for each in found for f in each.findings
     ]  # fmt: skip
     return Table(["checkpoint", "severity", "tensor", "file", ">offset", "message", "advice"], rows)
+
+
+def salvage_lines(found: Salvage, folder: str, manifest: str) -> Iterator[str]:
+    """Yield what was found, what was lost, and a line that sums it up."""
+    tensors = {saved.tensor.key for saved in found.saved} | {lost.tensor.key for lost in found.lost}
+    own = [finding for finding in found.findings if finding.key not in tensors]
+    for group in grouped(own)[:SHOWN]:
+        yield from _told(group)
+    for lost in found.lost[:SHOWN]:
+        yield f"lost: {name_text(lost.tensor.name)}: {name_text(lost.reason)}"
+    if len(found.lost) > SHOWN:
+        yield f"... and {len(found.lost) - SHOWN:,} more that are lost"
+    counts = {trust: sum(saved.trust == trust for saved in found.saved) for trust in ("unchecked", "doubtful")}
+    said = "".join(f", {count:,} of them {trust}" for trust, count in counts.items() if count)
+    total = len(found.saved) + len(found.lost)
+    yield f"{len(found.saved):,} of {total:,} tensors saved to {name_text(folder)}{said}; {len(found.lost):,} lost"
+    yield f"the manifest: {name_text(manifest)}"

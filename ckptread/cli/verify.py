@@ -10,7 +10,8 @@ import ckptread
 from ckptread.cli import documents, render
 from ckptread.cli.options import CHECKPOINT_HELP, Layout, UseLayout
 from ckptread.cli.verdicts import findings_table, report, worst_exit
-from ckptread.verify import Verification, trouble, verify_nbytes
+from ckptread.tensors import trouble
+from ckptread.verify import Verification, verify_nbytes
 from ckptread.verify import verify as check
 
 Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help=CHECKPOINT_HELP, show_default=False)]

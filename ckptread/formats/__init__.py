@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ckptread.errors import CheckpointError, UnknownFormatError, UnsupportedError
+from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsupportedError
 from ckptread.escape import escape
 from ckptread.formats.candidate import Candidate, look
 from ckptread.formats.mistakes import find_mistake
@@ -46,6 +46,20 @@ def open_checkpoint(path: str | os.PathLike[str], *, backend: str = "auto") -> R
     if located.note:
         reader.metadata = {**reader.metadata, "opened": located.note}
     return reader
+
+
+def open_remains(path: str | os.PathLike[str]) -> Reader:
+    """Open a checkpoint as ``open_checkpoint`` does; of one that is refused as damaged, what is left of it.
+
+    Raises CheckpointError where nothing can be found in it.
+    """
+    located = locate(os.fspath(path))
+    try:
+        return located.format.open(located.path)
+    except DamagedFileError:
+        if located.format.remains is None:
+            raise
+        return located.format.remains(located.path)
 
 
 def locate(path: str) -> Located:
@@ -137,6 +151,10 @@ def _locate_beside(candidate: Candidate) -> Located:
     mistake = find_mistake(candidate)
     if mistake is not None:
         raise UnknownFormatError(path, f"this is {mistake.what}", advice=mistake.advice)
+    prefix = path.removesuffix(".index")
+    folder, base = os.path.split(prefix)
+    if prefix != path and any(name.startswith(base + ".data-") for name in listing(folder)):
+        return Located(prefix, BY_NAME["tf-bundle"])  # whose reader says what is wrong with it
     raise UnknownFormatError(
         path, "its bytes are those of no checkpoint that is known here",
         advice="it may be damaged, or cut short: fetch it again",

@@ -19,12 +19,13 @@ from ckptread.escape import escape
 from ckptread.facts import ModelFacts
 from ckptread.formats.hdf5_chunks import Chunks, chunk_table
 from ckptread.formats.hdf5_index import Index
+from ckptread.formats.hdf5_superblock import cut_short, stated_end
 from ckptread.formats.keras_evidence import gather
 from ckptread.names.keras import describe
 from ckptread.names.model import facts
 from ckptread.reader import Reader, numpy_dtype, readable
 from ckptread.slicing import Selection, Slicing, read_box, settle
-from ckptread.tensors import Finding, Region, TensorInfo, element_count
+from ckptread.tensors import Finding, Region, TensorInfo, element_count, trouble
 from ckptread.worker import Message, Reply, Worker, deadline
 
 if TYPE_CHECKING:
@@ -52,13 +53,15 @@ def open_hdf5(
     format: str = "hdf5",  # noqa: A002 - the reader's attribute
     metadata: Mapping[str, str] | None = None,
     config: Any = None,
+    remains: bool = False,
 ) -> Hdf5Reader:
     """Open the HDF5 file that ``source`` holds, which the reader then owns.
 
-    ``metadata`` and ``config`` are what an archive around it says of the model. Raises CheckpointError.
+    ``metadata`` and ``config`` are what an archive around it says of the model. With ``remains`` a file that is cut
+    short or damaged is opened too, with what can be found in it. Raises CheckpointError.
     """
     try:
-        return Hdf5Reader(source, path, format, metadata or {}, config)
+        return Hdf5Reader(source, path, format, metadata or {}, config, remains)
     except BaseException:
         source.close()
         raise
@@ -74,10 +77,15 @@ class Hdf5Reader(Reader):
         format: str,  # noqa: A002 - the reader's attribute
         metadata: Mapping[str, str],
         config: Any,
+        remains: bool,
     ) -> None:
         self.format = format
         self.path = path
         self._source = source
+        self._remains = remains
+        self._cut = cut_short(source)
+        if self._cut is not None and not remains:
+            raise self._cut
         self._seconds = deadline(source.size)
         self._worker = self._start()
         self._chunks: dict[str, Chunks] = {}
@@ -89,7 +97,8 @@ class Hdf5Reader(Reader):
             raise
         self.metadata = {**metadata, **self._said()}
         self.evidence, problems = gather(self._index.attributes, config, self.metadata, self._same_bytes)
-        self.problems = [*self._index.problems, *problems]
+        cut = [] if self._cut is None else [trouble(self._cut)]
+        self.problems = [*cut, *self._index.problems, *problems]
         self.tensors = {t.key: t for t in describe(list(self._index.tensors.values()), self.evidence)}
 
     @cached_property
@@ -99,7 +108,10 @@ class Hdf5Reader(Reader):
 
     def _start(self) -> Worker:
         descriptor, steps = self._source.recipe()
-        return Worker(MODULE, LIBRARY, self.path, {"steps": steps}, descriptor=descriptor)
+        if self._remains:
+            steps = [*steps, {"claimed": stated_end(self._source) or self._source.size}]
+        first = {"steps": steps, "remains": self._remains}
+        return Worker(MODULE, LIBRARY, self.path, first, descriptor=descriptor)
 
     def _list(self) -> None:
         """Have the file listed. Where only its attributes are too much for the library, its datasets stand."""

@@ -17,7 +17,7 @@ import numpy as np
 from h5py import h5, h5d, h5g, h5l, h5o
 
 from ckptread.binary import text
-from ckptread.errors import TensorNotFoundError, UnsafeFileError
+from ckptread.errors import DamagedFileError, TensorNotFoundError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.hdf5_chunk_worker import stored_chunks, verify_chunks
 from ckptread.formats.hdf5_describe_worker import attributes, describe
@@ -43,8 +43,9 @@ LONG_TEXT = 16 << 10
 class Stream(io.RawIOBase):
     """A source as the file object that h5py reads from."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, remains: bool = False) -> None:
         self._source = source
+        self._remains = remains
         self._at = 0
 
     def readable(self) -> bool:
@@ -67,7 +68,12 @@ class Stream(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fill the whole buffer, or raise: what is left as it was would be old memory."""
         view = memoryview(buffer).cast("B")
-        self._source.read_into(self._at, view)
+        try:
+            self._source.read_into(self._at, view)
+        except DamagedFileError as error:
+            if not self._remains:
+                raise
+            raise OSError(error.problem) from error  # which the library passes on as its own, of one object
         self._at += view.nbytes
         return view.nbytes
 
@@ -75,7 +81,9 @@ class Stream(io.RawIOBase):
 class Walk:
     """A walk over all links of a file that visits each object once, and follows no link out of it."""
 
-    def __init__(self, file: h5py.File) -> None:
+    def __init__(self, file: h5py.File, remains: bool = False) -> None:
+        """Walk over a file; of one that is damaged only the ``remains``, past groups that cannot be listed."""
+        self._remains = remains
         self._file = file
         self._root = file.id
         self.paths: dict[str, bytes] = {}
@@ -83,13 +91,14 @@ class Walk:
         self._groups: list[tuple[str, h5g.GroupID]] = []
         self._seen: dict[int, str] = {}
         self._count = 0
+        self._unlisted: list[str] = []
 
     def entries(self) -> Iterator[Message]:
         """Yield a message per dataset, and per link that leads nowhere."""
         root = h5g.open(self._root, b"/")
         self._seen[h5g.get_objinfo(root).objno[0]] = ""
         self._groups.append(("", root))
-        stack = [(root, b"", iter(_links(root)))]
+        stack = [(root, b"", self._names(root, ""))]
         while stack:
             group, path, links = stack[-1]
             name = next(links, None)
@@ -104,7 +113,18 @@ class Walk:
                 if message:
                     yield message
             if child is not None:
-                stack.append((child, child_path, iter(_links(child))))
+                stack.append((child, child_path, self._names(child, text(child_path))))
+        for key in self._unlisted:
+            yield {"finding": f"the group {escape(key) or '/'!r} cannot be listed: what is in it is lost", "key": key}
+
+    def _names(self, group: h5g.GroupID, key: str) -> Iterator[bytes]:
+        try:
+            return iter(_links(group))
+        except (KeyError, RuntimeError, OSError, ValueError):
+            if not self._remains:
+                raise
+            self._unlisted.append(key)
+            return iter(())
 
     def _bound(self, depth: int, name: bytes) -> None:
         self._count += 1
@@ -139,13 +159,22 @@ class Walk:
             return
         first = self._seen.setdefault(address, key)
         if isinstance(child, h5d.DatasetID):
-            yield self._dataset(child, key, path, first)
+            yield self._remaining(child, key, path, first)
         elif isinstance(child, h5g.GroupID):
             if first != key:
                 yield {"finding": f"the group {escape(key)!r} is {escape(first) or '/'!r} again", "key": key}
                 return
             self._groups.append((key, child))
             yield {"open": child}
+
+    def _remaining(self, dataset: h5d.DatasetID, key: str, path: bytes, first: str) -> Message:
+        """Return a dataset's message; where only what remains is wanted, one that says why there is none."""
+        try:
+            return self._dataset(dataset, key, path, first)
+        except (KeyError, RuntimeError, OSError, ValueError) as error:
+            if not self._remains:
+                raise
+            return _refused(key, f"it cannot be described: {escape(str(error)[:200])}")
 
     def _dataset(self, dataset: h5d.DatasetID, key: str, path: bytes, first: str) -> Message:
         self.paths[key] = path
@@ -226,9 +255,9 @@ def _numerically(name: bytes) -> tuple[int, int, bytes]:
 class Library:
     """What answers the parent's questions."""
 
-    def __init__(self, source: Source) -> None:
-        self._file = h5py.File(Stream(source), "r")
-        self._walk = Walk(self._file)
+    def __init__(self, source: Source, remains: bool = False) -> None:
+        self._file = h5py.File(Stream(source, remains), "r")
+        self._walk = Walk(self._file, remains)
 
     def __call__(self, message: Message) -> Iterator[Reply]:
         """Answer one question."""
@@ -303,7 +332,7 @@ def start(first: Message) -> Handler:
     for encoding in ("ascii", "utf-8", "latin-1"):
         codecs.lookup(encoding)  # which Python imports when first used: no file can be opened then
     limit(memory=MEMORY)
-    return Library(source)
+    return Library(source, first.get("remains", False))
 
 
 if __name__ == "__main__":

@@ -37,15 +37,15 @@ CONFIG, METADATA = "config.json", "metadata.json"
 HDF5_WEIGHTS, NPZ_WEIGHTS = "model.weights.h5", "model.weights.npz"
 
 
-def open_keras(source: Source | str, path: str | None = None) -> Reader:
-    """Open a .keras archive: a path, or a source that the reader then closes.
+def open_keras(source: Source | str, path: str | None = None, *, remains: bool = False) -> Reader:
+    """Open a .keras archive: a path, or a source that the reader then closes; with ``remains`` a damaged one too.
 
     Raises UnknownFormatError where it is none, UnsupportedError, UnsafeFileError or DamagedFileError where its weights
     are refused or damaged. A config.json that cannot be read is a finding: it never hides the weights.
     """
     opened = FileSource(source) if isinstance(source, str) else source
     try:
-        return KerasReader(opened, path or opened.name)
+        return KerasReader(opened, path or opened.name, remains)
     except BaseException:
         opened.close()
         raise
@@ -56,10 +56,11 @@ class KerasReader(Reader):
 
     format = "keras"
 
-    def __init__(self, source: Source, path: str) -> None:
+    def __init__(self, source: Source, path: str, remains: bool = False) -> None:
         self.path = path
+        self._remains = remains
         self._source = source
-        self._archive = ZipArchive(source)
+        self._archive = ZipArchive(source, remains)
         self.problems: list[Finding] = list(self._archive.problems)
         self.config: dict[str, Any] | None = self._json(CONFIG)
         """The parsed config.json; None where it is missing or cannot be read."""
@@ -109,7 +110,8 @@ class KerasReader(Reader):
         if name == HDF5_WEIGHTS:
             from ckptread.formats.hdf5 import open_hdf5
 
-            return open_hdf5(source, source.name, format=self.format, metadata=self.metadata, config=self.config)
+            about = {"metadata": self.metadata, "config": self.config}
+            return open_hdf5(source, source.name, format=self.format, remains=self._remains, **about)
         from ckptread.formats.npz import open_npz
 
         weights = open_npz(source, source.name)

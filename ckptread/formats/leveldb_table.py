@@ -115,12 +115,13 @@ class Table:
         contents = self.contents(block)
         return [(key, contents[at:end]) for key, at, end in self._places(contents, block)]
 
-    def contents(self, block: Block) -> bytes:
-        """Return a block's bytes, checked against its checksum and decompressed."""
+    def contents(self, block: Block, *, checked: bool = True) -> bytes:
+        """Return a block's bytes, checked against its checksum (unless told not to) and decompressed."""
         if block.nbytes > BLOCK_BYTES:
             raise UnsafeFileError(self.source.name, f"the block at byte {block.offset:,} claims {block.nbytes:,} bytes")
         raw = self.source.read(block.offset, block.nbytes + TRAILER_BYTES)
-        self._check(block, crc32c(raw[:-4]), fixed32(raw, len(raw) - 4)[0])
+        if checked:
+            self._check(block, crc32c(raw[:-4]), fixed32(raw, len(raw) - 4)[0])
         compression = raw[block.nbytes]
         if compression == PLAIN:
             return raw[: block.nbytes]
@@ -160,7 +161,7 @@ class Table:
         while at < end:
             head = window.read(at, min(HEAD_BYTES, end - at))
             try:
-                shared, unshared, nbytes, head_at = _entry_head(head, 0)
+                shared, unshared, nbytes, head_at = entry_head(head, 0)
                 suffix, _ = take(window.read(at, min(head_at + unshared, end - at)), head_at, unshared)
                 self._keys.take(shared + unshared + ENTRY_BYTES, at)
             except Malformed as error:
@@ -257,7 +258,7 @@ def _decode_places(data: bytes, keys: Allowance) -> list[Place]:
         raise Malformed("its restart points lie outside it", max(0, end))
     places, key, at = [], b"", 0
     while at < end:
-        shared, unshared, nbytes, at = _entry_head(data, at)
+        shared, unshared, nbytes, at = entry_head(data, at)
         value_at = at + unshared
         if shared > len(key) or value_at + nbytes > end:
             raise Malformed("an entry runs past its end", at)
@@ -268,7 +269,7 @@ def _decode_places(data: bytes, keys: Allowance) -> list[Place]:
     return places
 
 
-def _entry_head(data: bytes, at: int) -> tuple[int, int, int, int]:
+def entry_head(data: bytes, at: int) -> tuple[int, int, int, int]:
     """Return the bytes shared with the key before, the key's own, the value's, and where the key's own begin."""
     head = data[at : at + 3]
     if len(head) == 3 and max(head) < 0x80:  # the usual case, each number in one byte

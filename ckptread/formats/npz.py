@@ -41,11 +41,14 @@ OPEN_MEMBERS = 4
 LAST_CHARACTER = 0x10FFFF
 
 
-def open_npz(source: Source | str, path: str | None = None) -> Reader:
-    """Open a .npz archive: a path, or a source that the reader then closes. Raises CheckpointError."""
+def open_npz(source: Source | str, path: str | None = None, *, remains: bool = False) -> Reader:
+    """Open a .npz archive: a path, or a source that the reader then closes; with ``remains`` a damaged one too.
+
+    Raises CheckpointError.
+    """
     source, path = _opened(source, path)
     try:
-        return NpzReader(source, path)
+        return NpzReader(source, path, remains)
     except BaseException:
         source.close()
         raise
@@ -177,9 +180,9 @@ class NpyReader(_ArrayReader):
 class NpzReader(_ArrayReader):
     """An open .npz archive."""
 
-    def __init__(self, source: Source, path: str) -> None:
+    def __init__(self, source: Source, path: str, remains: bool = False) -> None:
         super().__init__(source, path)
-        self._archive = ZipArchive(source)
+        self._archive = ZipArchive(source, remains)
         self._open = lru_cache(OPEN_MEMBERS)(self._archive.source)
         self.problems += self._archive.problems
         for member in self._archive.members.values():

@@ -29,6 +29,8 @@ class Format:
     open: Callable[[str], Reader]
     tensorflow: bool = False
     """Whether TensorFlow's own reader can open it too."""
+    remains: Callable[[str], Reader] | None = None
+    """Opens what is left of a file that ``open`` refuses as damaged; None where nothing can be found in one."""
     sharded: bool = False
     """Whether its file names others, beside it, that hold the tensors."""
 
@@ -133,15 +135,40 @@ def _open_safetensors_index(path: str) -> Reader:
     return open_sharded(path)
 
 
+def _bundle_remains(path: str) -> Reader:
+    from ckptread.formats.tf_bundle import TfBundleReader
+
+    return TfBundleReader(path, remains=True)
+
+
+def _hdf5_remains(path: str) -> Reader:
+    from ckptread.formats.hdf5 import open_hdf5
+    from ckptread.source import FileSource
+
+    return open_hdf5(FileSource(path), path, remains=True)
+
+
+def _keras_remains(path: str) -> Reader:
+    from ckptread.formats.keras_archive import open_keras
+
+    return open_keras(path, remains=True)
+
+
+def _npz_remains(path: str) -> Reader:
+    from ckptread.formats.npz import open_npz
+
+    return open_npz(path, remains=True)
+
+
 FORMATS = (
     Format("saved-model", "SavedModels", lambda c: c.has("saved_model.pb") or c.has("saved_model.pbtxt"),
            _open_saved_model, tensorflow=True),
-    Format("hdf5", "HDF5 files", _is_hdf5, _open_hdf5),
+    Format("hdf5", "HDF5 files", _is_hdf5, _open_hdf5, remains=_hdf5_remains),
     Format("npz", ".npy files", lambda c: c.head.startswith(b"\x93NUMPY"), _open_npy),
     Format("tf-v1", "TensorFlow V1 checkpoints", _is_v1, _open_v1, tensorflow=True),
-    Format("tf-bundle", "TensorFlow checkpoints", _is_table, _open_bundle, tensorflow=True),
-    Format("keras", ".keras archives", _is_keras, _open_keras),
-    Format("npz", ".npz archives", _is_npz, _open_npz),
+    Format("tf-bundle", "TensorFlow checkpoints", _is_table, _open_bundle, tensorflow=True, remains=_bundle_remains),
+    Format("keras", ".keras archives", _is_keras, _open_keras, remains=_keras_remains),
+    Format("npz", ".npz archives", _is_npz, _open_npz, remains=_npz_remains),
     Format("safetensors", "sharded safetensors", _is_safetensors_index, _open_safetensors_index, sharded=True),
     Format("keras-shards", "sharded Keras weights", _is_weight_map, _open_keras_shards, sharded=True),
     Format("safetensors", ".safetensors files", _is_safetensors, _open_safetensors),

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from ckptread.binary import Malformed, text
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
-from ckptread.formats.leveldb_table import Table, unmask
+from ckptread.formats.leveldb_table import unmask
 from ckptread.formats.ordered_code import SLICE_PREFIX, slice_key
-from ckptread.formats.tf_entries import BundleEntry, Header, Shards, decode_entries, decode_header
+from ckptread.formats.tf_entries import BundleEntry, Shards, decode_entries
+from ckptread.formats.tf_index import read_header, read_tensor_index
 from ckptread.formats.tf_names import OBJECT_GRAPH, gather, named
 from ckptread.formats.tf_slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tf_strings import MAX_STRINGS_BYTES, decode_strings
@@ -32,12 +33,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-INDEX_BYTES = 100 << 20
-"""The largest index: 200,000 tensors with long names take 30 MiB."""
-MAX_ENTRIES = 200_000
 MAX_KEY_BYTES = 64 << 10
-MAX_DISORDER = 100
-"""How many keys out of order are told one by one."""
 
 
 class TfBundleReader(Reader):
@@ -52,30 +48,31 @@ class TfBundleReader(Reader):
         path: str | None = None,
         folder: str | None = None,
         beside: Mapping[str, str] | None = None,
+        remains: bool = False,
     ) -> None:
-        """Open the checkpoint of a prefix; one in a ``folder`` that its shards may not leave, described ``beside``."""
+        """Open the checkpoint of a prefix; one in a ``folder`` that its shards may not leave, described ``beside``.
+
+        With ``remains`` a damaged index is read as far as it makes sense.
+        """
         self.path = path or prefix
         self._prefix = prefix
         self._folder = folder
         self._beside = beside or {"meta_graph": prefix + ".meta"}
         self.problems: list[Finding] = []
-        self._disorder = 0
         self._source = FileSource(prefix + ".index")
         self._shards: Shards | None = None
         try:
-            self._open()
+            self._open(remains)
         except BaseException:
             self.close()
             raise
 
-    def _open(self) -> None:
-        if self._source.size > INDEX_BYTES:
-            raise UnsafeFileError(self._source.name, f"an index of {self._source.size:,} bytes is too large")
-        self._table = Table(self._source)
-        raw = self._raw_entries()
-        self._header = self._read_header(raw)
+    def _open(self, remains: bool) -> None:
+        self._index = read_tensor_index(self._source, remains=remains)
+        self._header = read_header(self._index, self._prefix)
+        self.problems += self._index.problems
         self._shards = Shards(self._prefix, self._header.num_shards, self._folder)
-        self._entries = decode_entries(raw)
+        self._entries = decode_entries(self._index.entries)
         self._pieces: dict[str, list[Piece]] = {}
         slices = self._slice_keys()
         listed = {key: entry for key, entry in self._entries.items() if key not in slices}
@@ -85,51 +82,6 @@ class TfBundleReader(Reader):
         self.problems += problems
         self.problems += self._shards.findings(self._entries.values())
         self.metadata = self._header.metadata()
-
-    def _raw_entries(self) -> dict[bytes, bytes]:
-        """Read every block; a damaged one loses only what is in it, unless it is the first, with the header."""
-        raw: dict[bytes, bytes] = {}
-        previous = b""
-        for number, block in enumerate(self._table.blocks):
-            try:
-                entries = self._table.entries(block)
-            except DamagedFileError as error:
-                if number == 0:
-                    raise
-                self.problems.append(
-                    Finding("error", error.problem, None, self._source.name, block.offset, error.advice)
-                )
-                continue
-            for key, value in entries:
-                if raw and key <= previous:
-                    self._out_of_order(key, key in raw)
-                previous = key
-                raw.setdefault(key, value)
-            self._bound(raw)
-        return raw
-
-    def _out_of_order(self, key: bytes, twice: bool) -> None:
-        self._disorder += 1
-        if self._disorder > MAX_DISORDER:
-            return
-        what = "stands twice; the first one is taken" if twice else "is out of order"
-        self.problems.append(Finding("error", f"the key {escape(text(key))!r} {what}", text(key), self._source.name))
-
-    def _bound(self, raw: Mapping[bytes, bytes]) -> None:
-        if len(raw) > MAX_ENTRIES + 1:
-            raise UnsafeFileError(self._source.name, f"it lists more than {MAX_ENTRIES:,} tensors")
-
-    def _read_header(self, raw: Mapping[bytes, bytes]) -> Header:
-        if not raw:
-            raise DamagedFileError(self._source.name, "the index is empty: it has not even a header")
-        if b"" not in raw:
-            message = "the header is missing; one little-endian shard is assumed"
-            self.problems.append(Finding("error", message, None, self._source.name))
-            return Header(1, "little", 0)
-        header, problem = decode_header(raw[b""], self._source.name)
-        if problem:
-            self.problems.append(Finding("error", problem, None, self._source.name))
-        return header
 
     def _slice_keys(self) -> dict[bytes, bytes]:
         """Return the keys that hold a slice of another key's tensor, each with that key."""
@@ -202,7 +154,7 @@ class TfBundleReader(Reader):
     @property
     def regions(self) -> Iterator[Region]:  # type: ignore[override]
         """The blocks of the index, and every tensor and slice."""
-        yield from self._table.regions()
+        yield from self._index.regions()
         owners = self._slice_keys()
         for key, entry in self._entries.items():
             if entry is not None and not entry.slices and self._shards_of().problem(entry) is None:

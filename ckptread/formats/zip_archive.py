@@ -24,23 +24,20 @@ from ckptread.formats.zip_directory import (
     END_MARK,
     LOCAL,
     LOCAL_MARK,
-    MASK32,
     MAX_COMMENT,
     Local,
     RawEntry,
     decode_name,
     read_directory,
-    zip64_values,
 )
-from ckptread.inflate import MAX_EXPANSION, Inflating
+from ckptread.formats.zip_remains import read_remains
+from ckptread.formats.zip_rules import DESCRIBED, STORED, claim_problem, disagreement, unread
+from ckptread.inflate import Inflating
 from ckptread.inflated import InflatedSource
 from ckptread.records import dataclass, replace
 from ckptread.source import Source, WindowSource
 from ckptread.tensors import Checksum, Finding, Region, Severity
 
-STORED, DEFLATED = 0, 8
-METHODS = {1: "shrunk", 6: "imploded", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 99: "AES"}
-ENCRYPTED, DESCRIBED = 0x1, 0x8  # 4.4.4: bits 0 and 3
 INFLATED_BYTES = 1 << 20
 """How much of a deflated member is inflated at once where nobody wants it."""
 
@@ -71,9 +68,10 @@ Spanned = tuple[Member, tuple[int, int]]
 class ZipArchive:
     """The members of a zip archive, checked against each other. It does not own the source."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, remains: bool = False) -> None:
+        """Read the archive's directory; with ``remains``, where it has none, find the members by their own headers."""
         self._source = source
-        directory = read_directory(source)
+        directory = read_remains(source) if remains else read_directory(source)
         self.problems: list[Finding] = list(directory.problems)
         """What is wrong with the archive and with each of its members."""
         read = [self._member(raw, directory.base, directory.start) for raw in directory.entries]
@@ -173,13 +171,13 @@ class ZipArchive:
         end = member.offset + member.stored_nbytes
         described = self._descriptor_nbytes(member, min(24, limit - end)) if local.flags & DESCRIBED else None
         faults: tuple[tuple[str | None, type[CheckpointError]], ...] = (
-            (_disagreement(raw, local, behind), DamagedFileError),
+            (None if raw.cut else disagreement(raw, local, behind), DamagedFileError),
             (
                 "the record behind its bytes disagrees with the directory" if described == 0 else None,
                 DamagedFileError,
             ),
-            (_claim_problem(member), UnsafeFileError),
-            (_unread(raw, local), UnsupportedError),
+            (claim_problem(member.name, raw.entry), UnsafeFileError),
+            (unread(raw, local), UnsupportedError),
         )
         problem, error = next((fault for fault in faults if fault[0]), (None, DamagedFileError))
         if problem is not None:
@@ -241,50 +239,6 @@ class ZipArchive:
             message, advice = f"{stop - start:,} bytes hold another archive", "programs may differ in which they read"
             severity = "warning"
         self.problems.append(Finding(severity, message, None, file, offset, advice))
-
-
-def _disagreement(raw: RawEntry, local: Local, behind: bytes) -> str | None:
-    """Say in what a member's own header contradicts the directory, or None."""
-    entry = raw.entry
-    if behind[: local.name_nbytes] != raw.name:
-        own = escape(decode_name(behind[: local.name_nbytes], local.flags))
-        return f"its own header names it {own!r}"
-    if (local.flags ^ entry.flags) & (ENCRYPTED | DESCRIBED | 0x800):
-        return "its own header states other flags than the directory"
-    if local.method != entry.method:
-        return f"its own header says method {local.method}, the directory {entry.method}"
-    stated = [local.nbytes, local.stored_nbytes]
-    if MASK32 in stated:
-        values = iter(zip64_values(behind[local.name_nbytes :]))
-        stated = [next(values, MASK32) if number == MASK32 else number for number in stated]
-    agreed = [*stated, local.crc32] == [entry.nbytes, entry.stored_nbytes, entry.crc32]
-    # With a descriptor behind the bytes, sizes and CRC were not known yet when the header was written.
-    if agreed or (local.flags & DESCRIBED and local.crc32 == 0 and set(stated) <= {0, MASK32}):
-        return None
-    return "its own header states another size or CRC-32 than the directory"
-
-
-def _claim_problem(member: Member) -> str | None:
-    """Say why so many bytes cannot hold what the member claims, or None."""
-    if "\0" in member.name:
-        return "its name holds a zero byte, where some programs end it"
-    if member.method == STORED and member.nbytes != member.stored_nbytes:
-        return f"it is stored, but claims {member.nbytes:,} bytes in {member.stored_nbytes:,}"
-    if member.method == DEFLATED and member.nbytes > MAX_EXPANSION * member.stored_nbytes:
-        return f"it claims {member.nbytes:,} bytes, more than {member.stored_nbytes:,} deflated bytes can hold"
-    if member.nbytes == 0 and member.crc32:
-        return "it is empty, but its CRC-32 is not that of nothing"
-    return None
-
-
-def _unread(raw: RawEntry, local: Local) -> str | None:
-    """Say why a member that is in order cannot be read here, or None."""
-    if local.flags & ENCRYPTED:
-        return "it is encrypted"
-    method = raw.entry.method
-    if method not in (STORED, DEFLATED):
-        return f"it is compressed by {METHODS.get(method, f'method {method}')}; only stored and deflated ones are read"
-    return None
 
 
 def _refuse_overlaps(read: Sequence[Spanned]) -> list[Spanned]:

@@ -105,6 +105,8 @@ class RawEntry:
     entry: Entry
     name: bytes
     problem: str | None
+    cut: bool = False
+    """Whether the file ends within the member, which is then shorter than its own header says."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""What a checkpoint's checksums vouch for: which tensors they cover, and what it means where many are wrong."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from ckptread.spans import Cover
+from ckptread.tensors import Finding, Region, TensorInfo
+
+
+def mixed_steps(regions: Sequence[Region], damaged: Sequence[Region], known: Iterable[Finding]) -> Iterator[Finding]:
+    """Say where the checksums that one file states for another are mostly wrong: they are of two saves.
+
+    Damage hits a part; two steps of one model differ nearly everywhere, and agree in every size.
+    """
+    own = {region.file for region in regions if region.key is None} | {f.file for f in known if f.severity == "error"}
+    stated = [r for r in regions if r.key is not None and r.checksum is not None and r.file not in own]
+    counts = Counter(region.file for region in stated)
+    wrong = Counter(region.file for region in damaged if region.file not in own)
+    sizes, bad = _nbytes_by_file(stated), _nbytes_by_file(damaged)
+    for file, count in wrong.items():
+        if count >= 2 and (2 * count > counts[file] or 2 * bad[file] > sizes[file]):
+            message = (
+                f"of {counts[file]:,} tensors in it, {count:,} do not have the checksum that the index states, though "
+                "every size fits: index and data are of two different steps, or the file was overwritten"
+            )
+            advice = "fetch the .index and the .data files of one and the same step"
+            yield Finding("error", message, None, file, None, advice)
+
+
+def _nbytes_by_file(regions: Iterable[Region]) -> Counter[str]:
+    sizes: Counter[str] = Counter()
+    for region in regions:
+        sizes[region.file] += region.nbytes
+    return sizes
+
+
+def unchecked_tensors(tensors: Iterable[TensorInfo], regions: Sequence[Region], inner: set[int]) -> list[TensorInfo]:
+    """Return the tensors that have values which no checksum covers."""
+    cover = Cover(r for number, r in enumerate(regions) if r.checksum is not None or number in inner)
+    own: dict[str | None, list[bool]] = defaultdict(list)
+    for number, region in enumerate(regions):
+        own[region.key].append(region.checksum is not None or number in inner or cover.holds(region))
+    structure = any(own[None])  # what has no place of its own lies within it
+    return [
+        info
+        for info in tensors
+        if info.problem is None and info.nbytes and not (all(own[info.key]) if info.key in own else structure)
+    ]
+
+
+def doubtful_keys(
+    tensors: Iterable[TensorInfo], regions: Iterable[Region], damaged: Sequence[Region]
+) -> frozenset[str]:
+    """Return the keys of tensors in a damaged run of bytes that is not theirs alone, a member of an archive, say."""
+    structure = [region for region in damaged if region.key is None]
+    if not structure:
+        return frozenset()
+    cover = Cover(structure)
+    placed = {region.key: cover.holds(region) for region in regions if region.key is not None}
+    return frozenset(info.key for info in tensors if placed.get(info.key, True))
+
+
+def absence(unchecked: Sequence[TensorInfo], count: int) -> Iterator[Finding]:
+    """Note what has no checksum: a changed value in it cannot be found."""
+    if unchecked:
+        nbytes = sum(info.nbytes for info in unchecked)
+        which = "no tensor has" if len(unchecked) == count else f"{len(unchecked):,} of {count:,} tensors have no"
+        which += " a" if len(unchecked) == count else ""
+        message = f"{which} checksum in this file: a changed value among their {nbytes:,} bytes cannot be told"
+        yield Finding("note", message, None, None, None, "compare with another copy: 'ckptread diff'")
