@@ -43,6 +43,15 @@ def test_a_table_has_a_column_of_nan_only_where_there_is_one(run, tmp_path):
     assert sound[-1] == "no NaN and no Inf in 1 tensor"
 
 
+def test_the_figures_fit_into_a_narrow_terminal(run, monkeypatch):
+    monkeypatch.setattr("ckptread.cli.render.terminal_width", lambda: 80)
+    narrow = run("inspect", WEIGHTS, "--stats").out.splitlines()[4:-2]
+    assert narrow[0].split() == ["name", "min", "max", "mean", "std", "L2", "zeros"]
+    assert max(map(len, narrow)) <= 80
+    monkeypatch.setattr("ckptread.cli.render.terminal_width", lambda: 110)
+    assert run("inspect", WEIGHTS, "--stats").out.splitlines()[4].split()[:3] == ["name", "dtype", "shape"]
+
+
 def test_csv_has_every_column_and_every_digit(run, tmp_path):
     path = write(tmp_path / "a", {"x": np.array([0.1, 0.2], "float32"), "big": np.array([2**63 - 1], "int64")})
     rows = list(csv.DictReader(io.StringIO(run("inspect", path, "--stats", "--format", "csv").out)))

@@ -94,7 +94,7 @@ def _each(
             try:
                 reader = ckptread.open(path, backend=backend)
             except CheckpointError as error:
-                yield Checked(path, (), str(error))
+                yield Checked(path, (), error.problem + (f"; {error.advice}" if error.advice else ""))
                 continue
             stack.callback(reader.close)
             with render.Progress(_size(reader, rules)) as progress:

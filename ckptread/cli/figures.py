@@ -7,7 +7,7 @@ from typing import Any
 
 from ckptread.cli import documents, render
 from ckptread.cli.options import Layout, Names
-from ckptread.cli.tables import Table, name_text, shape_text
+from ckptread.cli.tables import Table, least_width, name_text, shape_text, without
 from ckptread.reader import Reader
 from ckptread.select import distinct
 from ckptread.stats import Statistics, statistics
@@ -79,17 +79,26 @@ def _digits(value: float | None) -> str:
     """Return a figure in few digits; an integer as it is, where it is short."""
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int) and abs(value) < 10**6 else f"{value:.4g}"
+    if isinstance(value, int) and abs(value) < 10**6:
+        return f"{value:,}"
+    digits = f"{value:.4g}"
+    return f"{value:.3g}" if "e" in digits else digits
 
 
 def _short(rows: Table) -> Table:
-    """Leave out counts of NaN and Inf where there are none, and a column of problems that is empty."""
-    kept = [
-        at
-        for at, title in enumerate(rows.titles)
-        if title not in {">NaN", ">Inf", "problem"} or any(row[at] not in {"", "0"} for row in rows.rows)
-    ]
-    return Table([rows.titles[at] for at in kept], [[row[at] for at in kept] for row in rows.rows])
+    """Leave out counts of NaN and Inf where there are none, and a column of problems that is empty.
+
+    On a terminal that is too narrow for the figures, the dtype and the shape give way: a plain listing has them.
+    """
+    for title in (">NaN", ">Inf", "problem"):
+        at = list(rows.titles).index(title)
+        if all(row[at] in {"", "0"} for row in rows.rows):
+            rows = without(rows, title)
+    width = render.terminal_width()
+    for title in ("dtype", "shape"):
+        if width is not None and least_width(rows) > width:
+            rows = without(rows, title)
+    return rows
 
 
 def _verdict(read: Sequence[Surveyed[Statistics]]) -> str:

@@ -45,6 +45,19 @@ def as_text(table: Table, width: int | None) -> Iterator[str]:
         yield line.format(*cells).rstrip()
 
 
+def least_width(table: Table) -> int:
+    """Return how wide a table is where names are as short as they may be."""
+    widths = [max(map(len, column)) for column in zip(table.plain_titles, *table.rows, strict=True)]
+    _fit(widths, 0, last_is_text=len(widths) > 1 and not table.titles[-1].startswith(">"))
+    return sum(widths) + len(GAP) * (len(widths) - 1)
+
+
+def without(table: Table, title: str) -> Table:
+    """Return the table without a column."""
+    at = list(table.titles).index(title)
+    return Table([*table.titles[:at], *table.titles[at + 1 :]], [[*row[:at], *row[at + 1 :]] for row in table.rows])
+
+
 def _fit(widths: list[int], width: int, *, last_is_text: bool) -> None:
     """Narrow the first column, of names, and the last one, of remarks, until a row fits; neither beyond legibility."""
     room = width - sum(widths[1:-1]) - len(GAP) * (len(widths) - 1)
