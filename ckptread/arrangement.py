@@ -7,6 +7,7 @@ convolution's HWIO is OIHW, a depthwise one's (H, W, C, M) is (C*M, 1, H, W).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 
 from ckptread.records import dataclass
@@ -63,17 +64,18 @@ def plain(shape: Shape) -> Arrangement:
     return Arrangement(shape, tuple(range(len(shape))))
 
 
-def arrangements(a: Shape, b: Shape) -> list[Arrangement]:
+@lru_cache(maxsize=4096)
+def arrangements(a: Shape, b: Shape) -> tuple[Arrangement, ...]:
     """Return the ways in which values of shape ``a`` can be laid out in shape ``b``, the usual ones first.
 
     At most MOST_ARRANGEMENTS, and only the plain one of more than MOST_AXES axes.
     """
     if a == b and (0 in a or len(_long(a)) > MOST_AXES):
-        return [plain(a)]
+        return (plain(a),)
     if 0 in a or element_count(a) != element_count(b) or max(len(_long(a)), len(_long(b))) > MOST_AXES:
-        return []
+        return ()
     found = _permutations(a, b) if sorted(a) == sorted(b) else _reshaped(_long(a), _long(b))
-    return list(islice(_once(found), MOST_ARRANGEMENTS))
+    return tuple(islice(_once(found), MOST_ARRANGEMENTS))
 
 
 def _once(found: Iterable[Arrangement]) -> Iterator[Arrangement]:

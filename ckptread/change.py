@@ -61,6 +61,10 @@ class Change:
     """Elements that are 0.0 on one side and -0.0 on the other."""
 
 
+FIGURES = Change.__match_args__
+"""The names of the figures, in their order."""
+
+
 class RunningChange:
     """A :class:`Change` in the making."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
 
 from ckptread.errors import TensorNotFoundError
 from ckptread.pairs import Basis, Pair
@@ -23,21 +24,26 @@ class _Name:
     tensor: TensorInfo
 
 
-def align(a: Sequence[TensorInfo], b: Sequence[TensorInfo]) -> list[Pair]:
+def align(
+    a: Sequence[TensorInfo], b: Sequence[TensorInfo], *, by: Literal["names", "key", "variable"] = "names"
+) -> list[Pair]:
     """Pair the tensors of two checkpoints: by key, then by variable name, then by the longest unique ending of it.
 
     A key is not believed where the two are called differently: then names come first, and the key decides on what is
     left. An ending is of whole components, and counts where it is one tensor's alone on both sides. The order is that
-    of A; what is only in B comes last.
+    of A; what is only in B comes last. By key alone, equal keys pair whatever the variables are called.
     """
     paired: dict[str, Pair] = {}
     left_b = {t.key: t for t in b}
-    steps: Sequence[tuple[Basis, _Step]] = (("key", _by_key_and_name), ("variable", _by_name), ("key", _by_key))
-    for basis, step in steps:
+    for basis, step in _STEPS[by]:
         for one, other in step([t for t in a if t.key not in paired], left_b):
             paired[one.key] = Pair(one, left_b.pop(other.key), basis)
     pairs = [paired.get(t.key, Pair(t, None)) for t in a] + [Pair(None, t) for t in left_b.values()]
     return [pair for pair in pairs if not _only_a_name(pair)]
+
+
+def _by_key_alone(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
+    return [(t, b[t.key]) for t in a if t.key in b]
 
 
 def _by_key_and_name(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
@@ -154,3 +160,10 @@ def _endings(names: list[_Name], length: int, whole: bool) -> dict[tuple[str, ..
         if len(name.parts) == length or (not whole and len(name.parts) > length):
             ends.setdefault(name.parts[-length:], []).append(name.tensor)
     return ends
+
+
+_STEPS: Mapping[str, Sequence[tuple[Basis, _Step]]] = {
+    "names": (("key", _by_key_and_name), ("variable", _by_name), ("key", _by_key)),
+    "key": (("key", _by_key_alone),),
+    "variable": (("variable", _by_name),),
+}

@@ -27,6 +27,8 @@ class Pair:
     arrangement: Arrangement | None = None
     """How A's values are laid out in B; None where they are in the same order, under the same shape."""
     confirmed: bool = False
-    """Whether the values were already found to be the same, bit for bit but for the dtype."""
+    """Whether the values were already found to be the same, bit for bit."""
     suspect: bool = False
     """Whether the layout is not that of its siblings: probably a kernel that was transposed once too often."""
+    problem: str = ""
+    """Why the values could not be read when a partner was looked for."""

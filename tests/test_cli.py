@@ -188,7 +188,7 @@ def test_diff_says_what_changed_and_exits_one(run, checkpoint, other):
     ran = run("diff", checkpoint, other)
     assert ran.code == 1
     lines = ran.out.splitlines()
-    assert lines[1].split() == ["~", "head/kernel", "changed", "float32", "(2,", "2)", "4", "of", "4", "0.25", "0.125"]
+    assert lines[1].split() == ["~", "head/kernel", "changed", "(2,", "2)", "4", "of", "4", "0.25", "0.125"]
     assert {line.split()[1] for line in lines[2:4]} == {"global_step", "new"}
     assert "unchanged: 2 the same, bit for bit" in lines
     assert lines[-1].startswith("different: 3 of 5 tensors (names, shapes, dtypes and values compared)")

@@ -9,7 +9,7 @@ import typer
 import ckptread
 from ckptread.change import Tolerance
 from ckptread.cli import documents, render
-from ckptread.cli.differences import difference_table, ordered, unchanged, verdict
+from ckptread.cli.differences import difference_table, full_table, layer_table, ordered, rest, verdict
 from ckptread.cli.options import (
     Backend,
     CheckpointA,
@@ -17,24 +17,45 @@ from ckptread.cli.options import (
     DiffOrder,
     Exclude,
     Layout,
-    Patterns,
     Role,
+    Trainable,
     UseBackend,
     UseLayout,
 )
-from ckptread.diff import compare
-from ckptread.match import align, choose
+from ckptread.cli.tables import name_text
+from ckptread.diff import Difference, compare
+from ckptread.mapping import Mapping, load, save
+from ckptread.match import choose
+from ckptread.pairing import How, keep_pairs, pair, two_tensors
 from ckptread.pairs import Pair
 
 FORMULA = "Values count as the same where |a-b| <= ATOL + RTOL*|b|."
+WANTED_HELP = (
+    "Two names, of a tensor of A and of one of B: these two are compared. Else: a key or variable name, a path "
+    "(everything below it), or a glob, on either side; one name alone, or three, are patterns too."
+)
+MATCH_HELP = (
+    "What pairs tensors: 'key', 'variable', 'content' (equal values, also under permuted axes; then unique shapes), a "
+    "FILE of --save-map, or 'auto': key, variable name, and equal values for what is left."
+)
+HOWS: tuple[How, ...] = ("auto", "key", "variable", "content")
+
+Wanted = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help=WANTED_HELP, show_default=False)]
+Match = Annotated[str, typer.Option("--match", metavar="HOW", help=MATCH_HELP)]
 
 
 def diff(
     a: CheckpointA,
     b: CheckpointB,
-    patterns: Patterns = None,
+    names: Wanted = None,
     exclude: Exclude = None,
     role: Role = None,
+    trainable: Trainable = None,
+    match: Match = "auto",
+    save_map: Annotated[
+        str | None,
+        typer.Option("--save-map", metavar="FILE", help="Write what was paired with what, as JSON."),
+    ] = None,
     rtol: Annotated[float, typer.Option("--rtol", "-p", min=0, help="Relative tolerance. " + FORMULA)] = 0.0,
     atol: Annotated[float, typer.Option("--atol", "-d", min=0, help="Absolute tolerance, as above.")] = 0.0,
     nan_unequal: Annotated[bool, typer.Option("--nan-unequal", help="NaN does not equal NaN.")] = False,
@@ -47,34 +68,69 @@ def diff(
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit 0 also where they differ, as git wants.")
     ] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="One row per layer.")] = False,
     sort: Annotated[DiffOrder, typer.Option("--sort", help="The order of the rows.")] = DiffOrder.change,
     layout: UseLayout = Layout.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
     """Compare two checkpoints, values and all.
 
-    They may be of any two formats. Exit 0: the same, 1: different, 2: trouble.
+    They may be of any two formats, or one and the same file. Another name for the same values is no difference;
+    another shape or dtype is, and so is whatever cannot be compared, and another order of axes unless it was asked
+    for by --match content or FILE. Exit 0: the same, 1: different, 2: trouble.
     """
+    how = _how(match)
     with ckptread.open(a, backend=backend.value) as one, ckptread.open(b, backend=backend.value) as other:
-        pairs = choose(one, other, align(_all(one), _all(other)), patterns or (), exclude or (), role)
-        with render.Progress(_size(pairs)) as progress:
+        pairs = two_tensors(one, other, names or ())
+        chosen = [pairs] if pairs else _chosen(one, other, how, names or [], exclude or [], role, trainable)
+        if save_map is not None:
+            save(save_map, chosen, one.path, other.path)
+        with render.Progress(_size(chosen)) as progress:
             found = compare(
-                one, other, pairs, tolerance=Tolerance(rtol, atol, not nan_unequal),
-                ignore_dtype=ignore_dtype, stop_after=1 if quiet else stop_after, progress=progress,
+                one, other, chosen, tolerance=Tolerance(rtol, atol, not nan_unequal), ignore_dtype=ignore_dtype,
+                layout_counts=how in HOWS and how != "content", stop_after=1 if quiet else stop_after,
+                progress=progress,
             )  # fmt: skip
-        if layout is Layout.json and not quiet:
-            render.json_document(documents.difference(found, ordered(found.tensors, sort), verdict(found)))
-        elif not quiet:
-            if not brief:
-                render.differences(difference_table(ordered(found.differences, sort)), unchanged(found), layout)
-            if brief or layout is Layout.table:
-                render.line(verdict(found))
-        render.unreadable(found)
-        raise typer.Exit(2 if found.unreadable else int(not found.same and not exit_zero))
+    scope = _scope(None if pairs else names, exclude, role, trainable)
+    if not quiet:
+        _report(found, verdict(found, scope), sort, layout, layers=layers, brief=brief)
+    render.unreadable(found)
+    raise typer.Exit(2 if found.unreadable else int(not found.same and not exit_zero))
 
 
-def _all(reader: ckptread.Reader) -> list[ckptread.TensorInfo]:
-    return list(reader.tensors.values())
+def _how(match: str) -> How | Mapping:
+    return next((how for how in HOWS if how == match), None) or load(match)
+
+
+def _chosen(
+    a: ckptread.Reader, b: ckptread.Reader, how: How | Mapping, names: list[str], exclude: list[str],
+    role: str | None, trainable: bool | None,
+) -> list[Pair]:  # fmt: skip
+    nbytes = sum(t.nbytes for reader in (a, b) for t in reader.tensors.values())
+    with render.Progress(nbytes) as progress:
+        pairs = pair(a, b, how, progress)
+    return keep_pairs(choose(a, b, pairs, names, exclude), role, trainable)
+
+
+def _report(found: Difference, summary: str, sort: DiffOrder, layout: Layout, *, layers: bool, brief: bool) -> None:
+    if layout is Layout.json:
+        render.json_document(documents.difference(found, ordered(found.tensors, sort), summary))
+        return
+    if not brief:
+        rows = ordered(found.differences, sort)
+        table = layer_table if layers else difference_table if layout is Layout.table else full_table
+        render.differences(table(found.tensors if layers else rows), rest(found), layout)
+    if brief or layout is Layout.table:
+        render.line(summary)
+
+
+def _scope(names: list[str] | None, exclude: list[str] | None, role: str | None, trainable: bool | None) -> str:
+    """Say what of the checkpoints was asked for, or ""."""
+    said = [f"role {role}"] if role else []
+    said += [] if trainable is None else ["trainable" if trainable else "frozen"]
+    said += [" ".join(map(name_text, names))] if names else []
+    said += ["without " + " ".join(map(name_text, exclude))] if exclude else []
+    return ", ".join(said)
 
 
 def _size(pairs: list[Pair]) -> int:

@@ -180,26 +180,27 @@ def _source(info: TensorInfo) -> Document | None:
 
 def tensor_difference(entry: TensorDifference) -> Document:
     """Return one compared pair; the figures are null where no values were compared, or all are the same."""
+    from ckptread.change import FIGURES
+
     document: Document = {
         "a": entry.a.key if entry.a else None,
         "b": entry.b.key if entry.b else None,
         "variable": entry.name if (entry.a or entry.b) is not None else None,
         "status": entry.status,
+        "differs": entry.differs,
         "reason": entry.reason or None,
+        "matched_by": entry.by,
+        "certainty": entry.certainty,
+        "reshape": list(entry.arrangement.shape) if entry.arrangement else None,
+        "axes": list(entry.arrangement.axes) if entry.arrangement else None,
+        "suspect": entry.suspect,
         "shape_a": _shape(entry.a),
         "shape_b": _shape(entry.b),
         "dtype_a": entry.a.dtype if entry.a else None,
         "dtype_b": entry.b.dtype if entry.b else None,
     }
-    figures = asdict(entry.change) if entry.change else dict.fromkeys(CHANGE_FIGURES)
+    figures = asdict(entry.change) if entry.change else dict.fromkeys(FIGURES)
     return {**document, **{name: number(value) for name, value in figures.items()}}
-
-
-CHANGE_FIGURES = (
-    "count", "changed", "beyond", "max_abs", "max_rel", "mean_abs", "relative_l2", "cosine", "nans_a", "nans_b",
-    "infs_a", "infs_b", "signed_zeros",
-)  # fmt: skip
-"""The figures of a compared pair, in the order of ckptread.change.Change."""
 
 
 def _shape(info: TensorInfo | None) -> list[int] | None:
