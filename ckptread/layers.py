@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ckptread.facts import LayerFact
+from ckptread.facts import LayerFact, ModelFacts
 from ckptread.reader import Reader
 from ckptread.records import dataclass, replace
-from ckptread.tensors import TensorInfo
+from ckptread.tensors import OBJECT_VALUE, TensorInfo
 
 STATES = ("optimizer", "ema")
 """The roles of what an optimizer keeps."""
@@ -82,7 +82,10 @@ def summarize(checkpoint: Reader, *, tensors: Iterable[TensorInfo] | None = None
     if checkpoint.model is not None and checkpoint.model.trainable is False:
         weights = [replace(info, trainable=False) for info in weights]  # nothing is trained, thawed layers or not
     facts = checkpoint.model.layers if checkpoint.model is not None else ()
-    rows = _rows(_paths(weights), facts, (), depth, empty=tensors is None)
+    paths = _paths(weights)
+    above = _around(paths, checkpoint.model)
+    inside = [(path[len(above) :] if path[: len(above)] == above else path, info) for path, info in paths]
+    rows = _rows(inside, facts, () if facts else above, depth + (0 if facts else len(above)), empty=tensors is None)
     return ModelSummary(tuple(rows), _totals(weights, _states(checkpoint, counted)))
 
 
@@ -92,6 +95,18 @@ Paths = Sequence[tuple[tuple[str, ...], TensorInfo]]
 
 def _paths(weights: Iterable[TensorInfo]) -> Paths:
     return [(tuple(info.layer.split("/")) if info.layer else (), info) for info in weights]
+
+
+def _around(paths: Paths, model: ModelFacts | None) -> tuple[str, ...]:
+    """Return the model's own name, where it stands before its layers', as in full names of TensorFlow."""
+    if model is not None and model.layers:
+        return (model.name,) if model.name and model.name not in {layer.name for layer in model.layers} else ()
+    if not all(info.key.endswith(OBJECT_VALUE) for _, info in paths):
+        return ()
+    first = min((path for path, _ in paths), default=())
+    last = max((path for path, _ in paths), default=())
+    shared = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return first[:1] if 0 < shared < min(len(path) for path, _ in paths) else ()
 
 
 def _rows(

@@ -10,10 +10,14 @@ Not read: graphs, functions, assets.
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ckptread.errors import UnsafeFileError
+from ckptread.facts import ModelFacts
 from ckptread.formats.tf_bundle import TfBundleReader
+from ckptread.names.model import facts
+from ckptread.names.saved_model import keras_evidence
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
 from ckptread.source import FileSource
@@ -45,6 +49,11 @@ class SavedModelReader(TfBundleReader):
     def __init__(self, folder: str) -> None:
         beside = {name: os.path.join(folder, file) for name, file in DESCRIPTIONS.items()}
         super().__init__(os.path.join(folder, "variables", "variables"), path=folder, folder=folder, beside=beside)
+
+    @cached_property
+    def model(self) -> ModelFacts | None:
+        """What Keras 2 noted of its model beside the graphs; Keras 3 notes nothing."""
+        return facts(keras_evidence(self.evidence.saved_model, self.evidence.keras_metadata))
 
 
 class EmptySavedModel(Reader):

@@ -12,6 +12,7 @@ from typing import Any
 
 from ckptread.binary import Malformed, Message
 from ckptread.jsondata import bounded_json
+from ckptread.names.keras import KerasEvidence
 from ckptread.names.messages import META_GRAPH, SAVED_METADATA, SAVED_MODEL, VARIABLE
 from ckptread.names.object_graph import Node
 from ckptread.records import dataclass, field
@@ -67,6 +68,33 @@ def _names(collection: Any) -> list[str] | None:
     return names
 
 
+def keras_evidence(saved_model: bytes | None, keras_metadata: bytes | None) -> KerasEvidence:
+    """Return what Keras 2 noted of the model: in keras_metadata.pb, before Keras 2.5 in saved_model.pb itself.
+
+    That is the metadata of the first object: JSON with the configs that a whole-model .h5 has.
+    """
+    nodes = _decode(SAVED_METADATA, keras_metadata).get("nodes", [])
+    noted = [each.get("metadata", b"") for each in nodes if each.get("node_id", 0) == 0]
+    for graph in _decode(SAVED_MODEL, saved_model).get("meta_graphs", [])[:1]:
+        objects = graph.get("object_graph", {}).get("nodes", [])[:1]
+        noted += [
+            each.get("user_object", {}).get("metadata", "").encode("utf-8", "surrogateescape") for each in objects
+        ]
+    said = next((value for data in noted if isinstance(value := _json(data), dict)), {})
+    config = said.get("model_config") or {name: said.get(name) for name in ("class_name", "config")}
+    version = said.get("keras_version")
+    return KerasEvidence(
+        config, said.get("training_config"), keras_version=version if isinstance(version, str) else None
+    )
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return bounded_json(data) if data else None
+    except Malformed:
+        return None
+
+
 def frozen_layers(keras_metadata: bytes | None, nodes: Sequence[Node]) -> set[int]:
     """Return the variables of the layers that keras_metadata.pb says are frozen."""
     found: set[int] = set()
@@ -80,8 +108,5 @@ def frozen_layers(keras_metadata: bytes | None, nodes: Sequence[Node]) -> set[in
 def _is_frozen(metadata: bytes) -> bool:
     if b"false" not in metadata:  # most layers are not: their configs need no parsing
         return False
-    try:
-        value = bounded_json(metadata)
-    except Malformed:
-        return False
+    value = _json(metadata)
     return isinstance(value, dict) and value.get("trainable") is False

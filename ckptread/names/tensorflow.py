@@ -75,18 +75,19 @@ def _describe_objects(
     reached = {key: place.get(number, len(nodes) + number) for key, number in numbers.items()}
     ordered = sorted(tensors, key=lambda info: _order(info, facts, reached.get(info.key, 2 * len(nodes))))
     aliases = _aliases(ordered, facts, evidence.same_bytes)
-    unclear = _unclear([fact.name for key, fact in facts.items() if key not in aliases])
+    unclear = _unclear([fact for key, fact in facts.items() if key not in aliases])
     return [_described(info, facts.get(info.key, Facts()), unclear, aliases, facts) for info in ordered]
 
 
-def _unclear(names: Sequence[str]) -> set[str]:
-    """Return the names that stand twice, and those beside them: their scope is not of one layer alone.
+def _unclear(facts: Sequence[Facts]) -> set[str]:
+    """Return the names that stand twice, and those of a model beside them: their scope is not of one layer alone.
 
     Layers that are built inside ``call`` are all ``sub/kernel``: then ``sub/bias``, of only one of them, is as unclear.
     """
-    counts = Counter(names)
-    scopes = {_scope(name) for name, count in counts.items() if count > 1}
-    return {name for name in counts if counts[name] > 1 or (_scope(name) in scopes and "/" in name)}
+    counts = Counter(fact.name for fact in facts)
+    twice = {name for name, count in counts.items() if count > 1}
+    scopes = {_scope(name) for name in twice} - {""}
+    return twice | {fact.name for fact in facts if fact.role == "model" and _scope(fact.name) in scopes}
 
 
 def _scope(name: str) -> str:

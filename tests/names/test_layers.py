@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 import ckptread
@@ -138,3 +139,26 @@ def test_keras_2_prints_the_total_of_the_model(tmp_path: Path) -> None:
             layer.name: layer.count_params() for layer in model.layers
         }
         assert found.totals.model.parameters == model.count_params()
+
+
+def test_a_saved_model_of_keras_2_lists_its_layers(tmp_path: Path) -> None:
+    tf_keras.backend.clear_session()
+    layers = [tf_keras.layers.Dense(3, name="first"), tf_keras.layers.Dropout(0.5), tf_keras.layers.Dense(2)]
+    model = tf_keras.Sequential([tf_keras.Input((4,)), *layers])
+    model.compile("adam", "mse")
+    model.save(tmp_path / "saved", save_format="tf")
+    with ckptread.open(tmp_path / "saved") as checkpoint:
+        assert checkpoint.model is not None
+        assert (checkpoint.model.class_name, checkpoint.model.optimizer) == ("Sequential", "Adam")
+        found = ckptread.summarize(checkpoint)
+    assert [(row.name, row.class_name, row.weights.parameters) for row in found.layers] == [
+        (layer.name, layer.__class__.__name__, layer.count_params()) for layer in model.layers
+    ]
+
+
+def test_a_checkpoint_has_a_row_per_layer_behind_the_models_own_name(tmp_path: Path) -> None:
+    model = made(plain)
+    with ckptread.open(tf.train.Checkpoint(model=model).save(str(tmp_path / "c"))) as checkpoint:
+        found = ckptread.summarize(checkpoint)
+    sizes = {row.name.rpartition("/")[2]: row.weights.parameters for row in found.layers}
+    assert sizes == {layer.name: layer.count_params() for layer in model.layers if layer.weights}

@@ -69,3 +69,23 @@ def test_copies_of_an_export_are_second_names(tmp_path: Path) -> None:
     assert all(second.startswith("_all_variables/") for second in aliases)
     seeds = [info for info in named if "seed_generator_state" in str(info.variable)]
     assert [info.role for info in seeds] == ["bookkeeping"]
+
+
+class Uneven(keras.Model):
+    """Layers built inside ``call``, of which one alone has a bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = L.Dense(4, use_bias=False), L.Dense(2)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return self.second(self.first(x))
+
+
+def test_a_name_beside_one_that_stands_twice_names_nothing(tmp_path: Path) -> None:
+    """Keras calls it uneven/dense_1/bias, TensorFlow uneven/bias."""
+    model = Uneven()
+    model(np.zeros((1, 4)))
+    prefix = tf.train.Checkpoint(model=model).save(str(tmp_path / "c"))
+    named = [i for i in names.describe(*evidence.checkpoint(prefix)) if i.role == "model"]
+    assert [info.variable for info in named] == [None] * 3
