@@ -68,8 +68,9 @@ class FileSource(Source):
         """Open ``path``, or take over a descriptor on which it is already open (in a worker, say)."""
         self.name = path
         self._descriptor = _open_regular(path) if descriptor is None else descriptor
-        self._stamp = self._current_stamp()
-        self.size = self._stamp[0]
+        self.stamp = stamp_of(os.fstat(self._descriptor))
+        """What tells this state of the file from a later one."""
+        self.size = self.stamp[0]
 
     def recipe(self) -> tuple[int, list[Step]]:
         """Return the open file's descriptor, and no steps."""
@@ -114,12 +115,8 @@ class FileSource(Source):
         )
 
     def _check_stamp(self) -> None:
-        if self._current_stamp() != self._stamp:
-            raise DamagedFileError(
-                self.name,
-                "it changed while it was read",
-                advice="wait until its writer is done, and try again",
-            )
+        if stamp_of(os.fstat(self._descriptor)) != self.stamp:
+            raise changed(self.name)
 
     def locate(self, offset: int) -> tuple[str, int]:
         """Return this file and ``offset``."""
@@ -130,10 +127,6 @@ class FileSource(Source):
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def _current_stamp(self) -> tuple[int, int, int]:
-        status = os.fstat(self._descriptor)
-        return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class WindowSource(Source):
@@ -183,6 +176,16 @@ def outside(source: Source, offset: int, nbytes: int) -> DamagedFileError:
         f"{nbytes:,} bytes at offset {offset:,} lie outside its {source.size:,} bytes",
         advice="it is damaged or cut short: fetch it again",
     )
+
+
+def stamp_of(status: os.stat_result) -> tuple[int, int, int]:
+    """Return the size of a file and the times of its last change: another writing differs in one of them."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def changed(name: str) -> DamagedFileError:
+    """Return the error for a file that is no longer what was opened."""
+    return DamagedFileError(name, "it changed while it was read", advice="wait until its writer is done, and try again")
 
 
 def _open_regular(path: str) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import zipfile
 
@@ -270,3 +271,76 @@ def test_many_tensors_with_one_fault_are_told_together(run, tmp_path):
     assert ran.code == 1
     assert "30 tensors (t0, t1, t10, ...)" in ran.out
     assert len(ran.out.splitlines()) < 8
+
+
+def save_safetensors(path):
+    from safetensors.numpy import save_file
+
+    save_file({"w": np.arange(3000.0)}, path)
+
+
+def save_hdf5(path):
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file["w"] = np.arange(3000.0)
+
+
+def save_keras(path):
+    save_hdf5(path.with_suffix(".h5"))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.write(path.with_suffix(".h5"), "model.weights.h5")
+
+
+TRUNCATED = {
+    "zip": ("a.npz", lambda path: np.savez(path, w=np.arange(3000.0)), r"bytes of its last member"),
+    "npy": ("a.npy", lambda path: np.save(path, np.arange(3000.0)), r"100 of its 24,000 bytes are missing"),
+    "safetensors": ("a.safetensors", save_safetensors, r"100 bytes are missing at its end"),
+    "hdf5": ("a.h5", save_hdf5, r"cut short: 100 of its [\d,]+ bytes are missing"),
+    "keras": ("a.keras", save_keras, r"bytes of its last member"),
+}
+
+
+@pytest.mark.parametrize("kind", TRUNCATED)
+def test_a_truncated_download_says_what_is_missing(run, tmp_path, kind):
+    name, save, said = TRUNCATED[kind]
+    path = tmp_path / name
+    save(path)
+    data = path.read_bytes()
+    cut = len(data) - 100
+    if kind in {"zip", "keras"}:  # the directory too
+        cut = data.index(b"PK\1\2") - 100
+    path.write_bytes(data[:cut])
+    ran = run("verify", path)
+    assert ran.code in (1, 2)
+    assert re.search(said, ran.out), ran.out
+    if kind in {"zip", "keras"}:
+        assert ", and 100 bytes of its last member" in ran.out
+
+
+def test_weights_by_the_name_of_an_archive_are_a_note_that_names_the_fix(tmp_path):
+    save_hdf5(tmp_path / "w.keras")
+    notes = found(tmp_path / "w.keras", "note")
+    assert any(".weights.h5" in note.advice for note in notes)
+
+
+def test_what_lies_in_a_damaged_member_is_doubtful_all_of_it(tmp_path):
+    save_keras(tmp_path / "m.keras")
+    data = bytearray((tmp_path / "m.keras").read_bytes())
+    data[data.index(np.arange(3000.0).tobytes()[:800]) + 9] ^= 1
+    (tmp_path / "m.keras").write_bytes(data)
+    with ckptread.open(tmp_path / "m.keras") as reader:
+        assert verify(reader).doubtful == {"w"}
+
+
+@pytest.mark.parametrize(("depth", "warned"), [(100, False), (600, True)])
+def test_groups_nested_very_deep_are_a_warning(tmp_path, depth, warned):
+    import h5py
+
+    with h5py.File(tmp_path / "d.h5", "w", libver="latest") as file:
+        group = file
+        for _ in range(depth):
+            group = group.create_group("g")
+        group["w"] = np.arange(3)
+    assert bool(found(tmp_path / "d.h5", "warning")) is warned

@@ -56,7 +56,7 @@ class Index:
     def _take_entry(self, entry: Mapping[str, Any], raw: bytes) -> None:
         if "finding" in entry:
             severity: Severity = "note" if entry.get("severity") == "note" else "warning"
-            self.problems.append(Finding(severity, str(entry["finding"]), str(entry["key"]), self.path))
+            self.problems.append(Finding(severity, str(entry["finding"]), str(entry["key"]) or None, self.path))
         elif "text" in entry:
             text = raw.decode("utf-8", "surrogateescape")
             self.attributes.setdefault(str(entry["group"]), {})[str(entry["text"])] = text

@@ -12,6 +12,7 @@ from ckptread.formats.mistakes import find_mistake
 from ckptread.formats.tf_paths import v1_files
 from ckptread.reader import Reader
 from ckptread.records import dataclass
+from ckptread.tensors import Finding
 
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -96,7 +97,12 @@ def _open_hdf5(path: str) -> Reader:
     from ckptread.formats.hdf5 import open_hdf5
     from ckptread.source import FileSource
 
-    return open_hdf5(FileSource(path), path)
+    reader = open_hdf5(FileSource(path), path)
+    if path.endswith(".keras"):
+        message = "this is an HDF5 file, not a .keras archive: Keras goes by the name, and will not load it"
+        advice = "name it .weights.h5 where it holds weights alone, .h5 where it is a whole model"
+        reader.problems = [*reader.problems, Finding("note", message, None, path, 0, advice)]
+    return reader
 
 
 def _open_keras_shards(path: str) -> Reader:

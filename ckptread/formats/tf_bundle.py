@@ -18,9 +18,10 @@ from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.leveldb_table import unmask
 from ckptread.formats.ordered_code import SLICE_PREFIX, slice_key
-from ckptread.formats.tf_entries import BundleEntry, Shards, decode_entries
+from ckptread.formats.tf_entries import BundleEntry, decode_entries
 from ckptread.formats.tf_index import read_header, read_tensor_index
 from ckptread.formats.tf_names import OBJECT_GRAPH, gather, named
+from ckptread.formats.tf_shards import Shards
 from ckptread.formats.tf_slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tf_strings import MAX_STRINGS_BYTES, decode_strings
 from ckptread.reader import Reader, RunningChecksum, numpy_dtype, readable

@@ -168,9 +168,21 @@ def _find_end(source: Source) -> tuple[int, End]:
     if fallback is not None:
         return fallback
     if source.size >= 4 and source.read(0, 4) == LOCAL_MARK:
-        problem = "this zip archive is truncated: the directory at its end is missing"
-        raise DamagedFileError(source.name, problem, advice="fetch it again")
+        raise _truncated(source)
     raise UnknownFormatError(source.name, "it is not a zip archive: it has no end record")
+
+
+def _truncated(source: Source) -> DamagedFileError:
+    from ckptread.formats.zip_remains import missing_bytes
+
+    missing = missing_bytes(source)
+    lacking = f", and {missing:,} bytes of its last member" if missing else ""
+    return DamagedFileError(
+        source.name,
+        f"this zip archive is truncated: the directory at its end is missing{lacking}",
+        advice="fetch it again; 'ckptread salvage' saves what is whole",
+        offset=source.locate(source.size)[1],
+    )
 
 
 def _widen(source: Source, at: int, end: End) -> tuple[int, int, int, int]:

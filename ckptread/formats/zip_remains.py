@@ -39,14 +39,25 @@ def read_remains(source: Source) -> Directory:
     entries: list[RawEntry] = []
     at = 0
     while len(entries) < MAX_MEMBERS and (found := _member(source, at)) is not None:
-        entry, at = found
+        entry, at, _ = found
         entries.append(entry)
     finding = Finding("error", message, None, source.name, min(at, source.size), "fetch it again, if it can be had")
     return Directory(entries, source.size, 0, source.size, [finding])
 
 
-def _member(source: Source, at: int) -> tuple[RawEntry, int] | None:
-    """Return the member at a place, and where the next one should begin; None where none is here."""
+def missing_bytes(source: Source) -> int:
+    """Return how many bytes of its last member an archive without a directory lacks; 0 where none, or not known."""
+    at, missing = 0, 0
+    for _ in range(MAX_MEMBERS):
+        found = _member(source, at)
+        if found is None:
+            break
+        at, missing = found[1], found[2]
+    return missing
+
+
+def _member(source: Source, at: int) -> tuple[RawEntry, int, int] | None:
+    """Return the member at a place, where the next one should begin, and its missing bytes; None where none is here."""
     if at + LOCAL.size > source.size:
         return None
     local = Local(*LOCAL.unpack(source.read(at, LOCAL.size)))
@@ -56,15 +67,16 @@ def _member(source: Source, at: int) -> tuple[RawEntry, int] | None:
     names = source.read(at + LOCAL.size, start - at - LOCAL.size)
     nbytes, stored_nbytes = _sizes(local, names[local.name_nbytes :])
     left = source.size - start
-    cut, problem = stored_nbytes > left, None
+    missing, problem = max(0, stored_nbytes - left), None
     if local.flags & DESCRIBED:
         problem = "its size stands behind its bytes, and in the directory that is lost"
-    elif cut and local.method == STORED:
+    elif missing and local.method == STORED:
         nbytes = stored_nbytes = left
-    elif cut:
+    elif missing:
         problem = "the file ends within it"
     entry = _entry(local, at, stored_nbytes, nbytes)
-    return RawEntry(entry, names[: local.name_nbytes], problem, cut), source.size if cut else start + stored_nbytes
+    raw = RawEntry(entry, names[: local.name_nbytes], problem, cut=missing > 0)
+    return raw, source.size if missing else start + stored_nbytes, missing
 
 
 def _sizes(local: Local, extra: bytes) -> tuple[int, int]:
