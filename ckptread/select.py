@@ -1,7 +1,8 @@
 """Which tensors a user means: by stored key, by variable name, or by a glob of either.
 
 In a glob, ``*`` and ``?`` stay within one component of a name, ``**`` crosses any number of them. A pattern
-without wildcards means the tensor of that name, or everything below that path.
+without wildcards means the tensor of that name; where there is none, everything below that path (TensorFlow 1 keeps
+``dense/kernel/Adam`` below ``dense/kernel``).
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def distinct(tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
 
 
 def _matching(path: str, tensors: Tensors, pattern: str) -> Iterable[TensorInfo]:
-    hits = [t for t in tensors.values() if _means(pattern, t)]
+    plain = {pattern, pattern.removesuffix(":0")}
+    hits = [t for t in tensors.values() if plain & _names(t)]
+    hits = hits or [t for t in tensors.values() if _means(pattern, t)]
     if not hits:
         kind = "pattern" if _has_wildcard(pattern) else "tensor or path"
         raise TensorNotFoundError(

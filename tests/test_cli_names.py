@@ -47,3 +47,35 @@ def test_a_model_equals_itself_in_another_container(run, other):
     ran = run("diff", MODEL, FIXTURES / "keras3" / other, "both_ways", "encoder", "norm", "frozen", "head")
     assert ran.code == 0, ran.out
     assert ran.out.splitlines()[-1].startswith("same: 16 tensors, bit for bit")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("keras3/model.keras", "head/kernel"),
+        ("keras3/model.weights.h5", "head/kernel"),
+        ("keras3/legacy.h5", "head/kernel"),
+        ("keras2/model.keras", "first/kernel"),
+        ("keras2/model.h5", "first/kernel"),
+        ("tf-object/ckpt-1", "sequential/hidden/kernel"),
+        ("tf1-saver/model.ckpt-3", "hidden/kernel"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["", ":0"])
+def test_every_command_knows_a_variable_by_its_name(run, tmp_path, path, name, ending):
+    file = FIXTURES / path
+    assert run("show", file, name + ending).code == 0
+    assert run("extract", file, name + ending, "-o", tmp_path / "kernel.npy").code == 0
+    assert len(json.loads(run("inspect", file, name + ending, "--format", "json").out)["tensors"]) == 1
+    assert "same: 1 tensor" in run("diff", file, file, name + ending).out
+
+
+def test_a_weight_is_meant_without_its_slots(run):
+    """TensorFlow 1 calls them hidden/kernel/Adam and hidden/kernel/Adam_1."""
+    file = FIXTURES / "tf1-saver" / "model.ckpt-3"
+    assert names(run("inspect", file, "hidden/kernel", "--format", "json")) == ["hidden/kernel"]
+    assert len(names(run("inspect", file, "hidden/kernel/**", "--format", "json"))) > 1
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(run):
+    assert "did you mean head/kernel" in run("show", MODEL, "haed/kernel").err
