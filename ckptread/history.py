@@ -16,7 +16,7 @@ from ckptread.reader import BLOCK_BYTES, Reader, Tensor
 from ckptread.records import dataclass, field
 from ckptread.runs import Step
 from ckptread.select import distinct, match, of_role
-from ckptread.stats import PIECE, Statistics, as_float, is_numeric, statistics
+from ckptread.stats import PIECE, Statistics, as_float, is_numeric, square_sum, statistics
 from ckptread.survey import Surveyed, survey
 from ckptread.tensors import TensorInfo
 
@@ -203,11 +203,8 @@ def _squares(before: Array, now: Array) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
         for at in range(0, one.size, PIECE):
             difference = as_float(other[at : at + PIECE]) - as_float(one[at : at + PIECE])
-            square = float(np.vdot(difference, difference).real)
-            if not math.isfinite(square):
-                difference = difference[np.isfinite(difference)]
-                square = float(np.vdot(difference, difference).real)
-            found += square
+            square = square_sum(difference)
+            found += square if math.isfinite(square) else square_sum(difference[np.isfinite(difference)])
     return found
 
 
