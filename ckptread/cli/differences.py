@@ -18,6 +18,9 @@ WORDS = {"added": "only in B", "removed": "only in A", "not-comparable": "not co
 COUNTED = {"shape": "of another shape", "dtype": "of another dtype", "removed": "only in A", "added": "only in B",
            "not-comparable": "not comparable"}  # fmt: skip
 
+ATTENDANT = {"optimizer", "metric", "bookkeeping"}
+"""The roles of what attends a model's training, and is not the model."""
+
 
 def ordered(entries: Sequence[TensorDifference], sort: DiffOrder) -> list[TensorDifference]:
     """Return the rows in the order that was asked for; what changed most on top."""
@@ -26,13 +29,18 @@ def ordered(entries: Sequence[TensorDifference], sort: DiffOrder) -> list[Tensor
     return sorted(entries, key=_weight, reverse=True) if sort is DiffOrder.change else list(entries)
 
 
-def _weight(entry: TensorDifference) -> tuple[int, float]:
-    """What cannot be compared first, then changed values by how much they changed, then what stands alone."""
+def _weight(entry: TensorDifference) -> tuple[bool, int, float]:
+    """What cannot be compared first, then changed values by how much they changed, then what stands alone.
+
+    Counters, metrics and the optimizer's state come behind all that: they always change.
+    """
     group = {"not-comparable": 4, "shape": 3, "changed": 2, "dtype": 2, "transposed": 2, "removed": 1, "added": 1}
     change = entry.change
     size = change.relative_l2 if change and change.relative_l2 is not None else 0.0
     rank = 3 if entry.suspect else group.get(entry.status, 0)
-    return rank, math.inf if math.isnan(size) else size
+    tensor = entry.a or entry.b
+    behind = tensor is not None and tensor.role in ATTENDANT
+    return not behind, rank, math.inf if math.isnan(size) else size
 
 
 def difference_table(entries: Sequence[TensorDifference]) -> Table:

@@ -26,7 +26,8 @@ OPTIMIZER_CHILDREN = (
 """What an optimizer is known by: any of these sets of attributes."""
 AVERAGES = ("_model_variables_moving_average", "_average")
 SEEDS = ("seed_generator", "_seed_generator", "_random_generator")
-COUNTERS = ("save_counter", "global_step")
+COUNTERS = ("save_counter", "global_step", "step", "epoch")
+"""What training keeps beside the model, as TensorFlow's guides call it."""
 SIDE_EFFECTS = frozenset(("keras_api", "signatures", "regularization_losses", "_inbound_nodes", "_outbound_nodes"))
 """Edges that hold nothing of a model's own, or what other edges hold too."""
 
