@@ -87,6 +87,8 @@ class TensorInfo:
     """The key of the tensor that this is a second name for; None for a tensor of its own."""
     positional: bool = False
     """True where ``variable`` ends in an index, for want of a name: never to be matched by name."""
+    unsupported: bool = False
+    """True where ``problem`` is that such values are not read here, though the file may be whole."""
 
     @property
     def size(self) -> int:

@@ -17,7 +17,7 @@ from ckptread.parallel import in_order
 from ckptread.reader import Reader, Tensor
 from ckptread.records import dataclass, field
 from ckptread.spans import Cover, overlaps
-from ckptread.tensors import Finding, Region, TensorInfo, trouble
+from ckptread.tensors import Finding, Region, Severity, TensorInfo, trouble
 
 Progress = Callable[[int], None]
 
@@ -124,7 +124,9 @@ def _tensor_findings(tensors: Iterable[TensorInfo]) -> Iterator[Finding]:
     for info in tensors:
         file, offset = (info.extent.file, info.extent.offset) if info.extent else (None, None)
         if info.problem is not None:
-            yield Finding("error", info.problem, info.key, file, offset, "the other tensors are not touched by it")
+            severity: Severity = "warning" if info.unsupported else "error"
+            advice = "it was not checked" if info.unsupported else "the other tensors are not touched by it"
+            yield Finding(severity, info.problem, info.key, file, offset, advice)
         if escape(info.key).replace("\\\\", "\\") != info.key:
             message = "its name holds characters that do not print, and is shown with escapes"
             yield Finding("warning", message, info.key, file, offset)

@@ -17,7 +17,7 @@ import ckptread
 from ckptread.verify import verify
 
 NOT_READ = {"numpy/objects.npz": "pickle"}
-"""Fixtures with a tensor that is legal and never read."""
+"""Fixtures with a tensor that is legal and never read: a warning, not damage."""
 
 
 def found(path, severity="error"):
@@ -41,7 +41,7 @@ def test_what_the_libraries_wrote_is_whole(case):
         verification = verify(reader)
     faults = [finding for finding in verification.findings if finding.severity != "note"]
     if case.name in NOT_READ:
-        assert [NOT_READ[case.name] in finding.message for finding in faults] == [True]
+        assert [(f.severity, NOT_READ[case.name] in f.message) for f in faults] == [("warning", True)]
     else:
         assert (faults, verification.sound) == ([], True)
 
@@ -344,3 +344,38 @@ def test_groups_nested_very_deep_are_a_warning(tmp_path, depth, warned):
             group = group.create_group("g")
         group["w"] = np.arange(3)
     assert bool(found(tmp_path / "d.h5", "warning")) is warned
+
+
+@pytest.mark.parametrize(("null", "warned"), [(False, False), (True, True)])
+def test_references_to_nothing_are_a_warning(tmp_path, null, warned):
+    import h5py
+
+    with h5py.File(tmp_path / "r.h5", "w") as file:
+        file["w"] = np.arange(3)
+        references = file.create_dataset("r", (2,), h5py.ref_dtype)
+        references[0] = file["w"].ref
+        if not null:
+            references[1] = file["w"].ref
+    assert [f.key for f in found(tmp_path / "r.h5", "warning")] == (["r"] if warned else [])
+
+
+def test_what_numpy_has_no_type_for_is_a_warning_that_it_was_not_checked(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file["w"] = np.arange(3)
+        kind = h5py.h5t.IEEE_F64LE.copy()
+        space = h5py.h5s.create_simple((3,))
+        h5py.h5d.create(file.id, b"t", h5py.h5t.UNIX_D32LE, space)
+        h5py.h5d.create(file.id, b"plain", kind, space)
+    (warning,) = found(tmp_path / "t.h5", "warning")
+    assert (warning.key, warning.advice) == ("t", "it was not checked")
+
+
+def test_more_members_than_any_model_has_are_a_warning(tmp_path):
+    for count in (100, 600):
+        save_keras(tmp_path / "m.keras")
+        with zipfile.ZipFile(tmp_path / "m.keras", "a") as archive:
+            for number in range(count):
+                archive.writestr(f"assets/{number}", "")
+        assert any("members" in f.message for f in found(tmp_path / "m.keras", "warning")) is (count > 500)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import h5py
 import numpy as np
 from h5py import h5a, h5d, h5g, h5s, h5t
 
@@ -25,6 +26,8 @@ OPAQUE_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 MAX_ATTRIBUTE_BYTES = 64 << 20
 MAX_TEXT_BYTES = 32 << 20
 """The most that the attributes of one group come to: a model's configuration is one of them."""
+MOST_REFERENCES = 100_000
+"""The most references of a dataset that are looked at."""
 SMALL_FLOATS = {(2, 15, 7, 8, 0, 7, 127): "bfloat16"}
 """Floats that numpy has no type for: (bytes, sign bit, exponent's place and bits, mantissa's, bias)."""
 
@@ -36,7 +39,8 @@ def describe(dataset: h5d.DatasetID) -> Described:
     name, dtype = _dtype(dataset, kind)
     found: Described = {"shape": shape, "dtype": name, "nbytes": 0, "layout": "none", "problem": None}
     if name is None:
-        return {**found, "dtype": _class_name(kind), "problem": f"its type, {_class_name(kind)}, is none of numpy's"}
+        foreign = _class_name(kind)
+        return {**found, "dtype": foreign, "problem": f"its type, {foreign}, is none of numpy's", "unsupported": True}
     if shape is None:
         return found
     if dtype is not None and dtype.subdtype is not None:
@@ -50,6 +54,20 @@ def describe(dataset: h5d.DatasetID) -> Described:
         problem = f"it claims {nbytes:,} bytes, of which the file holds {held:,}: it is not read"
         return {**found, "nbytes": nbytes, "problem": problem}
     return {**found, "nbytes": nbytes, **_layout(dataset, plist, direct=dtype is None or _is_direct(kind, dtype))}
+
+
+def null_references(dataset: h5d.DatasetID) -> int:
+    """Return how many of a small dataset's object references lead nowhere; none is ever followed."""
+    kind, space = dataset.get_type(), dataset.get_space()
+    if kind.get_class() != h5t.REFERENCE or space.get_simple_extent_type() == h5s.NULL:
+        return 0
+    count = element_count(tuple(space.shape))
+    if dataset.get_storage_size() == 0:  # none was written
+        return count
+    if count > MOST_REFERENCES:
+        return 0
+    values = h5py.Dataset(dataset)[()]
+    return sum(not reference for reference in np.atleast_1d(values).reshape(-1))
 
 
 def _dtype(dataset: h5d.DatasetID, kind: h5t.TypeID) -> tuple[str | None, np.dtype[Any] | None]:
@@ -156,9 +174,11 @@ def _chunked(dataset: h5d.DatasetID, plist: Any, *, direct: bool) -> Described:
     foreign = [code for code in codes if code not in BY_PARENT]
     unknown = [code for code in foreign if code not in BY_LIBRARY]
     if unknown:
-        return {"problem": f"its chunks went through the filter {unknown[0]}, which is not known here"}
+        problem = f"its chunks went through the filter {unknown[0]}, which is not known here"
+        return {"problem": problem, "unsupported": True}
     if foreign and DEFLATE in codes:
-        return {"problem": f"its chunks went through deflate and {BY_LIBRARY[foreign[0]]}, which is not read"}
+        problem = f"its chunks went through deflate and {BY_LIBRARY[foreign[0]]}, which is not read"
+        return {"problem": problem, "unsupported": True}
     if foreign or not direct:
         return {"layout": "library"}
     return {"layout": "chunked", "chunk": chunk, "filters": codes, "fill": _fill(dataset, plist)}

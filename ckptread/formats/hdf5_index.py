@@ -87,7 +87,9 @@ class Index:
         alias = entry.get("alias_of")
         alias = None if alias is None or alias not in self.tensors else str(alias)
         self.layouts[key] = layout
-        self.tensors[key] = TensorInfo(key, shape, str(entry["dtype"]), nbytes, extent, problem, alias_of=alias)
+        foreign, dtype = entry.get("unsupported") is True, str(entry["dtype"])
+        info = TensorInfo(key, shape, dtype, nbytes, extent, problem, alias_of=alias, unsupported=foreign)
+        self.tensors[key] = info
 
     def _layout(self, entry: Mapping[str, Any]) -> Layout:
         filters = _numbers(entry.get("filters", ()))

@@ -10,7 +10,7 @@ from h5py import h5, h5d, h5g, h5l, h5o
 from ckptread.binary import text
 from ckptread.errors import UnsafeFileError
 from ckptread.escape import escape
-from ckptread.formats.hdf5_describe_worker import attributes, describe
+from ckptread.formats.hdf5_describe_worker import attributes, describe, null_references
 from ckptread.worker import Message
 
 MAX_ENTRIES = 200_000
@@ -109,6 +109,7 @@ class Walk:
         first = self._seen.setdefault(address, key)
         if isinstance(child, h5d.DatasetID):
             yield self._remaining(child, key, path, first)
+            yield from self._references(child, key)
         elif isinstance(child, h5g.GroupID):
             if first != key:
                 yield {"finding": f"the group {escape(key)!r} is {escape(first) or '/'!r} again", "key": key}
@@ -124,6 +125,14 @@ class Walk:
             if not self._remains:
                 raise
             return _refused(key, f"it cannot be described: {escape(str(error)[:200])}")
+
+    def _references(self, dataset: h5d.DatasetID, key: str) -> Iterator[Message]:
+        try:
+            count = null_references(dataset)
+        except (KeyError, RuntimeError, OSError, ValueError, TypeError):
+            return  # it says so itself when it is read
+        if count:
+            yield {"finding": f"{count:,} of the references of {escape(key)!r} lead nowhere", "key": key}
 
     def _dataset(self, dataset: h5d.DatasetID, key: str, path: bytes, first: str) -> Message:
         self.paths[key] = path

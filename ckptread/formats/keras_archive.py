@@ -33,6 +33,8 @@ from ckptread.tensors import Finding, Region, TensorInfo
 if TYPE_CHECKING:
     from ckptread.reader import Array
 
+USUAL_MEMBERS = 500
+"""More assets than any model's layers have: an archive made to cost time."""
 CONFIG, METADATA = "config.json", "metadata.json"
 HDF5_WEIGHTS, NPZ_WEIGHTS = "model.weights.h5", "model.weights.npz"
 
@@ -62,6 +64,9 @@ class KerasReader(Reader):
         self._source = source
         self._archive = ZipArchive(source, remains)
         self.problems: list[Finding] = list(self._archive.problems)
+        if len(self._archive.members) > USUAL_MEMBERS:
+            message = f"it holds {len(self._archive.members):,} members, where Keras writes three and a few assets"
+            self.problems.append(Finding("warning", message, None, path))
         self.config: dict[str, Any] | None = self._json(CONFIG)
         """The parsed config.json; None where it is missing or cannot be read."""
         about = self._json(METADATA)

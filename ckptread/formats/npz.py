@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import CheckpointError, DamagedFileError
 from ckptread.escape import escape
-from ckptread.formats.npy import NpyHeader, read_header
+from ckptread.formats.npy import OBJECTS, NpyHeader, read_header
 from ckptread.formats.npy_fortran import FortranArray
 from ckptread.formats.zip_archive import Member, ZipArchive
 from ckptread.reader import BLOCK_BYTES, Reader, RunningChecksum, Tensor, numpy_dtype, readable
@@ -111,7 +111,8 @@ class _ArrayReader(Reader):
             stored = replace(stored, covered=replace(stored.covered, checksum=None))
         extent = None if problem or header.fortran or not source.addressable else stored.covered
         nbytes = header.nbytes or (source.size - header.offset if problem else 0)
-        self.tensors[key] = TensorInfo(key, header.shape, header.dtype, nbytes, extent, problem)
+        objects = problem == OBJECTS
+        self.tensors[key] = TensorInfo(key, header.shape, header.dtype, nbytes, extent, problem, unsupported=objects)
         self._arrays[key] = stored
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:

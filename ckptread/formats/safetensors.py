@@ -161,7 +161,7 @@ class SafetensorsReader(Reader):
         extent = None
         if problem is None and self._source.addressable:
             extent = Extent(*self._source.locate(self._data + span[0]), nbytes)
-        return TensorInfo(key, shape, dtype, nbytes, extent, problem)
+        return TensorInfo(key, shape, dtype, nbytes, extent, problem, unsupported=bits == 0 or bits % 8 > 0)
 
     def _broken(self, problem: str) -> DamagedFileError:
         return DamagedFileError(self._source.name, problem, advice="fetch it again")

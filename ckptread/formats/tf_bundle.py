@@ -102,7 +102,8 @@ class TfBundleReader(Reader):
             return self._describe_sliced(raw_key, entry)
         problem = self._shards_of().problem(entry)
         extent = self._extent(entry) if problem is None else None
-        return TensorInfo(key, entry.shape, entry.dtype, max(0, entry.nbytes), extent, problem)
+        nbytes, unsupported = max(0, entry.nbytes), not entry.is_known()
+        return TensorInfo(key, entry.shape, entry.dtype, nbytes, extent, problem, unsupported=unsupported)
 
     def _extent(self, entry: BundleEntry) -> Extent:
         """Strings have a checksum of their own kind: it is not the one of the bytes as they lie there."""

@@ -68,6 +68,10 @@ class BundleEntry:
         item = ITEM_BYTES.get(self.dtype)
         return None if item is None else item * self.size
 
+    def is_known(self) -> bool:
+        """Whether values of its dtype are read here."""
+        return self.dtype in ITEM_BYTES or self.dtype == "string"
+
     def shape_problem(self) -> str | None:
         """Say why no array can have this shape and dtype."""
         if self.dtype in ITEM_BYTES:
