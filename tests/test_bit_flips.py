@@ -32,7 +32,7 @@ class InProcess:
 
     def ask(self, message, seconds):
         from ckptread.formats.hdf5_worker import Library
-        from ckptread.source import rebuild
+        from ckptread.inflated import rebuild
 
         try:
             self._library = self._library or Library(rebuild(*self._where))
