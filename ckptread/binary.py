@@ -21,8 +21,11 @@ Decoder = Callable[[int | Bytes], Any]
 _U32 = Struct("<I")
 _U64 = Struct("<Q")
 VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
-MESSAGE_VALUES = 2_000_000
-"""The most values that one description of a model may hold: two bytes can make a message of some 100 in memory."""
+MESSAGE_COST = 1_200_000
+"""What one description of a model may come to, where 1 stands for some 100 bytes of memory: see Message.cost.
+
+The object graph of 2,000 variables with their optimizer's comes to 150,000.
+"""
 
 
 class Malformed(Exception):  # noqa: N818 - caught where the file is known, and told as a DamagedFileError
@@ -39,14 +42,14 @@ class Allowance:
 
     def __init__(self, most: int, what: str) -> None:
         self.most = most
-        self._left = most
+        self.taken = 0
         self._what = what
 
     def take(self, count: int, at: int = 0) -> None:
         """Take so many. Raises Malformed where there are more in all than are read."""
-        self._left -= count
-        if self._left < 0:
-            raise Malformed(f"more than {self.most:,} {self._what} are stated, more than are read", at)
+        self.taken += count
+        if self.taken > self.most:
+            raise Malformed(f"it states more than {self.most:,} {self._what}: more than is read", at)
 
 
 def varint(data: Bytes, at: int) -> tuple[int, int]:
@@ -120,12 +123,18 @@ class Message:
 
     fields: Mapping[int, Field] = field(default_factory=dict)
 
+    @property
+    def cost(self) -> int:
+        """What a message takes in memory, however few bytes it has: a dictionary, and a list per repeated field."""
+        return 2 + sum(each.repeated for each in self.fields.values())
+
     def decode(self, data: Bytes, allowance: Allowance | None = None) -> dict[str, Any]:
         """Return the fields that are present; a repeated field is a list, and always there.
 
         Every value counts against the ``allowance``, which may be that of many messages; None is one of its own.
         """
-        allowance = allowance or Allowance(MESSAGE_VALUES, "values")
+        allowance = allowance or Allowance(MESSAGE_COST, "values")
+        allowance.take(self.cost)
         data = memoryview(data)  # what is passed over is not copied
         result: dict[str, Any] = {f.name: [] for f in self.fields.values() if f.repeated}
         at, end = 0, len(data)

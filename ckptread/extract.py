@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 Progress = Callable[[int], None]
+STRINGS_BYTES = 128 << 20
+"""The most that strings may take in one width: one long one makes all the others as long."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,13 @@ class Plan:
             raise UnsupportedError(
                 self._tensor.info.key,
                 "its values do not fit into a .npy file without loss",
+                advice="'ckptread show' prints them",
+            )
+        width = max(map(len, flat), default=1)
+        if width * len(flat) > STRINGS_BYTES and len(flat) > 1:
+            raise UnsupportedError(
+                self._tensor.info.key,
+                f"its {len(flat):,} strings would take {width * len(flat):,} bytes, each as wide as the longest",
                 advice="'ckptread show' prints them",
             )
         self._strings = values.astype("S")

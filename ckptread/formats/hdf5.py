@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from ckptread.binary import Malformed
+from ckptread.claims import within
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.facts import ModelFacts
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 MODULE = "ckptread.formats.hdf5_worker"
 LIBRARY = "the HDF5 library"
-MAX_ANSWER_BYTES = 256 << 20
+MAX_ANSWER_BYTES = 128 << 20
 """The most that the worker sends of one dataset: values, or where its chunks lie."""
 PIECE_BYTES = 4 << 20
 OPEN_CHUNKED = 4
@@ -99,7 +100,8 @@ class Hdf5Reader(Reader):
         self.evidence, problems = gather(self._index.attributes, config, self.metadata, self._same_bytes)
         cut = [] if self._cut is None else [trouble(self._cut)]
         self.problems = [*cut, *self._index.problems, *problems]
-        self.tensors = {t.key: t for t in describe(list(self._index.tensors.values()), self.evidence)}
+        listed = list(within(self._index.tensors.values(), source.whole_file().size))
+        self.tensors = {t.key: t for t in describe(listed, self.evidence)}
 
     @cached_property
     def model(self) -> ModelFacts | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 import zlib
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,10 @@ DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
 MAX_CHUNK_BYTES = 64 << 20
 CACHE_BYTES = 64 << 20
 """Decoded chunks that are kept: a row of chunks is wanted again for each row of elements."""
+MAX_CHUNKS = 500_000
+"""The most chunks of one dataset, each of which takes some 250 bytes here; of the usual 64 KiB they make 30 GiB."""
+FEW = 16
+"""So few chunks are gone through whether they were written or not."""
 SLACK_BYTES = 1 << 20
 """How much larger than its chunk a stored one may be: deflate adds little to what it cannot shrink."""
 
@@ -63,6 +68,9 @@ class Chunks:
         self._table = table
         self._nbytes = element_count(layout.chunk) * dtype.itemsize
         self._cache: OrderedDict[tuple[int, ...], Array] = OrderedDict()
+        self._starts: list[tuple[int, ...]] | None = None
+        if len(layout.fill) != dtype.itemsize or 0 in layout.chunk:
+            raise DamagedFileError(source.name, f"the chunks of {escape(key)!r} have no size, or a wrong fill value")
         if self._nbytes > MAX_CHUNK_BYTES:
             raise UnsafeFileError(source.name, f"the chunks of {escape(key)!r} take {self._nbytes:,} bytes each")
 
@@ -73,13 +81,30 @@ class Chunks:
         """Fill ``out`` with the ranges of the whole dataset."""
         steps = self._layout.chunk
         spans = [range(r[0] // n, r[-1] // n + 1) for r, n in zip(ranges, steps, strict=True)]
-        for place in product(*spans):
-            start = tuple(at * n for at, n in zip(place, steps, strict=True))
+        if element_count(tuple(map(len, spans))) <= len(self._table) + FEW:
+            starts: Iterable[tuple[int, ...]] = product(
+                *(range(s[0] * n, s[-1] * n + 1, n) for s, n in zip(spans, steps, strict=True))
+            )
+        else:  # most chunks were never written, and need not be gone through
+            out[...] = self._fill_value()
+            starts = self._written(spans[0][0] * steps[0], spans[0][-1] * steps[0])
+        for start in starts:
             parts = [overlap(r, s, s + n) for r, s, n in zip(ranges, start, steps, strict=True)]
             settled = [part for part in parts if part is not None]
             if len(settled) == len(parts):
                 where: tuple[Any, ...] = (*(part[0] for part in settled), ...)
                 out[where] = self._piece(start)[tuple(part[1] for part in settled)]
+
+    def _written(self, first: int, last: int) -> Sequence[tuple[int, ...]]:
+        """Return where the chunks that were written begin, from ``first`` to ``last`` on the first axis."""
+        if self._starts is None:
+            self._starts = sorted(self._table)
+        return self._starts[bisect_left(self._starts, (first,)) : bisect_left(self._starts, (last + 1,))]
+
+    def _fill_value(self) -> Any:
+        import numpy as np
+
+        return np.frombuffer(self._layout.fill, self._dtype, 1)[0]
 
     def _piece(self, start: tuple[int, ...]) -> Array:
         """Return a chunk's values, or the fill value in its shape."""
@@ -87,7 +112,7 @@ class Chunks:
 
         chunk = self._table.get(start)
         if chunk is None:
-            return np.broadcast_to(np.frombuffer(self._layout.fill, self._dtype, 1)[0], self._layout.chunk)
+            return np.broadcast_to(self._fill_value(), self._layout.chunk)
         if start in self._cache:
             self._cache.move_to_end(start)
             return self._cache[start]
@@ -156,6 +181,8 @@ def chunk_table(raw: bytes, rank: int, size: int) -> dict[tuple[int, ...], Chunk
     import numpy as np
 
     rows = np.frombuffer(raw, "<u8").reshape(-1, rank + 3)
+    if len(rows) > MAX_CHUNKS:
+        raise ValueError(f"there are {len(rows):,}; at most {MAX_CHUNKS:,} are read")
     table = {tuple(row[:rank]): Chunk(*row[rank:]) for row in rows.tolist()}
     if any(chunk.offset + chunk.nbytes > size for chunk in table.values()):
         raise ValueError("a chunk lies outside the file")

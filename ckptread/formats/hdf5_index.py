@@ -13,7 +13,12 @@ from ckptread.tensors import Extent, Finding, Severity, TensorInfo, shape_proble
 Attributes = dict[str, dict[str, Any]]
 
 MAX_TENSORS = 200_000
-MAX_ATTRIBUTE_BYTES = 64 << 20
+TOLD_BYTES = 128 << 20
+"""The most that a file may say of itself, each entry taken for 200 bytes beside its text."""
+ENTRY_BYTES = 200
+MAX_KEY_BYTES = 64 << 10
+"""The longest path of a dataset."""
+LAYOUTS = frozenset(("contiguous", "compact", "chunked", "fill", "library", "none"))
 MAX_FILTERS = 32
 
 
@@ -41,7 +46,7 @@ class Index:
     layouts: dict[str, Layout] = field(default_factory=dict)
     attributes: Attributes = field(default_factory=dict)
     problems: list[Finding] = field(default_factory=list)
-    _attribute_bytes: int = 0
+    _told: int = 0
 
     def take(self, message: Mapping[str, Any], raw: bytes) -> None:
         """Take in one message of the worker. Raises DamagedFileError where it makes no sense."""
@@ -50,21 +55,22 @@ class Index:
                 self._take_entry(entry, raw)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedFileError(self.path, "the process that runs the HDF5 library sent no sense") from error
-        if len(self.tensors) > MAX_TENSORS or self._attribute_bytes > MAX_ATTRIBUTE_BYTES:
+        if len(self.tensors) > MAX_TENSORS or self._told > TOLD_BYTES:
             raise DamagedFileError(self.path, "the process that runs the HDF5 library sent too much")
 
     def _take_entry(self, entry: Mapping[str, Any], raw: bytes) -> None:
+        self._told += ENTRY_BYTES + len(str(entry.get("key", "")))
         if "finding" in entry:
             severity: Severity = "note" if entry.get("severity") == "note" else "warning"
             self.problems.append(Finding(severity, str(entry["finding"]), str(entry["key"]) or None, self.path))
         elif "text" in entry:
             text = raw.decode("utf-8", "surrogateescape")
             self.attributes.setdefault(str(entry["group"]), {})[str(entry["text"])] = text
-            self._attribute_bytes += len(raw)
+            self._told += len(raw)
         elif "group" in entry:
             values = {str(name): _attribute(value) for name, value in entry["attributes"].items()}
             self.attributes.setdefault(str(entry["group"]), {}).update(values)
-            self._attribute_bytes += sum(len(str(value)) for value in values.values())
+            self._told += sum(ENTRY_BYTES + _told_bytes(value) for value in values.values())
         else:
             self._take_dataset(str(entry["key"]), entry)
 
@@ -77,7 +83,11 @@ class Index:
         shape = None if entry["shape"] is None else _numbers(entry["shape"])
         problem = None if entry["problem"] is None else str(entry["problem"])
         problem = problem or (None if shape is None else shape_problem(shape))
+        if len(key) > MAX_KEY_BYTES:
+            problem = f"its path takes {len(key):,} characters"
         layout = self._layout(entry)
+        if layout.kind == "chunked" and len(layout.chunk) != len(shape or ()):
+            raise ValueError("a chunk of another rank than its dataset")
         nbytes = _number(entry["nbytes"]) if problem is None or shape is not None else 0
         if problem is None and layout.kind == "contiguous":
             problem = self._place_problem(layout, nbytes)
@@ -95,6 +105,8 @@ class Index:
         filters = _numbers(entry.get("filters", ()))
         if len(filters) > MAX_FILTERS:
             raise ValueError("too many filters")
+        if entry["layout"] not in LAYOUTS:
+            raise ValueError("an unknown layout")
         return Layout(
             str(entry["layout"]),
             _number(entry.get("offset") or 0),
@@ -117,6 +129,11 @@ def _number(value: object) -> int:
 
 def _numbers(values: object) -> tuple[int, ...]:
     return tuple(_number(value) for value in cast(list[object], values))
+
+
+def _told_bytes(value: object) -> int:
+    """Return about what an attribute takes in memory."""
+    return sum(60 + len(item) for item in value) if isinstance(value, list) else len(str(value))
 
 
 def _attribute(value: object) -> object:

@@ -27,7 +27,7 @@ from ckptread.worker import Handler, Message, Reply, limit, serve
 MEMORY = 512 << 20
 BATCH = 200
 """Datasets told in one message."""
-MAX_VALUE_BYTES = 256 << 20
+MAX_VALUE_BYTES = 128 << 20
 """The most that is read here at once: the library wants it all in memory."""
 PIECE_BYTES = 16 << 20
 LONG_TEXT = 16 << 10

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from ckptread.claims import within
 from ckptread.errors import CheckpointError, DamagedFileError
 from ckptread.escape import escape
 from ckptread.formats.npy import OBJECTS, NpyHeader, read_header
@@ -192,6 +193,8 @@ class NpzReader(_ArrayReader):
             elif not member.name.endswith("/"):
                 message = f"the member {escape(member.name)!r} is no array, and is passed over"
                 self.problems.append(Finding("note", message))
+        listed = within(self.tensors.values(), source.whole_file().size)
+        self.tensors = {info.key: info for info in listed}
 
     def _add_member(self, member: Member) -> None:
         """List an array; one that cannot be read says why, and does not hide the others."""

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ckptread.binary import Malformed, text
+from ckptread.claims import within
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.leveldb_table import unmask
@@ -77,7 +78,8 @@ class TfBundleReader(Reader):
         self._pieces: dict[str, list[Piece]] = {}
         slices = self._slice_keys()
         listed = {key: entry for key, entry in self._entries.items() if key not in slices}
-        self.tensors = {text(key): self._describe(key, entry) for key, entry in listed.items()}
+        described = [self._describe(key, entry) for key, entry in listed.items()]
+        self.tensors = {info.key: info for info in within(described, self._shards.nbytes)}
         self.evidence = gather(self._object_graph(), self._beside, self._same_checksum)
         self.tensors, problems = named(self.tensors, self.evidence)
         self.problems += problems

@@ -11,13 +11,16 @@ from ckptread.binary import Allowance, Malformed, varint
 from ckptread.errors import DamagedFileError
 from ckptread.formats.tf_messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, SHAPE, shape_of, slice_of
 from ckptread.formats.tf_slices import Extents
+from ckptread.formats.tf_strings import MAX_STRINGS
 from ckptread.records import dataclass
 from ckptread.tensors import ITEM_BYTES, element_count, shape_problem
 
 MAX_SHARDS = 100_000
 """More than anyone has written: the number stands in the file's name, five digits of it."""
-ENTRY_VALUES = 3_000_000
-"""The most values in all entries: fifteen for each of 200,000 tensors; a dimension may take two bytes of the file."""
+ENTRY_COST = 100_000
+"""What one entry may come to, as of a message (MESSAGE_COST): a variable in 10,000 slices is within it."""
+ENTRIES_COST = 4_000_000
+"""What all entries may come to: 20 for each of 200,000 tensors."""
 STRINGS_OVERHEAD = 4
 """Bytes of a tensor of strings beside the strings and their lengths: the lengths' checksum."""
 
@@ -103,7 +106,7 @@ def decode_header(data: bytes, name: str) -> tuple[Header, str | None]:
 
 def decode_entries(raw: Mapping[bytes, bytes]) -> dict[bytes, BundleEntry | None]:
     """Return the entries of an index but for its header; None for one whose bytes make no sense: it loses no other."""
-    allowance = Allowance(ENTRY_VALUES, "values in entries")
+    allowance = Allowance(ENTRIES_COST, "values in entries")
     return {key: _decode_usual(value) or _decode_entry(value, allowance) for key, value in raw.items() if key}
 
 
@@ -141,8 +144,10 @@ def _number(data: bytes) -> int:
 
 
 def _decode_entry(data: bytes, allowance: Allowance) -> BundleEntry | None:
+    own = Allowance(ENTRY_COST, "values in an entry")
     try:
-        fields = BUNDLE_ENTRY.decode(data, allowance)
+        fields = BUNDLE_ENTRY.decode(data, own)
+        allowance.take(own.taken)
     except Malformed:
         return None
     number = fields.get("dtype", 0)
@@ -160,6 +165,8 @@ def _decode_entry(data: bytes, allowance: Allowance) -> BundleEntry | None:
 def size_problem(entry: BundleEntry) -> str | None:
     """Say why an entry's shape and dtype do not take the bytes that it states; None where they do."""
     if entry.dtype == "string":
+        if entry.size > MAX_STRINGS:
+            return f"it claims {entry.size:,} strings; at most {MAX_STRINGS:,} are read"
         least = entry.size + STRINGS_OVERHEAD
         if entry.nbytes < least:
             return f"{entry.size:,} strings take at least {least:,} bytes, it states {entry.nbytes:,}"

@@ -42,6 +42,11 @@ class Shards:
         stamp = self._stamps[shard]
         return None if stamp is None else stamp[0]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the shards that entries were looked for in."""
+        return sum(stamp[0] for stamp in self._stamps.values() if stamp is not None)
+
     def source(self, shard: int) -> Source:
         """Return an open shard. Raises CheckpointError where it cannot be opened, or is another file by now."""
         with self._lock:

@@ -23,8 +23,6 @@ def decode_strings(data: bytes, count: int, stated: int, byteorder: str) -> list
 
     Raises Malformed where lengths, checksums or sizes do not agree.
     """
-    if count > MAX_STRINGS:
-        raise Malformed(f"{count:,} strings are stated; at most {MAX_STRINGS:,} are read", 0)
     if count > len(data):
         raise Malformed(f"{count:,} strings cannot lie in {len(data):,} bytes", 0)
     lengths, at = [], 0

@@ -1,0 +1,32 @@
+"""What the tensors of a file may come to in all, against what the file holds: many small bombs add up.
+
+Compressed bytes expand a thousand times, bytes that were never written come from nothing, and tensors may share
+theirs. Keras draws the same lines for one archive (4 GiB, and a hundred times its size).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ckptread.records import replace
+from ckptread.tensors import TensorInfo
+
+FREE_BYTES = 4 << 30
+"""Values of this size in all are read whatever the file's size."""
+MAX_RATIO = 100
+"""Beyond that, so many bytes of values for a byte of the file."""
+
+
+def within(tensors: Iterable[TensorInfo], stored: int) -> Iterator[TensorInfo]:
+    """Return the tensors of a file of ``stored`` bytes; those that go beyond what it may come to have a problem."""
+    most, claimed = max(FREE_BYTES, MAX_RATIO * stored), 0
+    for info in tensors:
+        if info.problem is not None or info.alias_of is not None:
+            yield info
+            continue
+        if claimed + info.nbytes <= most:
+            claimed += info.nbytes
+            yield info
+            continue
+        problem = f"with those before it, it comes to more than {most:,} bytes, from a file of {stored:,}: a bomb"
+        yield replace(info, problem=problem, extent=None)
