@@ -35,7 +35,8 @@ else:
         body |= {"__qualname__": cls.__qualname__, **({"__slots__": tuple(fields)} if slots else {})}
         compared = _reader([name for name, f in fields.items() if f.compare])
         body |= {
-            "__match_args__": tuple(fields), "__dataclass_fields__": _StandardFields(fields), "_compared": compared,
+            "__match_args__": tuple(fields), "__dataclass_fields__": _StandardFields(fields), "__compared__": compared,
+            "__values__": _reader(fields),
             "__reduce__": _reduce, "__eq__": _equal, "__hash__": _hash if frozen else None,
         }  # fmt: skip
         body.setdefault("__repr__", _represent)
@@ -46,10 +47,7 @@ else:
 
     def replace(record, /, **changes):
         """Return a record that differs in some fields."""
-        for name in record.__match_args__:
-            if name not in changes:
-                changes[name] = getattr(record, name)
-        return type(record)(**changes)
+        return type(record)(**dict(zip(record.__match_args__, record.__values__(record), strict=True)) | changes)
 
     def asdict(record):
         """Return the fields of a record by name, and those of the records in it."""
@@ -70,10 +68,12 @@ else:
         return value if isinstance(value, field) else field(default=value)
 
     def _reader(names):
-        """Return what gives the values of some fields: one value, or a tuple."""
+        """Return what gives the values of some fields, as a tuple."""
         from operator import attrgetter
 
-        return staticmethod(attrgetter(*names) if names else lambda _record: ())
+        if len(names) > 1:
+            return staticmethod(attrgetter(*names))
+        return staticmethod(lambda record: tuple(getattr(record, name) for name in names))
 
     def _initializer(made, fields, *, slots):
         """Compile ``__init__``: of all the functions the one that runs hundreds of thousands of times."""
@@ -99,10 +99,10 @@ else:
     def _equal(self, other):
         if other.__class__ is not self.__class__:
             return NotImplemented
-        return self._compared(self) == self._compared(other)
+        return self.__compared__(self) == self.__compared__(other)
 
     def _hash(self):
-        return hash(self._compared(self))
+        return hash(self.__compared__(self))
 
     def _represent(self):
         shown = (name for name, f in type(self).__dataclass_fields__.items() if f.repr)
@@ -112,7 +112,7 @@ else:
         raise AttributeError(f"{name!r} of a {type(self).__name__} is not to be changed")
 
     def _reduce(self):
-        return type(self), tuple(getattr(self, name) for name in self.__match_args__)
+        return type(self), self.__values__(self)
 
     class _StandardFields:
         """The fields as the standard library describes them, made when it asks."""

@@ -68,8 +68,7 @@ class BundleEntry:
 
     def expected_bytes(self) -> int | None:
         """Return the bytes that the shape and dtype take, or None where their size is not fixed."""
-        item = ITEM_BYTES.get(self.dtype)
-        return None if item is None else item * self.size
+        return _expected_bytes(self.dtype, self.shape)
 
     def is_known(self) -> bool:
         """Whether values of its dtype are read here."""
@@ -77,17 +76,26 @@ class BundleEntry:
 
     def shape_problem(self) -> str | None:
         """Say why no array can have this shape and dtype."""
-        if self.dtype in ITEM_BYTES:
-            return shape_problem(self.shape)
-        if self.dtype in ("resource", "variant"):
-            return f"it is a {self.dtype}, an object of TensorFlow's own and no array"
-        if self.dtype.startswith("dtype "):
-            return f"its {self.dtype} is unknown here; a TensorFlow that knows it reads it: --backend tensorflow"
-        return shape_problem(self.shape)
+        return _shape_problem(self.dtype, self.shape)
 
     def is_placed(self) -> bool:
         """Whether it says of a known number of bytes where they lie, in the file or beyond its end."""
         return self.offset >= 0 and self.nbytes >= 0 and self.shape_problem() is None and size_problem(self) is None
+
+
+@lru_cache(maxsize=4096)
+def _expected_bytes(dtype: str, shape: tuple[int, ...]) -> int | None:
+    item = ITEM_BYTES.get(dtype)
+    return None if item is None else item * element_count(shape)
+
+
+@lru_cache(maxsize=4096)
+def _shape_problem(dtype: str, shape: tuple[int, ...]) -> str | None:
+    if dtype in ("resource", "variant"):
+        return f"it is a {dtype}, an object of TensorFlow's own and no array"
+    if dtype.startswith("dtype "):
+        return f"its {dtype} is unknown here; a TensorFlow that knows it reads it: --backend tensorflow"
+    return shape_problem(shape)
 
 
 def decode_header(data: bytes, name: str) -> tuple[Header, str | None]:
