@@ -4,7 +4,9 @@ Values repeat after ``POOL`` elements, so that making many GiB takes no longer t
 measured here looks for repetition.
 """
 
+import importlib.util
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ POOL = 4 << 20
 DT_FLOAT = 1
 ROW = 1024
 MIB = 1 << 20
+GIB = 1 << 30
 
 
 def pool(seed: int = 0) -> np.ndarray:
@@ -92,11 +95,39 @@ def settled(file: Path, result: Path) -> Path:
     return result
 
 
-def layers(total: int, count: int) -> dict[str, int]:
-    """Return ``count`` kernels of equal size and, for every second one, a bias."""
-    return {f"dense_{n:03d}/kernel": total // count for n in range(count)}
+def model(nbytes: int) -> dict[str, int]:
+    """Return 129 tensors that take ``nbytes``, nearly: 64 kernels, 64 biases and a step."""
+    kernels = {f"dense_{n:03d}/kernel": nbytes // 64 for n in range(64)}
+    return {**kernels, **{f"dense_{n:03d}/bias": 4 * ROW for n in range(64)}, "step": 4}
 
 
 def many(count: int) -> dict[str, int]:
     """Return ``count`` small tensors under names as long as a deep model's."""
     return {f"model/block_{n // 100:04d}/layer_{n % 100:02d}/dense/kernel": 64 for n in range(count)}
+
+
+def files(path: Path) -> list[Path]:
+    """Return the files that a checkpoint is made of."""
+    if path.exists():
+        return [path]
+    return [*path.parent.glob(f"{path.name}.data-*"), *path.parent.glob(f"{path.name}.index")]
+
+
+KERAS = """
+import os, sys
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="", KERAS_BACKEND="tensorflow")
+import keras
+side = int(sys.argv[2])
+layers = [keras.layers.Dense(side, name=f"dense_{n}") for n in range(16)]
+keras.Sequential([keras.Input([side]), *layers]).save(sys.argv[1])
+"""
+
+
+def write_keras_model(path: Path, nbytes: int) -> Path:
+    """Write a model of 16 dense layers, 32 weights, by Keras itself; without Keras, an archive of our own making."""
+    side = int((nbytes / 64) ** 0.5)
+    if importlib.util.find_spec("keras") is None:
+        weights = write_hdf5(path.with_suffix(".h5"), {f"dense_{n}": 4 * side * side for n in range(16)})
+        return write_archive(path, weights)
+    subprocess.run([sys.executable, "-c", KERAS, str(path), str(side)], check=True, stderr=subprocess.DEVNULL)
+    return settled(path, path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ckptread.distance import PIECE, Distance, changed_objects, integer_distance
+from ckptread.distance import PIECE, Distance, changed_objects, integer_distance, is_float
 from ckptread.records import dataclass
 from ckptread.stats import as_float, exact_float, is_numeric
 
@@ -102,7 +102,7 @@ class RunningChange:
             self._count(changed := changed_objects(a, b), beyond=changed)
         elif a.dtype.kind in "biu" and b.dtype.kind in "biu":
             self._add_integers(a, b)
-        elif not (_is_float(a.dtype) and _is_float(b.dtype) and self._add_finite(a, b)):
+        elif not (is_float(a.dtype) and is_float(b.dtype) and self._add_finite(a, b)):
             self._add_floats(*_widened(a, b))
 
     def _add_finite(self, a: Array, b: Array) -> bool:
@@ -142,7 +142,7 @@ class RunningChange:
         self._counts["all"] += values.size
         if not is_numeric(values.dtype):
             self._numeric = False
-        elif not (_is_float(values.dtype) and self._add_equal_finite(values)):
+        elif not (is_float(values.dtype) and self._add_equal_finite(values)):
             self._add_equal_numbers(values)
 
     def _add_equal_finite(self, values: Array) -> bool:
@@ -292,8 +292,3 @@ def _widened(a: Array, b: Array) -> tuple[Array, Array]:
         return one.astype(np.complex128), other.astype(np.complex128)
     common = np.promote_types(one.dtype, other.dtype)
     return one.astype(common), other.astype(common)
-
-
-def _is_float(dtype: np.dtype[Any]) -> bool:
-    """Whether values are real floats that 64 bits hold exactly."""
-    return dtype.kind in "fV" and dtype.itemsize <= 8 and not dtype.type.__name__.startswith(("int", "uint"))

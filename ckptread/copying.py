@@ -20,7 +20,7 @@ DESCRIPTIONS = {
     "complex64": "<c8", "complex128": "<c16",
 }  # fmt: skip
 """What a .npy header calls the dtypes that are numpy's own."""
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 2 << 20
 """What is read, checked and written at once: the processor's cache holds it."""
 SHARED_BYTES = 32 << 20
 """A larger tensor is read by one thread while another writes."""

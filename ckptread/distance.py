@@ -11,16 +11,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ckptread.records import dataclass
+from ckptread.stats import PIECE, ROW
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
-
-ROW = 8 << 10
-"""Elements of one dot product: OpenBLAS shares out those of more than 10,000."""
-PIECE = 4 * ROW
-"""Elements that are worked on at once: 256 KiB as float64."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +140,11 @@ def _dot(one: Array, other: Array) -> float:
     import numpy as np
 
     return float(np.matmul(one.reshape(-1, 1, ROW), other.reshape(-1, ROW, 1)).sum())
+
+
+def is_float(dtype: np.dtype[Any]) -> bool:
+    """Whether values are real floats that 64 bits hold exactly: numpy's own, or ml_dtypes' small ones."""
+    return dtype.kind in "fV" and dtype.itemsize <= 8 and not dtype.type.__name__.startswith(("int", "uint"))
 
 
 def integer_distance(a: Array, b: Array) -> Array:

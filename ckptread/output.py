@@ -9,13 +9,19 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO
+from io import BufferedRandom, FileIO
+from typing import IO, TYPE_CHECKING
 
 from ckptread.errors import CheckpointError
 from ckptread.tensors import TensorInfo
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 NAMELESS = "/proc/self/fd"
 """Where Linux has the open files of a process, those without a name too."""
+BEGIN_BYTES = 16 << 20
+"""What is written before the disk is made to begin with it."""
 NAME_BYTES = 150
 """The longest name that is made of a tensor's name; a longer one is cut, and told apart by a checksum."""
 
@@ -49,6 +55,21 @@ def _exists(target: str) -> CheckpointError:
     return CheckpointError(target, "the file exists", advice="--force replaces it")
 
 
+class _Writing(FileIO):
+    """A file that is on its way to the disk while it is written: at the end little is left to wait for."""
+
+    _written = _begun = 0
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write; and every so often advise the system so that it begins to write to the disk, as Linux does."""
+        count = super().write(data)
+        self._written += count
+        if self._written - self._begun >= BEGIN_BYTES and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self.fileno(), self._begun, self._written - self._begun, os.POSIX_FADV_DONTNEED)
+            self._begun = self._written
+        return count
+
+
 class _Draft:
     """What is to become the file ``target``: nameless, or hidden beside it."""
 
@@ -61,7 +82,7 @@ class _Draft:
         descriptor = self._open_nameless()
         if descriptor is None:
             descriptor, self._hidden = self._make_hidden()
-        self.file: IO[bytes] = os.fdopen(descriptor, "w+b")
+        self.file: IO[bytes] = BufferedRandom(_Writing(descriptor, "w+b"))
 
     def _open_nameless(self) -> int | None:
         if not hasattr(os, "O_TMPFILE") or not os.path.exists(NAMELESS):

@@ -18,6 +18,8 @@ Result = TypeVar("Result")
 
 MOST_THREADS = 4
 """More threads than this wait for the interpreter lock and for memory."""
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""What keeps numpy's library of linear algebra from starting threads beside these: they wait for each other, busily."""
 AHEAD = 2
 """Items per thread that may be under way or done before their turn."""
 

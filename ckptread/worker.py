@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, cast
 
 from ckptread.errors import CheckpointError, DamagedFileError, TensorNotFoundError, UnsafeFileError, UnsupportedError
+from ckptread.parallel import ONE_THREAD
 
 Message = dict[str, Any]
 Reply = tuple[Message, bytes]
@@ -37,7 +38,6 @@ _ERRORS: Mapping[str, type[CheckpointError]] = {
     for kind in (CheckpointError, DamagedFileError, TensorNotFoundError, UnsafeFileError, UnsupportedError)
 }
 
-_ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _NO_PLUGINS = {"HDF5_PLUGIN_PRELOAD": "::", "HDF5_PLUGIN_PATH": os.devnull}
 
 
@@ -65,7 +65,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             pass_fds=() if descriptor is None else (descriptor,),
-            env={**os.environ, **_ONE_THREAD, **_NO_PLUGINS},
+            env={**os.environ, **ONE_THREAD, **_NO_PLUGINS},
             start_new_session=True,  # Ctrl-C is the parent's, which then ends the child
         )
         self._send({**first, "descriptor": descriptor})

@@ -1,6 +1,7 @@
 """Tensors copied as their bytes lie: the files are numpy's, byte for byte, and numpy is not wanted for them."""
 
 import io
+import os
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.lib import format as npy
 
 import ckptread
-from ckptread import copying
+from ckptread import copying, output
 from ckptread.copying import DESCRIPTIONS, npy_header
 from ckptread.extract import to_file
 
@@ -72,3 +73,13 @@ def test_a_tensor_is_extracted_without_numpy(checkpoint, tmp_path):
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "False"
     np.testing.assert_array_equal(np.load(tmp_path / "w.npy"), arrays["w"])
+
+
+def test_a_large_file_is_on_its_way_to_the_disk_while_it_is_written(tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda _fd, offset, nbytes, _advice: begun.append((offset, nbytes)))
+    monkeypatch.setattr(output, "BEGIN_BYTES", 1 << 20)
+    with output.written_whole(str(tmp_path / "large"), force=False) as file:
+        for _ in range(5):
+            file.write(bytes(1 << 20))
+    assert begun == [(at << 20, 1 << 20) for at in range(5)]

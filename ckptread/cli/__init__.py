@@ -16,6 +16,7 @@ import typer
 
 import ckptread
 from ckptread.cli import render
+from ckptread.parallel import ONE_THREAD
 
 COMMANDS = ("inspect", "show", "extract", "diff", "digest", "check", "history", "textconv", "verify", "salvage")
 """The commands, in the order that --help lists them: each is the function of its name in the module of its name."""
@@ -57,6 +58,7 @@ def build(names: Sequence[str] = COMMANDS) -> typer.Typer:
 
 def main() -> None:
     """Run the command line, and exit with its code."""
+    os.environ.update({name: value for name, value in ONE_THREAD.items() if name not in os.environ})
     gc.set_threshold(200_000, 20, 20)  # a listing makes objects by the million, and no rubbish: a tenth of its time
     asked = sys.argv[1:2]
     app = build(asked if asked and asked[0] in COMMANDS else COMMANDS)

@@ -27,12 +27,16 @@ class Shards:
         self._count = count
         self._folder = None if folder is None else os.path.realpath(folder)
         self._stamps: dict[int, tuple[int, int, int] | None] = {}
+        self._paths: dict[int, str] = {}
+        self._insides: dict[int, bool] = {}
         self._sources: dict[int, Source] = {}
         self._lock = threading.Lock()
 
     def path(self, shard: int) -> str:
         """Return a shard's path."""
-        return f"{self._prefix}.data-{shard:05d}-of-{self._count:05d}"
+        if shard not in self._paths:
+            self._paths[shard] = f"{self._prefix}.data-{shard:05d}-of-{self._count:05d}"
+        return self._paths[shard]
 
     def size(self, shard: int) -> int | None:
         """Return a shard's size, or None where it is missing or no regular file."""
@@ -92,7 +96,9 @@ class Shards:
     def _inside(self, shard: int) -> bool:
         if self._folder is None:
             return True
-        return os.path.realpath(self.path(shard)).startswith(self._folder + os.sep)
+        if shard not in self._insides:
+            self._insides[shard] = os.path.realpath(self.path(shard)).startswith(self._folder + os.sep)
+        return self._insides[shard]
 
     def findings(self, entries: Iterable[BundleEntry | None]) -> Iterator[Finding]:
         """Yield what is wrong with each shard as a whole: missing, cut short, or with bytes that are not listed."""

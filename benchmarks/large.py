@@ -1,0 +1,57 @@
+"""Whether time grows with the size of a checkpoint and no faster, and memory not at all: one tensor of many GiB."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from data import GIB, files
+from measure import run
+from peers import ckptread
+from rows import Folder
+
+
+def growth(folder: Folder, sizes: Sequence[float]) -> Iterator[str]:
+    """Yield the lines of a table: a row per command, seconds and peak MiB per size, each run once when warm."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for size in sizes:
+        large = folder.large(int(size * GIB))
+        twin = _linked(large)
+        for name, command in _commands(folder, large, twin).items():
+            found.setdefault(name, []).append(_run(command, folder))
+        for file in [*files(large), *files(twin)]:
+            file.unlink()
+    yield "One tensor; each command once, after one that warms the cache; seconds, GB/s, peak of the largest process:"
+    yield ""
+    yield "| command | " + " | ".join(f"{size:g} GiB" for size in sizes) + " |"
+    yield "|---|" + "---:|" * len(sizes)
+    for name, runs in found.items():
+        cells = [
+            f"{seconds:.2f} s, {size * GIB / seconds / 1e9:.1f} GB/s, {peak:.0f} MiB"
+            for size, (seconds, peak) in zip(sizes, runs, strict=True)
+        ]
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _commands(folder: Folder, large: Path, twin: Path) -> dict[str, list[str]]:
+    return {
+        "verify": ckptread("verify", large),
+        "digest": ckptread("digest", large),
+        "inspect --stats": ckptread("inspect", large, "--stats"),
+        "diff, identical": ckptread("diff", large, twin),
+        "extract": ckptread("extract", large, "w", "-o", folder.out, "--force"),
+    }
+
+
+def _run(command: list[str], folder: Folder) -> tuple[float, float]:
+    run(command, folder.path / "output")
+    result = run(command, folder.path / "output")
+    folder.out.unlink(missing_ok=True)
+    return result
+
+
+def _linked(path: Path) -> Path:
+    """Return a second checkpoint of the same bytes: read like another one, and no room taken."""
+    twin = path.with_name(path.name + "-twin")
+    for file in files(path):
+        os.link(file, twin.with_name(file.name.replace(path.name, twin.name)))
+    return twin
