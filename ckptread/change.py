@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ckptread.distance import PIECE, Distance, changed_objects, integer_distance, is_float
+from ckptread.distance import Distance, changed_objects, integer_distance, is_float
 from ckptread.records import dataclass
-from ckptread.stats import as_float, exact_float, is_numeric
+from ckptread.stats import PIECE, as_float, exact_float, is_numeric
 
 if TYPE_CHECKING:
     import numpy as np
