@@ -259,7 +259,7 @@ def test_other_groups_are_followed_where_asked_for(tmp_path):
 def test_the_role_is_the_models_unless_asked_otherwise(tmp_path):
     steps = find_steps([str(FIXTURES / "tf-object")])
     model, everything = (next(history(steps, Chosen(role=role, by="all"))).groups[0] for role in ("model", "all"))
-    assert (model.tensors, everything.tensors) == (5, 17)
+    assert (model.tensors, everything.tensors) == (4, 17)
 
 
 def test_a_pattern_that_matches_nothing_in_any_step_is_an_error(run, run_folder):
