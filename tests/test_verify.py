@@ -379,3 +379,29 @@ def test_more_members_than_any_model_has_are_a_warning(tmp_path):
             for number in range(count):
                 archive.writestr(f"assets/{number}", "")
         assert any("members" in f.message for f in found(tmp_path / "m.keras", "warning")) is (count > 500)
+
+
+def tree_nodes(data):
+    """Where the nodes of the groups' trees stand in an HDF5 file."""
+    return [at for at in range(0, len(data), 8) if data[at : at + 5] == b"TREE\0"]
+
+
+def test_a_node_that_is_its_own_neighbour_is_found(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        for number in range(600):
+            file[f"deep/er/w{number}"] = number
+        file["plain"] = np.arange(3)
+        for number in range(0, 600, 7):
+            del file[f"deep/er/w{number}"]
+    assert found(tmp_path / "t.h5") == []
+    data = (tmp_path / "t.h5").read_bytes()
+    nodes = tree_nodes(data)
+    assert len(nodes) > 5
+    for at in (nodes[0], nodes[2], nodes[-1]):
+        for place in (8, 16):  # the left one, the right one
+            changed = bytearray(data)
+            changed[at + place : at + place + 8] = at.to_bytes(8, "little")
+            (tmp_path / "t.h5").write_bytes(changed)
+            assert at in {f.offset for f in found(tmp_path / "t.h5")}

@@ -21,6 +21,7 @@ from ckptread.facts import ModelFacts
 from ckptread.formats.hdf5_chunks import Chunks, chunk_table
 from ckptread.formats.hdf5_index import Index
 from ckptread.formats.hdf5_superblock import cut_short, stated_end
+from ckptread.formats.hdf5_trees import check_trees
 from ckptread.formats.keras_evidence import gather
 from ckptread.names.keras import describe
 from ckptread.names.model import facts
@@ -258,7 +259,8 @@ class Hdf5Reader(Reader):
 
     @property
     def regions(self) -> Iterator[Region]:  # type: ignore[override]
-        """Contiguous datasets, and the chunks of the others."""
+        """The trees of the groups, contiguous datasets, and the chunks of the others."""
+        yield Region(None, *self._source.locate(0), 0, check=partial(check_trees, self._source), name="the groups")
         for key, info in self.tensors.items():
             if info.problem is not None or info.alias_of is not None:
                 continue
