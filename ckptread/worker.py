@@ -15,10 +15,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from ckptread.errors import CheckpointError, DamagedFileError, TensorNotFoundError, UnsafeFileError, UnsupportedError
 from ckptread.parallel import ONE_THREAD
+
+if TYPE_CHECKING:
+    import subprocess
 
 Message = dict[str, Any]
 Reply = tuple[Message, bytes]
@@ -38,12 +41,65 @@ _ERRORS: Mapping[str, type[CheckpointError]] = {
     for kind in (CheckpointError, DamagedFileError, TensorNotFoundError, UnsafeFileError, UnsupportedError)
 }
 
+_EARLY: dict[tuple[str, int, int], tuple[subprocess.Popen[bytes], int]] = {}
+"""Children that were started before they were wanted, by module and file; each with its descriptor's number there."""
+
 _NO_PLUGINS = {"HDF5_PLUGIN_PRELOAD": "::", "HDF5_PLUGIN_PATH": os.devnull}
 
 
 def deadline(nbytes: int) -> float:
     """Return the seconds that work on a file of this size may take."""
     return SECONDS + nbytes / BYTES_PER_SECOND
+
+
+def start_early(module: str, path: str) -> None:
+    """Start the child for a file that is about to be opened, so that it imports while this process does.
+
+    The Worker on the same file takes it over. Raises OSError where the file cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        key = (module, *_identity(descriptor))
+        if key not in _EARLY:
+            _EARLY[key] = _start(module, descriptor), descriptor
+    finally:
+        os.close(descriptor)
+
+
+def dismiss_early() -> None:
+    """End the children that nobody took over."""
+    while _EARLY:
+        process, _ = _EARLY.popitem()[1]
+        _end(process)
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+def _start(module: str, descriptor: int | None) -> subprocess.Popen[bytes]:
+    import subprocess
+
+    return subprocess.Popen(  # noqa: S603 - this interpreter, and a module of ours
+        [sys.executable, "-I", "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        pass_fds=() if descriptor is None else (descriptor,),
+        env={**os.environ, **ONE_THREAD, **_NO_PLUGINS},
+        start_new_session=True,  # Ctrl-C is the parent's, which then ends the child
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        try:
+            cast(IO[bytes], pipe).close()
+        except BrokenPipeError:
+            continue
+    process.kill()
+    process.wait()
 
 
 class Worker:
@@ -53,22 +109,13 @@ class Worker:
     """
 
     def __init__(self, module: str, library: str, path: str, first: Message, *, descriptor: int | None = None) -> None:
-        import subprocess
-
         self._path = path
         self._library = library
         self._lock = threading.Lock()
         self._overstayed = False
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of ours
-            [sys.executable, "-I", "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=() if descriptor is None else (descriptor,),
-            env={**os.environ, **ONE_THREAD, **_NO_PLUGINS},
-            start_new_session=True,  # Ctrl-C is the parent's, which then ends the child
-        )
-        self._send({**first, "descriptor": descriptor})
+        early = None if descriptor is None else _EARLY.pop((module, *_identity(descriptor)), None)
+        self._process, inherited = early or (_start(module, descriptor), descriptor)
+        self._send({**first, "descriptor": inherited})
 
     @property
     def alive(self) -> bool:
@@ -146,13 +193,7 @@ class Worker:
 
     def close(self) -> None:
         """End the child, if it has not ended, and take leave of it."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            try:
-                cast(IO[bytes], pipe).close()
-            except BrokenPipeError:
-                continue
-        self._process.kill()
-        self._process.wait()
+        _end(self._process)
 
 
 def write_message(stream: IO[bytes], message: Message, raw: bytes = b"") -> None:

@@ -1,8 +1,10 @@
 """What each command loads: a listing starts in a tenth of a second because it loads so little."""
 
 import json
+import os
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -78,3 +80,68 @@ def test_digests_of_plain_tensors_need_no_numpy(checkpoint):
     for case in CASES:
         if case.name in ("keras3/model.keras", "keras3/model.weights.h5"):
             assert "numpy" not in loaded_by("digest", case.path, "--role", "all")
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The modules of the workers that are started, in order."""
+    from ckptread import worker
+
+    modules, start = [], worker._start
+
+    def counted(module, descriptor):
+        modules.append(module)
+        return start(module, descriptor)
+
+    monkeypatch.setattr(worker, "_start", counted)
+    return modules
+
+
+@pytest.mark.parametrize(
+    ("arguments", "workers"),
+    [
+        (["inspect", "a.h5"], 1),
+        (["diff", "a.h5", "b.h5"], 2),
+        (["diff", "a.h5", "a.h5"], 2),
+        (["inspect", "a.keras"], 1),
+        (["inspect", "a.h5", "--no-such-option"], 1),
+        (["inspect", "no-file.h5"], 0),
+        (["inspect", "text.h5"], 0),
+        (["inspect", "pipe.h5"], 0),
+    ],
+    ids=str,
+)
+def test_one_worker_per_file_is_started_and_none_is_left(arguments, workers, tmp_path, monkeypatch, run, started):
+    import h5py
+
+    from ckptread import worker
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.h5", "b.h5"):
+        with h5py.File(name, "w") as file:
+            file["w"] = np.arange(4.0)
+    with zipfile.ZipFile("a.keras", "w") as archive:
+        archive.write("a.h5", "model.weights.h5")
+    (tmp_path / "text.h5").write_text("no HDF5")
+    os.mkfifo("pipe.h5")
+    run(*arguments)
+    assert len(started) == workers
+    assert not worker._EARLY
+
+
+def test_a_worker_that_was_started_early_reads_the_file_that_is_opened(tmp_path):
+    """Not the one that had its name before."""
+    import h5py
+
+    import ckptread
+    from ckptread.formats.hdf5_start import start_workers
+    from ckptread.worker import dismiss_early
+
+    for name, key in (("x.h5", "old"), ("y.h5", "new")):
+        with h5py.File(tmp_path / name, "w") as file:
+            file[key] = np.arange(3)
+    start_workers([str(tmp_path / "x.h5")])
+    os.replace(tmp_path / "y.h5", tmp_path / "x.h5")
+    with ckptread.open(tmp_path / "x.h5") as reader:
+        assert list(reader) == ["new"]
+    dismiss_early()

@@ -8,15 +8,15 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
-from importlib import import_module
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 import ckptread
-from ckptread.cli import render
+from ckptread.formats.hdf5_start import start_workers
 from ckptread.parallel import ONE_THREAD
+from ckptread.worker import dismiss_early
+
+if TYPE_CHECKING:
+    import typer
 
 COMMANDS = ("inspect", "show", "extract", "diff", "digest", "check", "history", "textconv", "verify", "salvage")
 """The commands, in the order that --help lists them: each is the function of its name in the module of its name."""
@@ -26,40 +26,13 @@ INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        render.line(f"ckptread {ckptread.__version__}")
-        raise typer.Exit
-
-
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """Inspect, diff and extract TensorFlow, Keras and HDF5 checkpoints without rebuilding the model."""
-
-
-def build(names: Sequence[str] = COMMANDS) -> typer.Typer:
-    """Return the command line with these commands. Each is imported here, and costs 10 ms."""
-    app = typer.Typer(
-        name="ckptread",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(options)
-    for name in names:
-        module = import_module(f"ckptread.cli.{name}")
-        app.command()(getattr(module, name))
-    return app
-
-
 def main() -> None:
     """Run the command line, and exit with its code."""
     os.environ.update({name: value for name, value in ONE_THREAD.items() if name not in os.environ})
     gc.set_threshold(200_000, 20, 20)  # a listing makes objects by the million, and no rubbish: a tenth of its time
+    start_workers(sys.argv[2:])  # their imports take longer than ours, which come now
+    from ckptread.cli.app import build
+
     asked = sys.argv[1:2]
     app = build(asked if asked and asked[0] in COMMANDS else COMMANDS)
     try:
@@ -69,10 +42,14 @@ def main() -> None:
         # The reader of our output (head, less) has gone: end quietly, also in Python's own last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BROKEN_PIPE
+    finally:
+        dismiss_early()
     sys.exit(code)
 
 
 def _run(app: typer.Typer) -> int:
+    from ckptread.cli import render
+
     try:
         app()
     except SystemExit as error:

@@ -20,6 +20,7 @@ from ckptread.escape import escape
 from ckptread.facts import ModelFacts
 from ckptread.formats.hdf5_chunks import Chunks, chunk_table
 from ckptread.formats.hdf5_index import Index
+from ckptread.formats.hdf5_start import MODULE
 from ckptread.formats.hdf5_superblock import cut_short, stated_end
 from ckptread.formats.hdf5_trees import check_trees
 from ckptread.formats.keras_evidence import gather
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-MODULE = "ckptread.formats.hdf5_worker"
 LIBRARY = "the HDF5 library"
 MAX_ANSWER_BYTES = 128 << 20
 """The most that the worker sends of one dataset: values, or where its chunks lie."""
