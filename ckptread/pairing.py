@@ -182,8 +182,9 @@ def _why(match: Match) -> str:
 
 def _rest(a: Side, b: Side, found: Sequence[Pair], by_shape: bool) -> list[Pair]:
     """What no values pair: by unique shapes where asked, and alone."""
-    left_a = [t for t in a.tensors if t.key not in {p.a.key for p in found if p.a}]
-    left_b = [t for t in b.tensors if t.key not in {p.b.key for p in found if p.b}]
+    found_a, found_b = {p.a.key for p in found if p.a}, {p.b.key for p in found if p.b}
+    left_a = [t for t in a.tensors if t.key not in found_a]
+    left_b = [t for t in b.tensors if t.key not in found_b]
     why_a, why_b = _reordered(a, left_a, b, left_b), _reordered(b, left_b, a, left_a)
     pairs = _unique_shapes(
         [t for t in left_a if t.key not in why_a and t.key not in a.problems],

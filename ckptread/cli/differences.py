@@ -207,7 +207,8 @@ def verdict(found: Difference, scope: str = "") -> str:
 
 def _by_values(found: Difference) -> bool:
     """Whether names have not counted anywhere."""
-    return all(entry.by in {None, "content", "shape", "given"} for entry in found.tensors)
+    paired = [entry for entry in found.tensors if entry.by is not None]
+    return bool(paired) and all(entry.by in {"content", "shape", "given"} for entry in paired)
 
 
 def _manner(found: Difference) -> str:
