@@ -38,7 +38,7 @@ class Stored:
             return
         state = self.checksum.state
         for value, nbytes in parts:
-            state = combine(self.checksum.algorithm, state, value, nbytes)
+            state = combine(self.checksum.algorithm, state, value, nbytes) if state else value
         check(self._path, self._key, self._extent, state)
 
 
