@@ -184,10 +184,12 @@ def test_ten_models_have_one_digest_each_in_all_five_formats(ten_models, run):
 
 
 def test_one_flipped_bit_in_any_tensor_of_ten_models_is_seen(ten_models, tmp_path):
+    """In the formats of TensorFlow each tensor, and each in one of HDF5's, which take a process to open."""
     random = np.random.default_rng(0)
     for model, paths in ten_models.items():
-        for suffix, path in paths.items():
-            check_every_flip(copied(path, tmp_path / model / suffix.strip(".")), random)
+        for turn, (suffix, path) in enumerate(paths.items()):
+            some = slice(turn, None, 3) if "." in suffix else slice(None)
+            check_flips(copied(path, tmp_path / model / suffix.strip(".")), random, some)
 
 
 def copied(path, folder):
@@ -202,12 +204,12 @@ def copied(path, folder):
     return str(folder / os.path.basename(path))
 
 
-def check_every_flip(path, random):
+def check_flips(path, random, some):
     """Flip one bit of each tensor in turn: its own line changes, or it cannot be read; no other line does."""
     with ckptread.open(path) as reader:
         before = digest(reader)
         extents = {e.tensor.key: reader.tensors[e.tensor.key].extent for e in before.tensors}
-    for key, extent in extents.items():
+    for key, extent in list(extents.items())[some]:
         at = extent.offset + int(random.integers(extent.nbytes))
         flip(extent.file, at, int(random.integers(8)), undo := [])
         with ckptread.open(path) as reader:
