@@ -1,5 +1,6 @@
 """What each command loads: a listing starts in a tenth of a second because it loads so little."""
 
+import ast
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import zipfile
 import numpy as np
 import pytest
 from cases import CASES
+
+import ckptread
 
 SLOW = {
     "numpy", "h5py", "tensorflow", "ml_dtypes", "cramjam", "google_crc32c", "json", "rich", "pydantic",
@@ -80,6 +83,27 @@ def test_digests_of_plain_tensors_need_no_numpy(checkpoint):
     for case in CASES:
         if case.name in ("keras3/model.keras", "keras3/model.weights.h5"):
             assert "numpy" not in loaded_by("digest", case.path, "--role", "all")
+
+
+def test_a_tensorflow_checkpoint_is_listed_without_what_names_keras_files(checkpoint):
+    program = "import sys, ckptread.cli as c\ntry: c.main()\nfinally: print([m for m in sys.modules if 'names.' in m])"
+    command = [sys.executable, "-c", program, "inspect", checkpoint]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "ckptread.names.tensorflow" in ran.stdout.splitlines()[-1]
+    assert not {"ckptread.names.keras", "ckptread.names.layers", "ckptread.names.walk"} & set(
+        ast.literal_eval(ran.stdout.splitlines()[-1])
+    )
+
+
+def test_listing_reads_the_index_and_no_value(checkpoint, monkeypatch):
+    opened, open_file = [], os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *rest, **more: opened.append(str(path)) or open_file(path, *rest, **more)
+    )
+    with ckptread.open(checkpoint) as reader:
+        assert len(reader)
+    assert [path for path in opened if ".data-" in path] == []
+    assert any(path.endswith(".index") for path in opened)
 
 
 @pytest.fixture

@@ -8,14 +8,16 @@ name, shape and trainable flag; its collections (TensorFlow 1) list the variable
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckptread.binary import Malformed, Message
 from ckptread.jsondata import bounded_json
-from ckptread.names.keras import KerasEvidence
 from ckptread.names.messages import META_GRAPH, SAVED_METADATA, SAVED_MODEL, VARIABLE
 from ckptread.names.object_graph import Node
 from ckptread.records import dataclass, field
+
+if TYPE_CHECKING:
+    from ckptread.names.keras import KerasEvidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ def keras_evidence(saved_model: bytes | None, keras_metadata: bytes | None) -> K
 
     That is the metadata of the first object: JSON with the configs that a whole-model .h5 has.
     """
+    from ckptread.names.keras import KerasEvidence
+
     nodes = _decode(SAVED_METADATA, keras_metadata).get("nodes", [])
     noted = [each.get("metadata", b"") for each in nodes if each.get("node_id", 0) == 0]
     for graph in _decode(SAVED_MODEL, saved_model).get("meta_graphs", [])[:1]:
