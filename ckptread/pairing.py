@@ -214,7 +214,7 @@ def _reordered(side: Side, left: list[TensorInfo], other: Side, others: list[Ten
         prints = side.prints.get(info.key)
         name = holders.get((info.size, prints.values)) if prints and not prints.constant else None
         if name is not None:
-            found[info.key] = f"holds the values of {escape(name)} in another order: reordered gates or rows?"
+            found[info.key] = f"reordered {escape(name)}? the same values in another order, as of gates or rows"
     return found
 
 

@@ -30,3 +30,8 @@ def test_names_and_remarks_stay_legible_on_the_narrowest_terminal():
 
 def test_one_column_is_a_table_too():
     assert list(as_text(Table(["name"], [["a" * 50]]), 30))[1] == "a" * 10 + "…" + "a" * 19
+
+
+def test_a_long_remark_is_cut_at_its_end():
+    table = Table(["name", "note"], [["w", "reordered lstm? the same values in another order"]])
+    assert list(as_text(table, 30))[1] == "w     reordered lstm? the sam…"

@@ -16,6 +16,7 @@ from ckptread.cli.options import (
     CheckpointB,
     DiffOrder,
     Exclude,
+    Force,
     Layout,
     Role,
     Trainable,
@@ -56,6 +57,7 @@ def diff(
         str | None,
         typer.Option("--save-map", metavar="FILE", help="Write what was paired with what, as JSON."),
     ] = None,
+    force: Force = False,
     rtol: Annotated[float, typer.Option("--rtol", "-p", min=0, help="Relative tolerance. " + FORMULA)] = 0.0,
     atol: Annotated[float, typer.Option("--atol", "-d", min=0, help="Absolute tolerance, as above.")] = 0.0,
     nan_unequal: Annotated[bool, typer.Option("--nan-unequal", help="NaN does not equal NaN.")] = False,
@@ -84,7 +86,7 @@ def diff(
         pairs = two_tensors(one, other, names or ())
         chosen = [pairs] if pairs else _chosen(one, other, how, names or [], exclude or [], role, trainable)
         if save_map is not None:
-            save(save_map, chosen, one.path, other.path)
+            save(save_map, chosen, one.path, other.path, force=force)
         with render.Progress(_size(chosen)) as progress:
             found = compare(
                 one, other, chosen, tolerance=Tolerance(rtol, atol, not nan_unequal), ignore_dtype=ignore_dtype,

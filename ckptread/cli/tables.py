@@ -41,7 +41,7 @@ def as_text(table: Table, width: int | None) -> Iterator[str]:
         _fit(widths, width, last_is_text=len(widths) > 1 and not right[-1])
     line = GAP.join(f"{{:{'>' if to_right else '<'}{size}}}" for size, to_right in zip(widths, right, strict=True))
     for row in chain([table.plain_titles], table.rows):
-        cells = row if width is None else map(shorten, row, widths)
+        cells = row if width is None else _fitted(row, widths)
         yield line.format(*cells).rstrip()
 
 
@@ -74,6 +74,17 @@ def shorten(text: str, width: int) -> str:
         return text
     tail = (width - 1) * 2 // 3
     return text[: width - 1 - tail] + ELLIPSIS + text[-tail:]
+
+
+def _fitted(row: Row, widths: Sequence[int]) -> list[str]:
+    """Shorten what is too long: names in their middle, a remark in the last column at its end."""
+    cut = _cut if len(row) > 1 else shorten
+    return [*map(shorten, row[:-1], widths), *map(cut, row[-1:], widths[-1:])]
+
+
+def _cut(text: str, width: int) -> str:
+    """Cut the end off a remark that is too long: it begins with what matters."""
+    return text if len(text) <= width else text[: width - 1] + ELLIPSIS
 
 
 def as_markdown(table: Table) -> Iterator[str]:
