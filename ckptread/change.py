@@ -68,7 +68,8 @@ FIGURES = Change.__match_args__
 class RunningChange:
     """A :class:`Change` in the making."""
 
-    def __init__(self, tolerance: Tolerance) -> None:
+    def __init__(self, tolerance: Tolerance, distance: Distance | None = None) -> None:
+        """Begin; ``distance`` are a thread's buffers, lent until ``rest``; None makes some when they are wanted."""
         self._tolerance = tolerance
         self._sums = dict.fromkeys(("abs", "difference", "a", "b", "dot"), 0.0)
         self._counts = dict.fromkeys(
@@ -77,13 +78,17 @@ class RunningChange:
         self._max_abs: float | int = 0
         self._max_rel = 0.0
         self._numeric = True
-        self._distance: Distance | None = None
+        self._distance = distance
 
     def add(self, a: Array, b: Array) -> None:
         """Take in the same elements of both sides."""
         one, other = a.reshape(-1), b.reshape(-1)
         for at in range(0, one.size, PIECE):
             self._add_piece(one[at : at + PIECE], other[at : at + PIECE])
+
+    def rest(self) -> None:
+        """Let go of the buffers: only the figures are wanted from now on."""
+        self._distance = None
 
     def merge(self, later: RunningChange) -> None:
         """Take in what another one has: elements that come after those of this one."""

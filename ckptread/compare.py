@@ -7,10 +7,12 @@ once more for the norms. The figures do not depend on the number of threads: par
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ckptread.change import Change, RunningChange, Tolerance
+from ckptread.distance import Distance
 from ckptread.parallel import in_order
 from ckptread.reader import BLOCK_BYTES, Tensor
 from ckptread.records import dataclass
@@ -75,6 +77,7 @@ class _Parts:
         self._piece = max(1, PIECE_BYTES // max(one.item_bytes, other.item_bytes))
         self._starts = range(0, a.size, self._piece * PART_PIECES)
         self._differ = False
+        self._lent = threading.local()
 
     def compare(self, threads: int | None) -> RunningChange | None:
         """Return how they differ; None where they are the same. Raises CheckpointError, also for a checksum."""
@@ -124,7 +127,8 @@ class _Parts:
         import numpy as np
 
         self._differ = True
-        running = RunningChange(self._tolerance)
+        self._lent.distance = getattr(self._lent, "distance", None) or Distance()
+        running = RunningChange(self._tolerance, self._lent.distance)
         dtype_a, dtype_b = (tensor.dtype for tensor in self._tensors)
         sum_one = sum_other = 0
         for x, y in self._pieces(start):
@@ -133,6 +137,7 @@ class _Parts:
                 running.add_equal(np.frombuffer(x, dtype_a))
             else:
                 running.add(np.frombuffer(x, dtype_a), np.frombuffer(y, dtype_b))
+        running.rest()  # a part that waits for its turn holds no buffers
         return _Part(start, (sum_one, sum_other), running)
 
 

@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 from contextlib import contextmanager
 
 import numpy as np
@@ -157,6 +158,18 @@ def test_where_all_differs_it_is_read_hardly_more_than_once(folder, bytes_read):
         bytes_read.clear()
         assert compare_values(one["t"], other["t"], Tolerance()).changed == values.size
     assert sum(bytes_read) <= 2 * (values.nbytes + 2 * compare_module.PIECE_BYTES)
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_memory_does_not_grow_with_the_tensor(folder, step):
+    values = np.arange(12 << 20, dtype="float32")  # 48 MiB
+    paths = [write(folder, side, values + step * at) for at, side in enumerate("ab")]
+    with ckptread.open(paths[0]) as one, ckptread.open(paths[1]) as other:
+        tracemalloc.start()
+        compare_values(one["t"], other["t"], Tolerance(), threads=2)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 8 << 20
 
 
 def test_checkpoints_that_are_the_same_are_told_without_numpy(folder):
