@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ckptread.names.configs import Configured, inner_layers
-from ckptread.names.flags import Flags, is_leaf
+from ckptread.names.flags import Flags, bare, is_leaf
 from ckptread.names.layers import LAYERS_KERAS_2, Layer
 from ckptread.records import dataclass
 
@@ -44,7 +44,14 @@ class Leaf:
     flag: bool | None
     """The flag around it."""
 
+    def place(self, weight: str, around: Leaf | None) -> tuple[int, ...]:
+        """Return where a weight stands in the model: with those of the layer ``around`` that lists it as its own."""
+        lists = around is not None and any(each.shared for each in _row(around.layer).weights)
+        return self.order[:-1] if lists and bare(weight) in SHARED else self.order
 
+
+SHARED = ("kernel", "embeddings")
+"""What SpectralNormalization lists before its own weight, of the layer that it wraps."""
 Fit = tuple[int, int]
 """How well a leaf fits a stored name: components in agreement; where its name ends, counted from the first."""
 
@@ -54,7 +61,8 @@ def locate(layer: Configured, weights: Sequence[str], around: bool | None, flags
     leaves = list(_leaves(layer, (), (), around, flags))
     stored = [tuple(weight.split("/")) for weight in weights]
     owners = _owners(leaves, stored, flags)
-    return [_located(layer, parts, around, flags, *owners.get(parts[:-1], (None, 0))) for parts in stored]
+    wrappers = {leaf.order: leaf for leaf in leaves}
+    return [_located(layer, parts, around, flags, wrappers, *owners.get(parts[:-1], (None, 0))) for parts in stored]
 
 
 def _leaves(
@@ -72,8 +80,11 @@ def _leaves(
 
 def _wrapped(layer: Configured) -> list[Configured]:
     """Return the layers that a built-in wrapper holds, as far as its config has them."""
-    row = LAYERS_KERAS_2.get(layer.class_name or "", Layer())
-    return [each for inner in row.inner if inner.config for each in inner_layers(inner, layer)]
+    return [each for inner in _row(layer).inner if inner.config for each in inner_layers(inner, layer)]
+
+
+def _row(layer: Configured) -> Layer:
+    return LAYERS_KERAS_2.get(layer.class_name or "", Layer())
 
 
 def _owners(leaves: Sequence[Leaf], stored: Sequence[Scopes], flags: Flags) -> dict[Scopes, tuple[Leaf | None, int]]:
@@ -121,12 +132,19 @@ def _agreement(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 def _located(
-    layer: Configured, parts: Scopes, around: bool | None, flags: Flags, leaf: Leaf | None, end: int
+    layer: Configured,
+    parts: Scopes,
+    around: bool | None,
+    flags: Flags,
+    wrappers: Mapping[tuple[int, ...], Leaf],
+    leaf: Leaf | None,
+    end: int,
 ) -> Located:
     *scopes, weight = parts
     if leaf is not None:
         trainable = flags.of(leaf.layer, weight, leaf.flag)
-        return Located((*leaf.chain, *scopes[end:]), trainable, leaf.order, leaf.layer.shared)
+        place = leaf.place(weight, wrappers.get(leaf.order[:-1]) if leaf.order else None)
+        return Located((*leaf.chain, *scopes[end:]), trainable, place, leaf.layer.shared)
     if layer.name in scopes:
         scopes = scopes[scopes.index(layer.name) + 1 :]
     chain = (layer.name, *scopes) if layer.name else tuple(scopes)
