@@ -5,6 +5,7 @@ import math
 import ml_dtypes
 import numpy as np
 import pytest
+from conftest import write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -220,3 +221,24 @@ def test_a_second_name_of_one_side_is_no_difference():
     a = [info("v/0", "dense/kernel"), info("all/0", "dense/kernel", alias_of="v/0")]
     b = [info("w", "dense/kernel")]
     assert aligned(a, b) == {("v/0", "w")}
+
+
+def test_a_large_tensor_is_compared_in_little_memory(tmp_path, monkeypatch):
+    """Every part of a tensor that has changed has buffers of a megabyte while it is worked on, and not after."""
+    import tracemalloc
+
+    import ckptread
+
+    monkeypatch.setattr(compare_module, "PIECE_BYTES", 64)
+    monkeypatch.setattr(compare_module, "PART_PIECES", 1)
+    values = np.arange(200 * 16, dtype="float32")
+    one, other = write(tmp_path / "a", {"w": values}), write(tmp_path / "b", {"w": values + np.float32(1)})
+    with ckptread.open(one) as a, ckptread.open(other) as b:
+        tracemalloc.start()
+        try:
+            found = compare(a, b)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert found.tensors[0].change.changed == values.size
+    assert peak < 30 << 20
