@@ -15,6 +15,8 @@ from ckptread.names.layers import LAYERS_KERAS_2, Layer
 from ckptread.records import dataclass
 
 MAX_DEPTH = 64
+MAX_FITS = 100_000
+"""How often a stored name is held against a layer's: a second. A model of a hundred blocks alike takes some 20,000."""
 Scopes = tuple[str, ...]
 
 
@@ -95,12 +97,16 @@ def _owners(leaves: Sequence[Leaf], stored: Sequence[Scopes], flags: Flags) -> d
     by_name: dict[str, list[Leaf]] = {}
     for leaf in leaves:
         by_name.setdefault(leaf.chain[-1] if leaf.chain else "", []).append(leaf)
-    fits = {parts[:-1]: list(_fits(parts, by_name, flags)) for parts in stored}
+    left, fits = MAX_FITS, {}
+    for parts in stored:
+        left -= sum(len(by_name.get(scope, ())) for scope in parts[:-1])
+        fits[parts[:-1]] = list(_fits(parts, by_name, flags)) if left > 0 else []
     found: dict[Scopes, tuple[Leaf | None, int]] = {}
     taken: dict[int, Scopes] = {}
     for scopes in sorted(fits, key=lambda each: -max((fit[0] for fit, _ in fits[each]), default=0)):
         free = [(fit, leaf) for fit, leaf in fits[scopes] if taken.get(id(leaf), scopes[: fit[1]]) == scopes[: fit[1]]]
-        best = [(fit, leaf) for fit, leaf in free if fit[0] == max(fit[0] for fit, _ in free)]
+        most = max((fit[0] for fit, _ in free), default=0)
+        best = [(fit, leaf) for fit, leaf in free if fit[0] == most]
         if not best:
             continue
         fit, leaf = min(best, key=lambda each: (len(each[1].chain), each[0][1]))

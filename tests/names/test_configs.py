@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from ckptread.names.configs import parse
+from ckptread.names.flags import Flags
 from ckptread.names.keras import KerasEvidence, describe
+from ckptread.names.places import MAX_FITS, locate
 from ckptread.tensors import TensorInfo
 
 
@@ -19,3 +22,14 @@ def test_names_without_their_layers_name_nothing() -> None:
     config = {"class_name": "Functional", "config": {"name": "model", "layers": [dense, inner]}}
     named = describe(tensors, KerasEvidence(config, attributes={"": root, **lists}))
     assert [info.variable for info in named] == ["dense/kernel", None]
+
+
+def test_layers_that_are_all_called_alike_take_no_endless_search() -> None:
+    """A config may say anything: then what is stored is shown as it is."""
+    count = 400
+    dense = {"class_name": "Dense", "config": {"name": "d"}}
+    model = parse({"class_name": "Sequential", "config": {"name": "m", "layers": [dense] * count}})
+    assert model is not None
+    assert count * count > MAX_FITS
+    found = locate(model, [f"x{number}/d/kernel" for number in range(count)], True, Flags())
+    assert found[-1].chain == ("m", f"x{count - 1}", "d")
