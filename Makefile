@@ -1,5 +1,6 @@
 # make demo    a first look: installs the core into .venv, and reads the checkpoints in fixtures/
 # make test    the whole suite from nothing, TensorFlow included
+# make fuzz    every parser, guided by coverage: RUNS executions for each target (TARGETS)
 # make check   ruff, mypy, import-linter, the docs
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +42,13 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . --group test --group check
 	touch $@ $(VENV)/.core
+
+RUNS ?= 600000
+TARGETS ?=
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	$(BIN)/python -m tests.fuzz $(TARGETS) --runs $(RUNS) --corpus .fuzz
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -187,15 +187,28 @@ class _Blocks:
             yield pair
 
 
-def _same_bytes(a: Array, b: Array) -> bool:
-    """Whether two blocks are the same, bit for bit; eight bytes at a time, which is as fast as memory."""
+def _same_object(a: Any, b: Any) -> bool:
+    """Whether two strings, references, or lists of an HDF5 file are the same; a list is an array in its own right."""
     import numpy as np
 
+    if isinstance(a, tuple) and isinstance(b, tuple):  # a record
+        return len(a) == len(b) and all(map(_same_object, a, b))
+    if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray):
+        return type(a) is type(b) and bool(a == b)
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if a.dtype.hasobject:
+        return all(map(_same_object, a.reshape(-1).tolist(), b.reshape(-1).tolist()))
+    return a.tobytes() == b.tobytes()
+
+
+def _same_bytes(a: Array, b: Array) -> bool:
+    """Whether two blocks are the same, bit for bit; eight bytes at a time, which is as fast as memory."""
     if not same_kind(a.dtype, b.dtype):
         return False
     b = b.astype(a.dtype, copy=False)
     if a.dtype.hasobject:
-        return bool(np.array_equal(a, b))
+        return all(map(_same_object, a.reshape(-1).tolist(), b.reshape(-1).tolist()))
     one, other = a.reshape(-1).view("u1"), b.reshape(-1).view("u1")
     even = one.size - one.size % 8
     return bool((one[:even].view("u8") == other[:even].view("u8")).all() and (one[even:] == other[even:]).all())

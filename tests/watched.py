@@ -1,0 +1,108 @@
+"""Commands run as processes of their own, and watched: how they end, for how long, in what memory, what they open."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+SECONDS = 10
+"""To the first output, on files under 64 MiB."""
+MOST_SECONDS = 60
+"""A command that is still there is taken for one that hangs."""
+RESIDENT = 512 << 10
+"""KiB, in any process."""
+CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9]|\xff")
+"""What no terminal may be sent: C0 but tab and line end, C1, bidirectional marks, zero-width characters, no UTF-8."""
+OPENED = re.compile(r'\b(?:open|openat|openat2|creat|execve)\((?:AT_FDCWD, )?"((?:[^"\\]|\\.)*)"')
+CONNECTED = re.compile(r"\b(?:connect|socket|bind)\(")
+SYSTEM = ("/usr/", "/lib", "/etc/ld.so", "/etc/localtime", "/proc/self/", "/proc/meminfo", "/proc/cpuinfo", "/sys/",
+          "/dev/null", "/dev/urandom", "/dev/shm/sem")  # fmt: skip
+"""What an interpreter and its libraries read of a system."""
+
+
+@dataclass
+class Watched:
+    """How a command ended. ``opened`` is None where the system has no strace."""
+
+    code: int
+    out: bytes
+    err: bytes
+    seconds: float
+    resident: int
+    opened: list[str] | None = field(default=None)
+
+    def broken_rules(self, *own):
+        """Return which of the rules that hold for any file were broken; ``own`` are paths the command may open."""
+        broken = {
+            "ended by a signal": self.code < 0,
+            "an exit code that is none of ours": self.code not in (0, 1, 2),
+            "too slow": self.seconds > SECONDS,
+            "too much memory": self.resident > RESIDENT,
+            "a traceback": b"Traceback" in self.err,
+            "a raw control character": bool(CONTROL.search(self.out + self.err)),
+            "an error of numpy's or Python's": self.code == 2 and bool(re.match(rb"ckptread: [^/]*$", self.err)),
+        }
+        foreign = [path for path in self.opened or () if not path.startswith((*SYSTEM, *_interpreter(), *own))]
+        return [rule for rule, is_broken in broken.items() if is_broken] + [f"opened {path}" for path in foreign]
+
+
+@cache
+def _interpreter():
+    root = str(Path(__file__).resolve().parents[1])
+    folders = [sys.prefix, sys.base_prefix, sys.exec_prefix, *(path for path in sys.path if path), root]
+    return tuple({os.path.realpath(folder) for folder in folders} | set(folders))
+
+
+@cache
+def _can_trace():
+    if shutil.which("strace") is None:
+        return False
+    return subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], check=False, capture_output=True).returncode == 0
+
+
+def watch(*arguments, trace=None):
+    """Run ``ckptread`` with these arguments; ``trace`` is a file for strace's words, where it is there."""
+    command = [sys.executable, "-m", "ckptread", *map(str, arguments)]
+    traced = trace is not None and _can_trace()
+    if traced:
+        calls = "trace=open,openat,openat2,creat,execve,connect,socket,bind"
+        command = ["strace", "-f", "-qq", "--seccomp-bpf", "-s", "4096", "-e", calls, "-o", str(trace), *command]
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    timer = threading.Timer(MOST_SECONDS, process.kill)
+    timer.start()
+    drain = threading.Thread(target=lambda: errors.append(process.stderr.read()))
+    errors = []
+    drain.start()
+    out = process.stdout.read()
+    drain.join()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    timer.cancel()
+    process.stdout.close()
+    process.stderr.close()
+    seconds = time.monotonic() - started
+    opened = _opened(Path(trace)) if traced else None
+    # Of time that other processes take on a busy machine, a command is not guilty: a hang is one on an idle one too.
+    seconds = min(
+        seconds, max(usage.ru_utime + usage.ru_stime, seconds / max(1.0, os.getloadavg()[0] / os.cpu_count()))
+    )
+    return Watched(process.returncode, out, errors[0], seconds, usage.ru_maxrss, opened)
+
+
+def _opened(trace):
+    """Return the files that any of the processes opened, or tried to and was refused; folders of modules apart."""
+    found = []
+    for line in trace.read_text(errors="surrogateescape").splitlines():
+        if CONNECTED.search(line):
+            found.append(line)
+        named = OPENED.search(line)
+        if named and " ENOENT " not in line and "O_DIRECTORY" not in line:
+            found.append(named[1])
+    return found
