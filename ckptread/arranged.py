@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ckptread.arrangement import Arrangement, arrangements, box, plain, runs, select
 from ckptread.change import Change, RunningChange, Tolerance
+from ckptread.distance import changed_objects
 from ckptread.reader import Tensor
 
 if TYPE_CHECKING:
@@ -139,13 +140,11 @@ def _equal_values(a: Array, b: Array) -> bool:
 
 def _same_bits(a: Array, b: Array) -> bool:
     """Whether two arrays of one shape are of one dtype and the same bit for bit."""
-    import numpy as np
-
     if not _same_kind(a.dtype, b.dtype):
         return False
     b = b.astype(a.dtype, copy=False)
     if a.dtype.hasobject:
-        return bool(np.array_equal(a, b))
+        return changed_objects(a, b) == 0
     one, other = _bits(a), _bits(b)
     return bool((one == other).all())
 

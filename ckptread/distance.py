@@ -177,10 +177,22 @@ def _mixed_distance(a: Array, b: Array) -> Array:
     return np.array(distances, np.uint64)
 
 
+def _differ(one: object, other: object) -> bool:
+    """Whether two objects differ: text, or HDF5's arrays of any length, of which NaN equals NaN as everywhere."""
+    import numpy as np
+
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        alike = one.dtype == other.dtype and one.shape == other.shape
+        return not alike or (one.tobytes() != other.tobytes() if not one.dtype.hasobject else repr(one) != repr(other))
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) != len(other) or any(_differ(x, y) for x, y in zip(one, other, strict=True))
+    return type(one) is not type(other) or one != other
+
+
 def changed_objects(a: Array, b: Array) -> int:
     """How many elements differ that are no numbers: strings by value, records by their bytes."""
     if a.dtype.hasobject or b.dtype.hasobject or a.dtype.kind in "SU":
-        return sum(x != y for x, y in zip(a.tolist(), b.tolist(), strict=True))
+        return sum(_differ(x, y) for x, y in zip(a.ravel().tolist(), b.ravel().tolist(), strict=True))
     one = a.view("u1").reshape(a.size, -1)
     other = b.view("u1").reshape(b.size, -1)
     return int((one != other).any(axis=1).sum())

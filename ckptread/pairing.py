@@ -37,9 +37,15 @@ def pair(a: Reader, b: Reader, how: How | Mapping = "auto", progress: Progress |
     if isinstance(how, Mapping):
         return _mapped(all_a, all_b, how)
     if how == "content":
-        return _by_content(a, b, [Pair(t, None) for t in all_a] + [Pair(None, t) for t in all_b], True, progress)
+        return _by_content(a, b, _valueless(all_a, all_b), True, progress)
     pairs = align(all_a, all_b, by="names" if how == "auto" else how)
     return _by_content(a, b, pairs, False, progress) if how == "auto" else pairs
+
+
+def _valueless(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
+    """Every tensor alone, but for those without values to match by: they are paired by their names."""
+    named = align([t for t in a if not comparable(t)], [t for t in b if not comparable(t)])
+    return [*named, *(Pair(t, None) for t in a if comparable(t)), *(Pair(None, t) for t in b if comparable(t))]
 
 
 def two_tensors(a: Reader, b: Reader, names: Sequence[str]) -> Pair | None:

@@ -5,11 +5,13 @@ import itertools
 import ml_dtypes
 import numpy as np
 import pytest
+from cases import CASES, name
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from test_stats import InMemory
 
+import ckptread
 from ckptread import arranged, fingerprint
 from ckptread.change import Tolerance
 from ckptread.diff import compare
@@ -360,3 +362,12 @@ def test_nan_unequal_is_looked_at_again():
     one, other = InMemory(x=a), InMemory(y=a)
     found = compare(one, other, pair(one, other, "content"), tolerance=Tolerance(nan_equal=False), layout_counts=False)
     assert statuses(found) == {"x": "changed"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=name)
+def test_every_checkpoint_matches_itself_by_content(case):
+    """What cannot be read is not comparable, and nothing else differs."""
+    with ckptread.open(case.path) as a, ckptread.open(case.path) as b:
+        found = compare(a, b, pair(a, b, "content"), layout_counts=False)
+    assert {entry.status for entry in found.differences} <= {"not-comparable"}
+    assert all(entry.unreadable for entry in found.differences)
