@@ -1,12 +1,13 @@
 """Commands run as processes of their own, and watched: how they end, for how long, in what memory, what they open."""
 
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import threading
-import time
+import tempfile
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -72,37 +73,52 @@ def watch(*arguments, trace=None):
     traced = trace is not None and _can_trace()
     if traced:
         calls = "trace=open,openat,openat2,creat,execve,connect,socket,bind"
-        command = ["strace", "-f", "-qq", "--seccomp-bpf", "-s", "4096", "-e", calls, "-o", str(trace), *command]
-    started = time.monotonic()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    timer = threading.Timer(MOST_SECONDS, process.kill)
-    timer.start()
-    drain = threading.Thread(target=lambda: errors.append(process.stderr.read()))
-    errors = []
-    drain.start()
-    out = process.stdout.read()
-    drain.join()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    timer.cancel()
-    process.stdout.close()
-    process.stderr.close()
-    seconds = time.monotonic() - started
-    opened = _opened(Path(trace)) if traced else None
-    # Of time that other processes take on a busy machine, a command is not guilty: a hang is one on an idle one too.
-    seconds = min(
-        seconds, max(usage.ru_utime + usage.ru_stime, seconds / max(1.0, os.getloadavg()[0] / os.cpu_count()))
-    )
-    return Watched(process.returncode, out, errors[0], seconds, usage.ru_maxrss, opened)
+        command = [
+            str(shutil.which("strace")),
+            "-f",
+            "-qq",
+            "--seccomp-bpf",
+            "-s",
+            "4096",
+            "-e",
+            calls,
+            "-o",
+            str(trace),
+            *command,
+        ]
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result"
+        measured = [sys.executable, "-I", "-S", str(Path(__file__).with_name("measured.py")), str(result), *command]
+        process = subprocess.Popen(
+            measured, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+        try:
+            out, err = process.communicate(timeout=MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, err = process.communicate()
+            return Watched(-signal.SIGKILL, out, err, MOST_SECONDS, 0)
+        code, resident, worked, seconds = json.loads(result.read_text())
+    # On a busy machine a command is not guilty of the time that others take: a hang is one on an idle machine too.
+    share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    return Watched(code, out, err, max(worked, seconds / share), resident, _opened(Path(trace)) if traced else None)
 
 
 def _opened(trace):
-    """Return the files that any of the processes opened, or tried to and was refused; folders of modules apart."""
-    found = []
+    """Return the files that any of the processes opened, or tried to and was refused; folders of modules apart.
+
+    h5py has Python run ``uname -p`` as it is imported, which is looked for along PATH.
+    """
+    found, begun = [], {}
     for line in trace.read_text(errors="surrogateescape").splitlines():
-        if CONNECTED.search(line):
-            found.append(line)
-        named = OPENED.search(line)
-        if named and " ENOENT " not in line and "O_DIRECTORY" not in line:
+        process = line.split(" ", 1)[0]
+        if line.endswith("<unfinished ...>"):
+            begun[process] = line
+            continue
+        whole = begun.pop(process, "") + line if " resumed>" in line else line
+        if CONNECTED.search(whole):
+            found.append(whole)
+        named = OPENED.search(whole)
+        if named and " ENOENT " not in whole and "O_DIRECTORY" not in whole:
             found.append(named[1])
     return found
