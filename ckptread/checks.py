@@ -13,8 +13,8 @@ from ckptread.digests import canonical_dtype
 from ckptread.errors import CheckpointError, TensorNotFoundError
 from ckptread.formats import open_checkpoint
 from ckptread.layers import summarize
-from ckptread.match import align, choose
-from ckptread.pairs import Pair
+from ckptread.match.alignment import align, choose
+from ckptread.match.pairs import Pair
 from ckptread.reader import Reader, Tensor
 from ckptread.records import dataclass
 from ckptread.rules import Rule

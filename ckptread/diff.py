@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ckptread.change import Tolerance
-from ckptread.match import align
+from ckptread.match.alignment import align
+from ckptread.match.pairs import Pair
 from ckptread.outcome import SAME, Outcome, Status, TensorDifference
-from ckptread.pairs import Pair
 from ckptread.reader import Reader
 from ckptread.records import dataclass, field
 

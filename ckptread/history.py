@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ckptread.errors import CheckpointError, TensorNotFoundError
 from ckptread.formats import open_checkpoint
-from ckptread.match import align
+from ckptread.match.alignment import align
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
 from ckptread.records import dataclass, field
 from ckptread.runs import Step

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ckptread.arrangement import Arrangement
 from ckptread.change import Change, Tolerance
 from ckptread.compare import compare_values, same_kind
 from ckptread.errors import CheckpointError
-from ckptread.pairs import Basis, Certainty, Pair
+from ckptread.match.arrangement import Arrangement
+from ckptread.match.pairs import Basis, Certainty, Pair
 from ckptread.reader import Reader, Tensor
 from ckptread.records import dataclass
 from ckptread.stats import is_numeric
@@ -137,7 +137,7 @@ class Outcome:
             return None
         if pair.arrangement is None:
             return compare_values(a, b, self._tolerance)
-        from ckptread.arranged import compare_arranged  # as numpy, only where it is wanted
+        from ckptread.match.arranged import compare_arranged  # as numpy, only where it is wanted
 
         return compare_arranged(a, b, pair.arrangement, self._tolerance)
 
@@ -146,7 +146,7 @@ class Outcome:
 
     def _turned(self, pair: Pair, a: Tensor, b: Tensor) -> TensorDifference | None:
         """Whether the values are the same once the axes are permuted: that is said, and is a difference."""
-        from ckptread.arranged import find_arrangement
+        from ckptread.match.arranged import find_arrangement
 
         arrangement = find_arrangement(a, b)
         if arrangement is None:

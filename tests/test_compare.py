@@ -16,7 +16,7 @@ from ckptread import compare as compare_module
 from ckptread.change import Tolerance
 from ckptread.compare import compare_values
 from ckptread.diff import compare
-from ckptread.match import align
+from ckptread.match.alignment import align
 from ckptread.tensors import TensorInfo
 
 FLOATS = ["float16", "float32", "float64", "complex64"]

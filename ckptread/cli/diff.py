@@ -25,10 +25,10 @@ from ckptread.cli.options import (
 )
 from ckptread.cli.tables import name_text
 from ckptread.diff import Difference, compare
-from ckptread.mapping import Mapping, load, save
-from ckptread.match import choose
-from ckptread.pairing import How, keep_pairs, pair, two_tensors
-from ckptread.pairs import Pair
+from ckptread.match.alignment import choose
+from ckptread.match.mapping import Mapping, load, save
+from ckptread.match.pairing import How, keep_pairs, pair, two_tensors
+from ckptread.match.pairs import Pair
 
 FORMULA = "Values count as the same where |a-b| <= ATOL + RTOL*|b|."
 WANTED_HELP = (

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import ckptread
 from ckptread.diff import compare
-from ckptread.match import align, choose
+from ckptread.match.alignment import align, choose
 from ckptread.tensors import TensorInfo
 from tests.names.test_models import (
     all_frozen,

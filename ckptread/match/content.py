@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ckptread.arranged import WHOLE_BYTES, Agreement, agree, rearranged
-from ckptread.arrangement import Arrangement, arrangements
 from ckptread.errors import CheckpointError
-from ckptread.fingerprint import Fingerprint, fingerprint, ordered
-from ckptread.interchange import compatible, in_turn
+from ckptread.match.arranged import WHOLE_BYTES, Agreement, agree, rearranged
+from ckptread.match.arrangement import Arrangement, arrangements
+from ckptread.match.fingerprint import Fingerprint, fingerprint, ordered
+from ckptread.match.interchange import compatible, in_turn
 from ckptread.reader import Reader, Tensor, numpy_dtype
 from ckptread.records import dataclass, field, replace
 from ckptread.stats import is_numeric

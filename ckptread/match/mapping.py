@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeGuard
 
-from ckptread.arrangement import Arrangement
 from ckptread.binary import Malformed
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.jsondata import bounded_json
+from ckptread.match.arrangement import Arrangement
+from ckptread.match.pairs import Pair
 from ckptread.output import written_whole
-from ckptread.pairs import Pair
 from ckptread.records import dataclass
 from ckptread.tensors import MAX_RANK
 

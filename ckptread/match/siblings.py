@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from ckptread.arrangement import Arrangement, arrangements
-from ckptread.content import Match, shape_of
-from ckptread.interchange import last_name
+from ckptread.match.arrangement import Arrangement, arrangements
+from ckptread.match.content import Match, shape_of
+from ckptread.match.interchange import last_name
 from ckptread.records import dataclass, replace
 
 Agree = Callable[[Match, Arrangement], bool]

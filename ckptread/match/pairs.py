@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ckptread.arrangement import Arrangement
+from ckptread.match.arrangement import Arrangement
 from ckptread.records import dataclass
 from ckptread.tensors import TensorInfo
 

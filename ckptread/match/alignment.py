@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from ckptread.errors import TensorNotFoundError
-from ckptread.pairs import Basis, Pair
+from ckptread.match.pairs import Basis, Pair
 from ckptread.reader import Reader
 from ckptread.records import dataclass
 from ckptread.select import match

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
-from ckptread.arrangement import Arrangement, arrangements, box, plain, runs, select
 from ckptread.change import Change, RunningChange, Tolerance
 from ckptread.distance import changed_objects
+from ckptread.match.arrangement import Arrangement, arrangements, box, plain, runs, select
 from ckptread.reader import Tensor
 
 if TYPE_CHECKING:

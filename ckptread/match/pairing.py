@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from ckptread.arranged import agree
-from ckptread.arrangement import Arrangement, plain
-from ckptread.content import Match, Side, comparable, look_at, same_values, shape_of
 from ckptread.errors import CheckpointError, TensorNotFoundError
 from ckptread.escape import escape
-from ckptread.interchange import compatible, last_name
-from ckptread.mapping import Mapping
-from ckptread.match import align
-from ckptread.pairs import Certainty, Pair
+from ckptread.match.alignment import align
+from ckptread.match.arranged import agree
+from ckptread.match.arrangement import Arrangement, plain
+from ckptread.match.content import Match, Side, comparable, look_at, same_values, shape_of
+from ckptread.match.interchange import compatible, last_name
+from ckptread.match.mapping import Mapping
+from ckptread.match.pairs import Certainty, Pair
+from ckptread.match.siblings import Judged, judge
 from ckptread.reader import Reader
 from ckptread.records import replace
 from ckptread.select import find
-from ckptread.siblings import Judged, judge
 from ckptread.tensors import TensorInfo
 
 How = Literal["auto", "key", "variable", "content"]
