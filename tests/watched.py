@@ -47,7 +47,7 @@ class Watched:
             "too much memory": self.resident > RESIDENT,
             "a traceback": b"Traceback" in self.err,
             "a raw control character": bool(CONTROL.search(self.out + self.err)),
-            "an error of numpy's or Python's": self.code == 2 and bool(re.match(rb"ckptread: [^/]*$", self.err)),
+            "an error of numpy's or Python's": self.code == 2 and bool(re.match(rb"ckptread: [^:]*$", self.err)),
         }
         foreign = [path for path in self.opened or () if not path.startswith((*SYSTEM, *_interpreter(), *own))]
         return [rule for rule, is_broken in broken.items() if is_broken] + [f"opened {path}" for path in foreign]

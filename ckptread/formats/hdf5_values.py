@@ -123,7 +123,9 @@ def _decode_list(body: bytes, depth: int) -> Array:
         dtype = numpy_dtype(str(name))
     except (ValueError, SyntaxError, TypeError, RecursionError):
         raise Malformed("a list's description cannot be read", at) from None
-    if not (isinstance(shape, tuple) and all(isinstance(dim, int) and dim >= 0 for dim in shape)):
+    if dtype.subdtype is not None or not (
+        isinstance(shape, tuple) and all(isinstance(dim, int) and dim >= 0 for dim in shape)
+    ):
         raise Malformed("a list's shape cannot be read", at)
     values, _ = _decode(body, at, dtype, shape, depth - 1)
     return values
