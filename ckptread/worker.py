@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -36,6 +37,11 @@ SECONDS = 4.0
 BYTES_PER_SECOND = 16 << 20
 """A slow disk: what a larger file's deadline grows by."""
 
+LEAST_SECONDS = 1.5
+"""What is left of a deadline when another child has overstayed its own; a half when two have, a third when three."""
+RECENT_SECONDS = 60.0
+"""How long it is remembered that one has: several files that hang are one command's, and do not add up."""
+
 _ERRORS: Mapping[str, type[CheckpointError]] = {
     kind.__name__: kind
     for kind in (CheckpointError, DamagedFileError, TensorNotFoundError, UnsafeFileError, UnsupportedError)
@@ -44,12 +50,22 @@ _ERRORS: Mapping[str, type[CheckpointError]] = {
 _EARLY: dict[tuple[str, int, int], tuple[subprocess.Popen[bytes], int]] = {}
 """Children that were started before they were wanted, by module and file; each with its descriptor's number there."""
 
+_OVERSTAYED: list[tuple[float, float]] = []
+"""When children overstayed, and the seconds that were lost to each."""
+
 _NO_PLUGINS = {"HDF5_PLUGIN_PRELOAD": "::", "HDF5_PLUGIN_PATH": os.devnull}
 
 
 def deadline(nbytes: int) -> float:
     """Return the seconds that work on a file of this size may take."""
     return SECONDS + nbytes / BYTES_PER_SECOND
+
+
+def _patience(seconds: float) -> float:
+    """Return what is left of a deadline, once the time that was lost of late to other children is taken off."""
+    now = time.monotonic()
+    lost = [took for at, took in _OVERSTAYED if now - at < RECENT_SECONDS]
+    return max(min(seconds, LEAST_SECONDS / len(lost)), seconds - sum(lost)) if lost else seconds
 
 
 def start_early(module: str, path: str) -> None:
@@ -128,7 +144,8 @@ class Worker:
         Raises the CheckpointError that the child reports, and DamagedFileError where it dies or overstays.
         """
         with self._lock:
-            timer = threading.Timer(seconds, self._overstay)
+            allowed = _patience(seconds)
+            timer = threading.Timer(allowed, self._overstay, [allowed])
             timer.daemon = True
             timer.start()
             reply: Message = {}
@@ -176,8 +193,9 @@ class Worker:
             raise self._gone()
         return data
 
-    def _overstay(self) -> None:
+    def _overstay(self, seconds: float) -> None:
         self._overstayed = True
+        _OVERSTAYED.append((time.monotonic(), seconds))
         self._process.kill()
 
     def _gone(self) -> DamagedFileError:
