@@ -8,15 +8,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING
 
 import ckptread
+from ckptread.escape import escape
 from ckptread.formats.hdf5_start import start_workers
 from ckptread.parallel import ONE_THREAD
 from ckptread.worker import dismiss_early
-
-if TYPE_CHECKING:
-    import typer
 
 COMMANDS = ("inspect", "show", "extract", "diff", "digest", "check", "history", "textconv", "verify", "salvage")
 """The commands, in the order that --help lists them: each is the function of its name in the module of its name."""
@@ -28,6 +25,45 @@ BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 def main() -> None:
     """Run the command line, and exit with its code."""
+    _have_streams()
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output (head, less) has gone: end quietly
+        _discard_output()
+        code = BROKEN_PIPE
+    except OSError as error:  # a full disk
+        _discard_output()
+        _say(f"the output cannot be written: {error.strerror or error}")
+        code = TROUBLE
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    finally:
+        dismiss_early()
+    sys.exit(code)
+
+
+def _have_streams() -> None:
+    """Have stdin, stdout and stderr, if only /dev/null: else the first file that is opened would be taken for one.
+
+    What an encoding lacks is written as an escape.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        continue
+    os.close(descriptor)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", closefd=False))
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """Send what is left in stdout's buffer nowhere, so that Python's own last flush does not fail on it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run() -> int:
+    """Run the command that was asked for, and return its exit code."""
     os.environ.update({name: value for name, value in ONE_THREAD.items() if name not in os.environ})
     gc.set_threshold(200_000, 20, 20)  # a listing makes objects by the million, and no rubbish: a tenth of its time
     start_workers(sys.argv[2:])  # their imports take longer than ours, which come now
@@ -36,32 +72,26 @@ def main() -> None:
     asked = sys.argv[1:2]
     app = build(asked if asked and asked[0] in COMMANDS else COMMANDS)
     try:
-        code = _run(app)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone: end quietly, also in Python's own last flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = BROKEN_PIPE
-    finally:
-        dismiss_early()
-    sys.exit(code)
-
-
-def _run(app: typer.Typer) -> int:
-    from ckptread.cli import render
-
-    try:
         app()
     except SystemExit as error:
         if isinstance(error.__context__, BrokenPipeError):  # which typer has made an exit code 1 of
             raise BrokenPipeError from None
         return error.code if isinstance(error.code, int) else TROUBLE
     except (ckptread.CheckpointError, ValueError, IndexError) as error:
-        render.note(f"ckptread: {error}")
-        return TROUBLE
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        _say(str(error))
     except MemoryError:
-        render.note("ckptread: there is not enough memory for this")
-        return TROUBLE
-    return 0
+        _say("there is not enough memory for this")
+    except (OSError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # the last wall: whatever it is, it is no traceback for a user
+        what = escape(f"{type(error).__name__}: {error}"[:200])
+        _say(f"a defect of ckptread's own, {what}; please report it, with the command and the file")
+    else:
+        return 0
+    return TROUBLE
+
+
+def _say(text: str) -> None:
+    from ckptread.cli import render
+
+    render.note(f"ckptread: {text}")
