@@ -19,20 +19,30 @@ Tensors = Mapping[str, TensorInfo]
 
 NEAREST = 3
 """How many near names an error lists."""
+MOST_PARTS = 8
+"""How deep a path may be that is suggested."""
 
 
 def find(path: str, tensors: Tensors, name: str) -> TensorInfo:
-    """Return the one tensor that ``name`` means: its key, as stored or as printed, or its variable's name.
+    """Return the one tensor that ``name`` means: its key, as stored or as printed, its variable's name, or a glob.
 
-    A variable may be given with TensorFlow's ``:0``. Raises TensorNotFoundError, which lists the nearest names,
-    where there is none or more than one.
+    A variable may be given with TensorFlow's ``:0``. A path or a glob means the one tensor that it matches. Raises
+    TensorNotFoundError, which lists the nearest names, where there is none or more than one.
     """
     if name in tensors:
         return tensors[name]
     wanted = {name, name.removesuffix(":0")}
-    found = [t for t in tensors.values() if t.alias_of is None and wanted & _names(t)]
-    if len(found) == 1:
-        return found[0]
+    own = [t for t in tensors.values() if t.alias_of is None]
+    found = [t for t in own if wanted & _names(t)]
+    matching = found or [t for t in own if _means(name, t)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching and not found:
+        names = ", ".join(escape(t.name) for t in matching[:NEAREST])
+        more = ", …" if len(matching) > NEAREST else ""
+        raise TensorNotFoundError(
+            path, f"{escape(name)!r} means {len(matching):,} tensors, not one", advice=f"name one: {names}{more}"
+        )
     if found:
         keys = ", ".join(escape(t.key) for t in found[:NEAREST])
         raise TensorNotFoundError(
@@ -130,7 +140,9 @@ def _suggest(tensors: Tensors, name: str) -> str:
     """Name what comes nearest, or where to look."""
     if not tensors:
         return "the checkpoint holds no tensors"
-    near = nearest(name, [escape(t.name) for t in tensors.values()])
+    names = [escape(t.name) for t in tensors.values()]
+    paths, plain = _paths(names), name.strip("/")
+    near = [plain] if plain in paths else nearest(plain, names) or nearest(plain, paths)
     if near:
         return "did you mean " + " or ".join(near) + "?"
     if _has_wildcard(name) and "/" not in name:
@@ -138,11 +150,17 @@ def _suggest(tensors: Tensors, name: str) -> str:
     return "'ckptread inspect' lists the names"
 
 
+def _paths(names: Sequence[str]) -> list[str]:
+    """Return the paths that names begin with, each once; of very long names the first few."""
+    parts = (name.split("/", MOST_PARTS)[:-1] for name in names)
+    return list(dict.fromkeys("/".join(path[:end]) for path in parts for end in range(1, len(path) + 1)))
+
+
 def nearest(name: str, names: Sequence[str]) -> list[str]:
     """Return up to three names that are spelt like ``name`` or end as it does, the nearest first."""
     import difflib
 
     tail = "/" + name.strip("*/")
-    endings = [candidate for candidate in names if candidate.endswith(tail)][:NEAREST]
+    endings = [candidate for candidate in names if candidate.endswith(tail) or "/" + candidate == tail][:NEAREST]
     spelt = difflib.get_close_matches(name, names[:20_000], n=NEAREST, cutoff=0.6)
     return list(dict.fromkeys([*endings, *spelt]))[:NEAREST]

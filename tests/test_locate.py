@@ -182,6 +182,12 @@ def test_a_missing_path_suggests_its_neighbours(training):
         ckptread.open(training / "no" / "ckpt-3")
 
 
+@pytest.mark.parametrize("given", ["model.data-00009-of-00003", "model.data-00000-of-00001"])
+def test_a_shard_that_is_not_there_is_not_taken_for_another(given):
+    with pytest.raises(ckptread.CheckpointError, match=r"there is no such shard; the checkpoint is .*tf-shards/model"):
+        ckptread.open(FIXTURES / "tf-shards" / given)
+
+
 def test_a_missing_index_is_named(training):
     (training / "ckpt-1.index").unlink()
     for given in ("ckpt-1", "ckpt-1.data-00000-of-00001"):

@@ -78,3 +78,17 @@ def test_exclusions_take_away_and_may_mean_nothing():
 def test_a_pattern_that_means_nothing_is_an_error_with_advice():
     with pytest.raises(TensorNotFoundError, match=r"try '\*\*/kern\*'"):
         found("kern*")
+
+
+def test_a_path_or_glob_means_the_one_tensor_that_it_matches():
+    tensors = {key: TensorInfo(key, (), "float32", 4) for key in ("head/kernel", "head/bias", "step")}
+    assert find("f", tensors, "head/k*").key == "head/kernel"
+    with pytest.raises(TensorNotFoundError, match=r"'head' means 2 tensors, not one; name one: head/kernel, head/bias"):
+        find("f", tensors, "head")
+
+
+@pytest.mark.parametrize(("given", "near"), [("haed", "head"), ("/head", "head"), ("head/kernal", "head/kernel")])
+def test_paths_are_suggested_too(given, near):
+    tensors = {key: TensorInfo(key, (), "float32", 4) for key in ("head/kernel", "head/bias", "step")}
+    with pytest.raises(TensorNotFoundError, match=rf"did you mean {near}( or|\?)"):
+        match("f", tensors, [given])

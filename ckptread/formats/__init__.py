@@ -84,6 +84,9 @@ def _locate_prefix(path: str) -> Located:
         return Located(path, BY_NAME["tf-bundle"])
     if v1_files(path):
         return Located(path, BY_NAME["tf-v1"])
+    whole = prefix_of_shard(path)
+    if whole is not None and os.path.exists(whole + ".index"):
+        raise CheckpointError(path, "there is no such shard", advice=f"the checkpoint is {escape(whole)!r}")
     folder, base = os.path.split(path)
     prefix = base.removesuffix(".index")
     if any(name.startswith(prefix + ".data-") for name in listing(folder)):

@@ -41,6 +41,8 @@ def prefix_of_shard(path: str) -> str | None:
 
 def v1_files(path: str) -> list[str]:
     """Return the files of a sharded V1 checkpoint that a prefix, its glob, or one of its files means, or none."""
+    if prefix_of_shard(path) is not None:
+        return []
     found = _V1_SHARD.match(path)
     prefix = found["prefix"] if found else re.sub(r"-\?+-of-(\?+|\d+)\Z", "", path)
     folder, base = os.path.split(prefix)
