@@ -28,6 +28,21 @@ def test_names_and_remarks_stay_legible_on_the_narrowest_terminal():
     assert len(name) == LEAST_WIDTH
 
 
+PATTERNS = [
+    "{}/layer/with/a/long/path/kernel",
+    "model/block/{}/_conv/kernel/.ATTRIBUTES/VARIABLE_VALUE",
+    "model/with/a/long/path/kernel_{}",
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_names_that_differ_stay_different(pattern):
+    names = [pattern.format(word) for word in ("forward", "backward", "sideways")]
+    lines = list(as_text(Table(["name", ">bytes"], [[name, "4"] for name in names]), 34))
+    assert len(set(lines)) == 4
+    assert max(map(len, lines)) <= 34
+
+
 def test_one_column_is_a_table_too():
     assert list(as_text(Table(["name"], [["a" * 50]]), 30))[1] == "a" * 10 + "…" + "a" * 19
 

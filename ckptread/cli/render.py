@@ -161,7 +161,13 @@ def problems(reader: Reader, counted: Totals) -> None:
     if len(reader.problems) > 10:
         note(f"... and {len(reader.problems) - 10:,} more: 'ckptread verify' lists them")
     if counted.problems:
-        note(f"{plural(counted.problems, 'tensor')} cannot be read; the last column says why")
+        note(f"{plural(counted.problems, 'tensor')} cannot be read; {_reasons(reader.tensors.values())}")
+
+
+def _reasons(tensors: Iterable[TensorInfo]) -> str:
+    """Say why tensors cannot be read, where that is one reason for all: a row may have no room for it."""
+    reasons = {tensor.problem for tensor in tensors if tensor.problem is not None}
+    return name_text(reasons.pop()) if len(reasons) == 1 else "the last column says why"
 
 
 def unknown(tensors: Sequence[TensorInfo]) -> None:

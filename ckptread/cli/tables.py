@@ -13,6 +13,8 @@ ELLIPSIS = "…"
 GAP = "  "
 LEAST_WIDTH = 20
 """However narrow the terminal, names and remarks keep this many characters."""
+TAILS = (2 / 3, 1 / 2, 1 / 3, 5 / 6, 1 / 6)
+"""How much of a shortened name its end gets: names differ at their ends, mostly."""
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for a formula at the beginning of a cell."""
@@ -39,9 +41,10 @@ def as_text(table: Table, width: int | None) -> Iterator[str]:
     right = [title.startswith(">") for title in table.titles]
     if width is not None:
         _fit(widths, width, last_is_text=len(widths) > 1 and not right[-1])
+    tail = TAILS[0] if width is None else _telling_tail([row[0] for row in table.rows], widths[0])
     line = GAP.join(f"{{:{'>' if to_right else '<'}{size}}}" for size, to_right in zip(widths, right, strict=True))
     for row in chain([table.plain_titles], table.rows):
-        cells = row if width is None else _fitted(row, widths)
+        cells = row if width is None else _fitted(row, widths, tail)
         yield line.format(*cells).rstrip()
 
 
@@ -68,18 +71,26 @@ def _fit(widths: list[int], width: int, *, last_is_text: bool) -> None:
     widths[0] = min(widths[0], max(LEAST_WIDTH, room))
 
 
-def shorten(text: str, width: int) -> str:
-    """Cut the middle out of a text that is too long: names differ at their ends."""
+def shorten(text: str, width: int, tail: float) -> str:
+    """Cut the middle out of a text that is too long; ``tail`` is the share of what is kept that its end gets."""
     if len(text) <= width:
         return text
-    tail = (width - 1) * 2 // 3
-    return text[: width - 1 - tail] + ELLIPSIS + text[-tail:]
+    end = round((width - 1) * tail)
+    return text[: width - 1 - end] + ELLIPSIS + text[len(text) - end :]
 
 
-def _fitted(row: Row, widths: Sequence[int]) -> list[str]:
-    """Shorten what is too long: names in their middle, a remark in the last column at its end."""
-    cut = _cut if len(row) > 1 else shorten
-    return [*map(shorten, row[:-1], widths), *map(cut, row[-1:], widths[-1:])]
+def _telling_tail(names: Sequence[str], width: int) -> float:
+    """Return the share for the ends of names that leaves the most of them distinct."""
+    told = {tail: len({shorten(name, width, tail) for name in names}) for tail in TAILS[:1]}
+    if told[TAILS[0]] < len(set(names)):
+        told |= {tail: len({shorten(name, width, tail) for name in names}) for tail in TAILS[1:]}
+    return max(told, key=told.__getitem__)
+
+
+def _fitted(row: Row, widths: Sequence[int], tail: float) -> list[str]:
+    """Shorten what is too long: a name in its middle, a remark in the last column at its end."""
+    cells = [shorten(row[0], widths[0], tail), *row[1:]]
+    return cells if len(row) == 1 else [*cells[:-1], _cut(cells[-1], widths[-1])]
 
 
 def _cut(text: str, width: int) -> str:
