@@ -47,7 +47,7 @@ def _place(info: TensorInfo) -> Iterator[str]:
     yield _fact("file", name_text(info.extent.file))
     yield _fact("offset", f"{info.extent.offset:,}, {info.extent.nbytes:,} bytes")
     checksum = info.extent.checksum
-    stated = f"{checksum.algorithm} {checksum.value:08x}, agrees" if checksum else "none is stated"
+    stated = f"{checksum.algorithm} {checksum.value:08x}, agrees" if checksum else "none of its own"
     yield _fact("checksum", stated)
 
 
