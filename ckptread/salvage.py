@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any, Literal
 
 from ckptread.errors import CheckpointError
-from ckptread.extract import Conversion, Progress, to_file
+from ckptread.extract import Skipped, attempt
 from ckptread.output import file_names, make_folder, written_whole
+from ckptread.plan import Conversion, Progress
 from ckptread.reader import Reader, Tensor
 from ckptread.records import dataclass
 from ckptread.tensors import Finding, TensorInfo
@@ -99,12 +100,9 @@ def _save(
     progress: Progress | None,
 ) -> Saved | Lost:
     tensor = Tensor(reader, info)
-    try:
-        written = to_file(tensor, target, conversion=Conversion(raw=raw), force=force, progress=progress)
-    except CheckpointError as error:
-        if error.path == target:  # the disk is full, or the file is there
-            raise
-        return Lost(info, error.problem)
+    written = attempt(tensor, target, conversion=Conversion(raw=raw), force=force, progress=progress)
+    if isinstance(written, Skipped):
+        return Lost(info, written.error.problem)
     name = os.path.basename(target)
     return Saved(info, name, written.dtype, written.note, _sha256(target), _trust(verification, info))
 

@@ -12,7 +12,8 @@ from ckptread.cli import render
 from ckptread.cli.options import Backend, Checkpoint, Force, Slice, TensorNames, UseBackend
 from ckptread.cli.slices import parse_slice
 from ckptread.cli.targets import Target
-from ckptread.extract import Conversion, to_file, to_folder, to_npz, to_stream
+from ckptread.extract import to_file, to_folder, to_npz, to_stream
+from ckptread.plan import Conversion
 from ckptread.select import match
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def extract(
 ) -> None:
     """Write tensors to .npy or .npz files.
 
-    One to a file, several to a folder or one .npz. The checksum of a whole tensor is verified.
+    One to a file, several to a folder or one .npz. The checksum of a whole tensor is verified. Of several, those
+    that cannot be written are skipped, and named on stderr; then the exit code is 2.
     """
     selection = parse_slice(part)
     with ckptread.open(path, backend=backend.value) as reader:
@@ -73,4 +75,6 @@ def _write(
             render.written([one])
         else:
             write = to_npz if target.kind == "npz" else to_folder
-            render.written(write(reader, tensors, target.path, conversion=conversion, force=force, progress=progress))
+            results = write(reader, tensors, target.path, conversion=conversion, force=force, progress=progress)
+            if render.written(results):
+                raise typer.Exit(2)

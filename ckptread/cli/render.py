@@ -16,7 +16,7 @@ from ckptread.tensors import TensorInfo
 
 if TYPE_CHECKING:
     from ckptread.diff import Difference
-    from ckptread.extract import Written
+    from ckptread.extract import Skipped, Written
     from ckptread.reader import Reader
     from ckptread.summary import Group, Totals
     from ckptread.survey import Surveyed
@@ -179,14 +179,24 @@ def unknown(tensors: Sequence[TensorInfo]) -> None:
         )
 
 
-def written(results: Iterable[Written], *, quiet: bool = False) -> None:
-    """Say of each tensor where it was written, and what was done to its values."""
+def written(results: Iterable[Written | Skipped], *, quiet: bool = False) -> int:
+    """Say of each tensor where it was written, and what was done to its values; return how many were not."""
+    from ckptread.extract import Skipped
+
+    skipped = 0
     for result in results:
+        if isinstance(result, Skipped):
+            skipped += 1
+            note(f"{name_text(result.tensor.name)} was not written: {result.error}")
+            continue
         if not quiet:
             shape = shape_text(result.tensor.shape)
             line(f"{name_text(result.tensor.name)}  {result.dtype} {shape}  ->  {name_text(result.path)}")
         if result.note:
             note(f"note: {name_text(result.tensor.name)}: {result.note}")
+    if skipped:
+        note(f"not written: {plural(skipped, 'tensor')}")
+    return skipped
 
 
 def differences(rows: Table, unchanged: str, layout: Layout) -> None:

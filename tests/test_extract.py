@@ -1,0 +1,71 @@
+"""What ``extract`` writes, skips and says: everything a person sees of it beside the values."""
+
+import os
+import zipfile
+
+import numpy as np
+import pytest
+from conftest import ARRAYS
+
+HERE = os.path.dirname(__file__)
+TYPES = os.path.join(HERE, "..", "fixtures", "hdf5-types", "types.h5")
+
+
+@pytest.fixture
+def damaged(checkpoint):
+    """A checkpoint of which one tensor, the second, has a wrong checksum."""
+    with open(f"{checkpoint}.data-00000-of-00001", "r+b") as file:
+        file.seek(9)
+        file.write(b"\xff")
+    return checkpoint
+
+
+REST = sorted(set(ARRAYS) - {"dense/kernel"})
+
+
+@pytest.mark.parametrize("conversion", [(), ("--dtype", "complex128")])
+def test_a_tensor_that_cannot_be_read_is_skipped_and_the_rest_written(run, damaged, tmp_path, conversion):
+    ran = run("extract", damaged, "**", "-o", tmp_path / "out", *conversion)
+    assert ran.code == 2
+    assert sorted(os.listdir(tmp_path / "out")) == [name.replace("/", ".") + ".npy" for name in REST]
+    assert "dense/kernel was not written" in ran.err
+    assert "checksum" in ran.err
+    assert "not written: 1 tensor" in ran.err
+    ran = run("extract", damaged, "**", "-o", tmp_path / "all.npz", *conversion)
+    assert ran.code == 2
+    assert "dense/kernel was not written" in ran.err
+    with zipfile.ZipFile(tmp_path / "all.npz") as archive:
+        assert archive.testzip() is None
+    with np.load(tmp_path / "all.npz") as arrays:
+        assert sorted(arrays.files) == REST
+        for name in REST:
+            np.testing.assert_array_equal(arrays[name], ARRAYS[name])
+
+
+def test_what_is_skipped_leaves_no_bytes_in_the_archive(run, damaged, tmp_path):
+    run("extract", damaged, "**", "-o", tmp_path / "all.npz")
+    run("extract", damaged, *REST, "-o", tmp_path / "rest.npz")
+    assert (tmp_path / "all.npz").read_bytes() == (tmp_path / "rest.npz").read_bytes()
+
+
+def test_an_archive_that_would_be_empty_is_not_made(run, damaged, tmp_path):
+    ran = run("extract", damaged, "dense/kernel", "-o", tmp_path / "all.npz")
+    assert ran.code == 2
+    assert "checksum" in ran.err
+    assert not (tmp_path / "all.npz").exists()
+
+
+def test_what_npy_cannot_hold_is_skipped(run, tmp_path):
+    ran = run("extract", TYPES, "**", "-o", tmp_path / "out")
+    assert ran.code == 2
+    assert "lists was not written" in ran.err
+    assert "Traceback" not in ran.err
+    assert len(os.listdir(tmp_path / "out")) > 10
+
+
+def test_a_file_in_the_way_ends_the_writing(run, checkpoint, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "dense.kernel.npy").write_text("mine")
+    ran = run("extract", checkpoint, "**", "-o", tmp_path / "out")
+    assert (ran.code, (tmp_path / "out" / "dense.kernel.npy").read_text()) == (2, "mine")
+    assert "the file exists" in ran.err
