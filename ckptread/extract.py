@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from ckptread.copying import Copy
 from ckptread.errors import CheckpointError
-from ckptread.output import file_names, make_folder, written_whole
+from ckptread.output import file_names, make_folder, spare, written_whole
 from ckptread.plan import Conversion, Plan, Progress, plan_of
 from ckptread.reader import Reader, Tensor
 from ckptread.records import dataclass
@@ -53,8 +53,9 @@ def to_file(
 ) -> Written:
     """Write one tensor to the .npy file ``target``. An existing file is kept unless ``force``.
 
-    Raises CheckpointError as reading does, and where the target exists or cannot be written.
+    Raises CheckpointError as reading does, and where the target exists, is the checkpoint's own or cannot be written.
     """
+    spare(tensor.reader, target)
     plan = plan_of(tensor, selection, conversion or Conversion())
     with written_whole(target, force) as file:
         plan.write(file, progress)
@@ -121,6 +122,7 @@ def to_npz(
     """
     import zipfile
 
+    spare(reader, target)
     with written_whole(target, force) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for tensor, name in zip(tensors, file_names(tensors, separator="/"), strict=True):
             try:

@@ -13,6 +13,7 @@ from io import BufferedRandom, FileIO
 from typing import IO, TYPE_CHECKING
 
 from ckptread.errors import CheckpointError
+from ckptread.reader import Reader
 from ckptread.tensors import TensorInfo
 
 if TYPE_CHECKING:
@@ -49,6 +50,17 @@ def written_whole(target: str, force: bool) -> Iterator[IO[bytes]]:
         raise _exists(target) from None
     except OSError as error:
         raise CheckpointError(target, f"it cannot be written: {error.strerror or error}") from error
+
+
+def spare(reader: Reader, target: str) -> None:
+    """Raise CheckpointError where writing ``target`` would replace a file of the checkpoint that is being read."""
+    if os.path.exists(target) and any(_same(file, target) for file in reader.files):
+        raise CheckpointError(target, "it is a file of the checkpoint itself", advice="write to another one")
+
+
+def _same(file: str, target: str) -> bool:
+    """Whether both are one file; a checkpoint may name one that is not there."""
+    return os.path.exists(file) and os.path.samefile(file, target)
 
 
 def _exists(target: str) -> CheckpointError:

@@ -5,14 +5,16 @@ A format writes ``read`` and ``close``; everything else follows from them and fr
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.checksums import extender
-from ckptread.errors import UnsupportedError
+from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.escape import escape
 from ckptread.facts import ModelFacts
 from ckptread.select import find
@@ -69,6 +71,16 @@ class Reader(ABC):
         """Return the open file of this name, which extents point into; None where ``read`` alone gives the values."""
         return None
 
+    @cached_property
+    def files(self) -> frozenset[str]:
+        """The files that this checkpoint is made of: all in the folder, where it is one. Some may not be there."""
+        found = {self.path} | {info.extent.file for info in self.tensors.values() if info.extent is not None}
+        if os.path.isdir(self.path):
+            found.update(entry.path for entry in os.scandir(self.path))
+        with suppress(CheckpointError):  # of a damaged file, those that were found
+            found.update(region.file for region in self.regions)
+        return frozenset(found)
+
     @abstractmethod
     def close(self) -> None:
         """Give back the files and processes that are held. Closing twice is fine."""
@@ -102,7 +114,7 @@ class Tensor:
     """One tensor of an open checkpoint, read when it is sliced; numpy, dask and xarray take it as it is."""
 
     def __init__(self, reader: Reader, info: TensorInfo) -> None:
-        self._reader = reader
+        self.reader = reader
         self.info = info
 
     @property
@@ -113,7 +125,7 @@ class Tensor:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The numpy dtype of what reading gives. Raises UnsupportedError where there is none."""
-        return numpy_dtype(self.info.dtype, self._reader.path)
+        return numpy_dtype(self.info.dtype, self.reader.path)
 
     @property
     def ndim(self) -> int:
@@ -134,8 +146,8 @@ class Tensor:
     def stored(self) -> Stored | None:
         """The values as bytes of a file, which threads may share between them; None where they are not one run."""
         info = self.info
-        source = None if info.extent is None else self._reader.source(info.extent.file)
-        return None if source is None else stored(self._reader.path, info, source)
+        source = None if info.extent is None else self.reader.source(info.extent.file)
+        return None if source is None else stored(self.reader.path, info, source)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -144,14 +156,14 @@ class Tensor:
 
     def __getitem__(self, selection: Selection) -> Array:
         """Read the elements that a numpy basic slice means, and no others."""
-        return self._reader.read(self.info.key, selection)
+        return self.reader.read(self.info.key, selection)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         import numpy as np
 
         if copy is False:
             raise ValueError("a tensor of a file can only be read as a copy")
-        return np.asarray(self._reader.read(self.info.key), dtype=dtype)
+        return np.asarray(self.reader.read(self.info.key), dtype=dtype)
 
     def blocks(self, max_bytes: int = BLOCK_BYTES, *, out: bytearray | None = None) -> Iterator[Array]:
         """Read the whole tensor in C order, in arrays of at most ``max_bytes`` bytes.
@@ -162,11 +174,11 @@ class Tensor:
         """
         info = self.info
         if info.problem is not None or info.shape is None:
-            yield self._reader.read(info.key)
+            yield self.reader.read(info.key)
             return
-        running = RunningChecksum(self._reader.path, info.key, info.extent)
+        running = RunningChecksum(self.reader.path, info.key, info.extent)
         for selection in split(info.shape, max(1, self.dtype.itemsize), max_bytes):
-            block = self._reader.read(info.key, selection, out=self._place(selection, out))
+            block = self.reader.read(info.key, selection, out=self._place(selection, out))
             running.update(block)
             yield block
         running.verify()

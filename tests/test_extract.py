@@ -1,11 +1,14 @@
 """What ``extract`` writes, skips and says: everything a person sees of it beside the values."""
 
 import os
+import shutil
 import zipfile
 
 import numpy as np
 import pytest
 from conftest import ARRAYS
+
+import ckptread
 
 HERE = os.path.dirname(__file__)
 TYPES = os.path.join(HERE, "..", "fixtures", "hdf5-types", "types.h5")
@@ -69,3 +72,35 @@ def test_a_file_in_the_way_ends_the_writing(run, checkpoint, tmp_path):
     ran = run("extract", checkpoint, "**", "-o", tmp_path / "out")
     assert (ran.code, (tmp_path / "out" / "dense.kernel.npy").read_text()) == (2, "mine")
     assert "the file exists" in ran.err
+
+
+FIXTURES = os.path.join(HERE, "..", "fixtures")
+
+
+@pytest.mark.parametrize(
+    ("folder", "opened", "own"),
+    [
+        ("keras3", "model.keras", "model.keras"),
+        ("tf-object", "ckpt-1", "ckpt-1.index"),
+        ("tf-shards", "model", "model.data-00001-of-00003"),
+        ("keras3-shards", "model.weights.json", "model_00003.weights.h5"),
+        ("safetensors", "model.safetensors.index.json", "part-2-of-2.safetensors"),
+        ("saved-model-keras", ".", "saved_model.pb"),
+        ("numpy", "deflated.npz", "deflated.npz"),
+    ],
+)
+def test_a_file_of_the_checkpoint_is_never_replaced(run, tmp_path, folder, opened, own):
+    source = shutil.copytree(os.path.join(FIXTURES, folder), tmp_path / "source")
+    before = (source / own).read_bytes()
+    (tmp_path / "link").symlink_to(source / own)
+    with ckptread.open(source / opened) as reader:
+        key = next(info.key for info in reader.tensors.values() if info.problem is None and info.dtype != "string")
+    for target in (source / own, tmp_path / "link"):
+        for command in (["extract", source / opened, key], ["extract", source / opened, key, "--slice", "..."]):
+            ran = run(*command, "-o", target, "--force")
+            assert ran.code == 2
+            assert "of the checkpoint itself" in ran.err
+        ran = run("diff", source / opened, source / opened, "--save-map", target, "--force")
+        assert ran.code == 2
+        assert "of the checkpoint itself" in ran.err
+    assert (source / own).read_bytes() == before

@@ -29,6 +29,7 @@ from ckptread.match.alignment import choose
 from ckptread.match.mapping import Mapping, load, save
 from ckptread.match.pairing import How, keep_pairs, pair, two_tensors
 from ckptread.match.pairs import Pair
+from ckptread.output import spare
 
 FORMULA = "Values count as the same where |a-b| <= ATOL + RTOL*|b|."
 WANTED_HELP = (
@@ -86,6 +87,8 @@ def diff(
         pairs = two_tensors(one, other, names or ())
         chosen = [pairs] if pairs else _chosen(one, other, how, names or [], exclude or [], role, trainable)
         if save_map is not None:
+            for reader in (one, other):
+                spare(reader, save_map)
             save(save_map, chosen, one.path, other.path, force=force)
         with render.Progress(_size(chosen)) as progress:
             found = compare(

@@ -10,6 +10,7 @@ Read here: what TensorFlow gives. Not read: where the bytes lie, which it does n
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ckptread.binary import Malformed
@@ -47,6 +48,7 @@ class TfCheckpointReader(Reader):
         self.format = format
         self.metadata = {"writer": "TensorFlow"}
         prefix = os.path.join(path, "variables", "variables") if format == "saved-model" else path
+        self._prefix = prefix
         self._worker = Worker(MODULE, LIBRARY, path, {"prefix": prefix})
         try:
             self.tensors = self._list()
@@ -101,6 +103,14 @@ class TfCheckpointReader(Reader):
             return decode(raw, numpy_dtype(info.dtype, self.path), slicing.box)
         except Malformed as error:
             raise DamagedFileError(self.path, f"the values of {escape(info.key)!r}: {error}") from error
+
+    @cached_property
+    def files(self) -> frozenset[str]:
+        """The files that this checkpoint is made of: TensorFlow reads those that go by its prefix."""
+        from glob import escape as literally
+        from glob import iglob
+
+        return super().files | set(iglob(literally(self._prefix) + ".*"))
 
     def close(self) -> None:
         """End TensorFlow."""
