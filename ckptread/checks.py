@@ -125,7 +125,9 @@ class _Check:
 
     def _tensors(self, rule: Rule) -> list[TensorInfo]:
         patterns = [] if rule.pattern is None else [rule.pattern]
-        return distinct(keep(match(self._reader.path, self._reader.tensors, patterns), self._role))
+        return distinct(
+            keep(self._reader.tensors, match(self._reader.path, self._reader.tensors, patterns), self._role)
+        )
 
     def _outcome(self, rule: Rule) -> Outcome:
         try:
@@ -170,7 +172,7 @@ class _Check:
 
     def _params(self, rule: Rule) -> Outcome:
         """The model's parameters, as Keras counts them; all of them where the file tells of no roles."""
-        tensors = keep(self._reader.tensors.values(), self._role)
+        tensors = keep(self._reader.tensors, self._reader.tensors.values(), self._role)
         everything = total(tensors).parameters
         told = self._role is None and any(t.role is not None for t in tensors)
         found = summarize(self._reader).totals.model.parameters if told else everything
@@ -180,8 +182,9 @@ class _Check:
         return Outcome(rule, len(tensors), problem=f"there are {found:,}{rest}")
 
     def _compared(self, rule: Rule, other: Reader) -> Outcome:
-        sides = [keep(side.tensors.values(), self._role) for side in (other, self._reader)]
-        pairs = choose(other, self._reader, align(*sides), [] if rule.pattern is None else [rule.pattern])
+        aligned = align(*(list(side.tensors.values()) for side in (other, self._reader)))
+        patterns = [] if rule.pattern is None else [rule.pattern]
+        pairs = choose(other, self._reader, aligned, patterns, role=self._role)
         if not pairs:
             return Outcome(rule, 0, problem=self._nothing(), against=other.path)
         found = compare(other, self._reader, _unlike(pairs), progress=self._progress)

@@ -15,7 +15,7 @@ from ckptread.escape import escape
 from ckptread.parallel import in_order
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor, numpy_dtype
 from ckptread.records import dataclass
-from ckptread.select import distinct, of_role
+from ckptread.select import distinct, keep
 from ckptread.stored import Stored
 from ckptread.survey import Progress, Surveyed, survey
 from ckptread.tensors import ITEM_BYTES, TensorInfo
@@ -62,7 +62,7 @@ def digest(
     ``naming`` the names go into the digest of the whole, and so the places; else it tells which tensors occur, but not
     where or how often.
     """
-    chosen = distinct(of_role(reader.tensors.values()) if tensors is None else tensors)
+    chosen = distinct(keep(reader.tensors, reader.tensors.values(), "model") if tensors is None else tensors)
     sizes = [tensor.nbytes for tensor in chosen]
     threads = 1 if max(sizes, default=0) * 2 > sum(sizes) else None  # of one large tensor, the threads read parts
     found = tuple(survey(reader, chosen, digest_tensor, progress=progress, threads=threads))

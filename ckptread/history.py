@@ -15,7 +15,7 @@ from ckptread.match.alignment import align
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
 from ckptread.records import dataclass, field
 from ckptread.runs import Step
-from ckptread.select import distinct, match, of_role
+from ckptread.select import distinct, keep, match
 from ckptread.stats import PIECE, Statistics, as_float, is_numeric, square_sum, statistics
 from ckptread.survey import Surveyed, survey
 from ckptread.tensors import TensorInfo
@@ -157,8 +157,7 @@ def _kept(reader: Reader, patterns: Sequence[str], chosen: Chosen) -> list[Tenso
         matching = match(reader.path, reader.tensors, patterns, chosen.exclude)
     except TensorNotFoundError:
         return []
-    kept = {t.key for t in of_role(reader.tensors.values(), chosen.role)}
-    return distinct(t for t in matching if t.key in kept)
+    return distinct(keep(reader.tensors, matching, chosen.role))
 
 
 def _group(tensor: TensorInfo, by: By) -> str:
@@ -166,7 +165,7 @@ def _group(tensor: TensorInfo, by: By) -> str:
         return ALL
     if by == "tensor":
         return tensor.name
-    return tensor.layer or tensor.name.rpartition("/")[0] or tensor.name
+    return tensor.layer or tensor.place
 
 
 def _pairs(before: _Before | None, tensors: Sequence[TensorInfo]) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ckptread.facts import LayerFact, ModelFacts
 from ckptread.reader import Reader
 from ckptread.records import dataclass, replace
+from ckptread.select import keep, tells_roles
 from ckptread.tensors import OBJECT_VALUE, TensorInfo
 
 STATES = ("optimizer", "ema")
@@ -73,16 +74,17 @@ def summarize(checkpoint: Reader, *, tensors: Iterable[TensorInfo] | None = None
     """Return the layers and totals of the model in an open checkpoint.
 
     A row is a layer of the model; what is in it counts to it. Layers without weights have rows where the config lists
-    them. With ``depth`` above 1 the layers in a layer follow it as rows of their own, down to that depth. A layer that
-    the file has in two places counts once, at the first. ``tensors`` are those to count, all by default; a layer with
-    none of them then has no row.
+    them. Where the file tells of no tensor what it is for, all of them count, and the rows are the paths to them. With
+    ``depth`` above 1 the layers in a layer follow it as rows of their own, down to that depth. A layer that the file
+    has in two places counts once, at the first. ``tensors`` are those to count, all by default; a layer with none of
+    them then has no row.
     """
     counted = list(checkpoint.tensors.values() if tensors is None else tensors)
-    weights = [info for info in counted if info.role == "model" and info.alias_of is None]
+    weights = [info for info in keep(checkpoint.tensors, counted, "model") if info.alias_of is None]
     if checkpoint.model is not None and checkpoint.model.trainable is False:
         weights = [replace(info, trainable=False) for info in weights]  # nothing is trained, thawed layers or not
     facts = checkpoint.model.layers if checkpoint.model is not None else ()
-    paths = _paths(weights)
+    paths = _paths(weights, by_place=not tells_roles(checkpoint.tensors))
     above = _around(paths, checkpoint.model)
     inside = [(path[len(above) :] if path[: len(above)] == above else path, info) for path, info in paths]
     rows = _rows(inside, facts, () if facts else above, depth + (0 if facts else len(above)), empty=tensors is None)
@@ -93,7 +95,9 @@ Paths = Sequence[tuple[tuple[str, ...], TensorInfo]]
 """Weights, each with the names of the layers around it that are not dealt with yet."""
 
 
-def _paths(weights: Iterable[TensorInfo]) -> Paths:
+def _paths(weights: Iterable[TensorInfo], *, by_place: bool) -> Paths:
+    if by_place:
+        return [((info.layer or info.place,), info) for info in weights]
     return [(tuple(info.layer.split("/")) if info.layer else (), info) for info in weights]
 
 

@@ -63,24 +63,38 @@ def match(path: str, tensors: Tensors, patterns: Sequence[str] = (), exclude: Se
     return [t for t in chosen if not any(_means(pattern, t) for pattern in exclude)]
 
 
-def keep(tensors: Iterable[TensorInfo], role: str | None = None, trainable: bool | None = None) -> list[TensorInfo]:
-    """Return the tensors of a role, and those that are trainable, or are not; None keeps all.
+def keep(
+    whole: Tensors, tensors: Iterable[TensorInfo], role: str | None = None, trainable: bool | None = None
+) -> list[TensorInfo]:
+    """Return those of ``tensors`` that are of a role, and are trainable, or are not; None, or 'all', keeps all.
 
-    A tensor of which the file does not say whether it is trainable is neither.
+    They are of the checkpoint ``whole``. The rule is that of ``is_kept``.
     """
-    return [
-        tensor
-        for tensor in tensors
-        if (role is None or tensor.role == role) and (trainable is None or tensor.trainable is trainable)
-    ]
+    tells = tells_roles(whole)
+    return [tensor for tensor in tensors if is_kept([tensor], [tells], role, trainable)]
 
 
-def of_role(tensors: Iterable[TensorInfo], role: str = "model") -> list[TensorInfo]:
-    """Return the tensors of a role; 'all' is all, and so is 'model' where the file tells of none what it is for."""
-    listed = list(tensors)
-    if role == "all" or (role == "model" and all(t.role is None for t in listed)):
-        return listed
-    return keep(listed, role)
+def is_kept(
+    sides: Sequence[TensorInfo], tells: Sequence[bool], role: str | None = None, trainable: bool | None = None
+) -> bool:
+    """Whether a tensor, or a pair of two, is of a role, and trainable, or not: the rule of every command.
+
+    Of a pair, what either file says counts; ``tells`` is of each side whether its file tells any role. In one that
+    tells none, all tensors are the model's, and none is anything else. What nobody calls trainable or frozen is
+    neither.
+    """
+    flag = trainable is None or any(tensor.trainable is trainable for tensor in sides)
+    return flag and (role is None or role == "all" or _has_role(sides, tells, role))
+
+
+def _has_role(sides: Sequence[TensorInfo], tells: Sequence[bool], role: str) -> bool:
+    known = {tensor.role for tensor in sides} - {None}
+    return role in known if known else role == "model" and not any(tells)
+
+
+def tells_roles(tensors: Tensors) -> bool:
+    """Whether a checkpoint tells of any tensor what it is for."""
+    return any(tensor.role is not None for tensor in tensors.values())
 
 
 def distinct(tensors: Iterable[TensorInfo]) -> list[TensorInfo]:

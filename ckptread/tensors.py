@@ -100,6 +100,11 @@ class TensorInfo:
         """The variable's name where it is known, else the key, without what TensorFlow 2 puts behind each."""
         return self.variable or self.key.removesuffix(OBJECT_VALUE)
 
+    @property
+    def place(self) -> str:
+        """The path to it: its name without the last component; the name itself where it is no path."""
+        return self.name.rpartition("/")[0] or self.name.rpartition(".")[0] or self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Region:

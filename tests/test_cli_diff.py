@@ -73,6 +73,44 @@ def test_a_role_is_asked_of_the_file_that_tells_it(run, tmp_path):
     assert ran.out.splitlines()[-1].endswith(": 1 only in B")
 
 
+def test_a_file_that_tells_no_roles_is_all_model(run, tmp_path):
+    np.savez(tmp_path / "a.npz", w=np.ones(3))
+    np.savez(tmp_path / "b.npz", w=np.ones(3))
+    files = tmp_path / "a.npz", tmp_path / "b.npz"
+    for command in (["diff", *files], ["inspect", files[0]], ["digest", files[0]], ["check", files[0], "--no-nan"]):
+        ran = run(*command, "--role", "model")
+        assert (ran.code, "1 tensor" in ran.out or "  w" in ran.out) == (0, True), command
+        assert "a.npz tells of no tensor what it is for: all count as the model's" in ran.err
+    assert run("inspect", files[0], "--role", "optimizer").out.splitlines()[2].startswith("  0 tensors (of 1)")
+    assert run("check", files[0], "--no-nan", "--role", "optimizer").code == 1
+    assert run("history", *files, "--role", "optimizer").code == run("diff", *files, "--role", "optimizer").code == 2
+
+
+def test_where_nothing_is_compared_nothing_is_the_same(run, tmp_path):
+    one, other = FIXTURES / "tf-object" / "ckpt-1", FIXTURES / "tf-object" / "ckpt-2"
+    for options in (["--role", "metric"], ["--exclude", "**"]):
+        ran = run("diff", one, other, *options)
+        assert (ran.code, ran.out) == (2, "")
+        assert "nothing was compared" in ran.err
+    np.savez(tmp_path / "empty.npz")
+    assert run("diff", tmp_path / "empty.npz", tmp_path / "empty.npz").code == 0
+
+
+def test_what_no_file_calls_trainable_is_in_neither(run, tmp_path):
+    """A TensorFlow checkpoint flags none of its 17 tensors; of a pair with a file that does, that one says."""
+    import ckptread
+
+    one, other = FIXTURES / "tf-object" / "ckpt-1", FIXTURES / "tf-object" / "ckpt-2"
+    ran = run("diff", one, other, "--trainable")
+    assert (ran.code, ran.out) == (2, "")
+    assert "of 17 tensors the file does not say whether they are trainable" in ran.err
+    with ckptread.open(str(MODEL)) as reader:
+        frozen = [t for t in reader.tensors.values() if t.trainable is False]
+        np.savez(tmp_path / "plain.npz", **{t.variable: reader[t.key][...] for t in frozen}, extra=np.ones((7, 9)))
+    ran = run("diff", MODEL, tmp_path / "plain.npz", "--frozen", "--match", "content", "--format", "json")
+    assert (ran.code, len(entries(ran))) == (0, len(frozen))
+
+
 def test_csv_and_markdown_have_every_figure(run, checkpoint, tmp_path):
     other = write(tmp_path / "o", {**ARRAYS, "head/kernel": ARRAYS["head/kernel"] * 2})
     (row,) = csv.DictReader(io.StringIO(run("diff", checkpoint, other, "--format", "csv").out))

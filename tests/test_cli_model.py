@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+import numpy as np
 import pytest
 from cases import ABSENT, FIXTURES, SHARED
 
@@ -47,6 +48,19 @@ def test_layers_of_what_was_asked_for(run):
     said = json.loads(run("inspect", MODEL, "head", "encoder", "--layers", "--depth", "2", "--format", "json").out)
     assert [row["name"] for row in said["layers"]] == ["encoder", "encoder/squeeze", "head"]
     assert said["totals"]["total"]["parameters"] == 18
+
+
+def test_a_file_without_roles_has_its_paths_for_layers(run, tmp_path):
+    """All of its tensors count: what torch calls blocks.0.attn.weight, and what has no path at all."""
+    shapes = {"enc/a/kernel": (3, 2), "enc/a/bias": (2,), "blocks.0.attn.weight": (4, 4), "scale": (5,)}
+    np.savez(tmp_path / "plain.npz", **{name: np.ones(shape, "f4") for name, shape in shapes.items()})
+    said = json.loads(run("inspect", tmp_path / "plain.npz", "--layers", "--format", "json").out)
+    rows = {row["name"]: row["weights"]["parameters"] for row in said["layers"]}
+    assert rows == {"enc/a": 8, "blocks.0.attn": 16, "scale": 5}
+    totals = {name: amount["parameters"] for name, amount in said["totals"].items()}
+    assert totals == {"total": 29, "trained": 0, "frozen": 0, "optimizer": 0, "unknown": 29, "model": 29}
+    part = json.loads(run("inspect", tmp_path / "plain.npz", "enc", "--layers", "--format", "json").out)
+    assert [row["name"] for row in part["layers"]] == ["enc/a"]
 
 
 def test_unknown_flags_are_said(run):

@@ -97,6 +97,7 @@ def _each(
                 yield Checked(path, (), error.problem + (f"; {error.advice}" if error.advice else ""))
                 continue
             stack.callback(reader.close)
+            render.untold([reader], (), role)
             with render.Progress(_size(reader, rules)) as progress:
                 found = check_rules(reader, rules, before=before, role=role, progress=progress)
             yield Checked(reader.path, tuple(found))

@@ -27,9 +27,10 @@ from ckptread.cli.tables import name_text
 from ckptread.diff import Difference, compare
 from ckptread.match.alignment import choose
 from ckptread.match.mapping import Mapping, load, save
-from ckptread.match.pairing import How, keep_pairs, pair, two_tensors
+from ckptread.match.pairing import How, pair, two_tensors
 from ckptread.match.pairs import Pair
 from ckptread.output import spare
+from ckptread.tensors import TensorInfo
 
 FORMULA = "Values count as the same where |a-b| <= ATOL + RTOL*|b|."
 WANTED_HELP = (
@@ -85,18 +86,19 @@ def diff(
     how = _how(match)
     with ckptread.open(a, backend=backend.value) as one, ckptread.open(b, backend=backend.value) as other:
         pairs = two_tensors(one, other, names or ())
+        scope = _scope(None if pairs else names, exclude, role, trainable)
         chosen = [pairs] if pairs else _chosen(one, other, how, names or [], exclude or [], role, trainable)
         if save_map is not None:
             for reader in (one, other):
                 spare(reader, save_map)
             save(save_map, chosen, one.path, other.path, force=force)
+        _refuse_nothing(one, other, chosen, scope)
         with render.Progress(_size(chosen)) as progress:
             found = compare(
                 one, other, chosen, tolerance=Tolerance(rtol, atol, not nan_unequal), ignore_dtype=ignore_dtype,
                 layout_counts=how in HOWS and how != "content", stop_after=1 if quiet else stop_after,
                 progress=progress,
             )  # fmt: skip
-    scope = _scope(None if pairs else names, exclude, role, trainable)
     if not quiet:
         _report(found, verdict(found, scope), sort, layout, layers=layers, brief=brief)
     render.unreadable(found)
@@ -114,7 +116,21 @@ def _chosen(
     nbytes = sum(t.nbytes for reader in (a, b) for t in reader.tensors.values())
     with render.Progress(nbytes) as progress:
         pairs = pair(a, b, how, progress)
-    return keep_pairs(choose(a, b, pairs, names, exclude), role, trainable)
+    of_role = choose(a, b, pairs, names, exclude, role)
+    render.untold([a, b], map(_telling, of_role), role, trainable)
+    return choose(a, b, of_role, (), trainable=trainable)
+
+
+def _telling(pair: Pair) -> TensorInfo:
+    """Return the side that tells whether it is trainable, if either does."""
+    sides = [info for info in (pair.a, pair.b) if info is not None]
+    return next((info for info in sides if info.trainable is not None), sides[0])
+
+
+def _refuse_nothing(a: ckptread.Reader, b: ckptread.Reader, pairs: list[Pair], scope: str) -> None:
+    """Raise ValueError where nothing is left to compare of checkpoints that are not empty."""
+    if not pairs and (a.tensors or b.tensors):
+        raise ValueError(f"nothing was compared: no tensor of either is left ({scope})")
 
 
 def _report(found: Difference, summary: str, sort: DiffOrder, layout: Layout, *, layers: bool, brief: bool) -> None:

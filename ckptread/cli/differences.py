@@ -132,16 +132,12 @@ def layer_table(entries: Sequence[TensorDifference]) -> Table:
     """Return a row per layer that has a difference: how many of its tensors differ, and the largest figures."""
     layers: dict[str, list[TensorDifference]] = {}
     for entry in entries:
-        layers.setdefault(_layer(entry), []).append(entry)
+        tensor = entry.a or entry.b
+        layers.setdefault(tensor.place if tensor else "", []).append(entry)
     changed = {layer: members for layer, members in layers.items() if any(entry.differs for entry in members)}
     order = sorted(changed.items(), key=lambda item: max(map(_weight, item[1])), reverse=True)
     titles = ["layer", ">tensors", ">differ", ">changed", ">max abs", ">max rel L2", "note"]
     return Table(titles, [_layer_row(layer, members) for layer, members in order])
-
-
-def _layer(entry: TensorDifference) -> str:
-    """The path to a tensor: what stands before the last component of its name."""
-    return entry.name.rpartition("/")[0] or entry.name.rpartition(".")[0] or entry.name
 
 
 def _layer_row(layer: str, members: list[TensorDifference]) -> list[str]:

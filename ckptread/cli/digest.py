@@ -25,7 +25,7 @@ from ckptread.cli.options import (
 from ckptread.digests import Digest, Naming
 from ckptread.digests import digest as digest_of
 from ckptread.listings import LISTING_BYTES, Line, check_listing, parse_listing, read_listing
-from ckptread.select import distinct, match, of_role
+from ckptread.select import distinct, keep, match
 from ckptread.tensors import TensorInfo
 
 
@@ -33,7 +33,7 @@ def digest(
     path: Checkpoint,
     patterns: Patterns = None,
     exclude: Exclude = None,
-    role: RoleOrAll = AnyRole.model,
+    role: RoleOrAll = None,
     names: Annotated[
         DigestNames | None, typer.Option("--names", help="Names count in the last line.", show_default=False)
     ] = None,
@@ -50,22 +50,25 @@ def digest(
     With --check, exit 0: all agree, 1: something does not, 2: trouble.
     """
     lines = None if listing is None else _listing(listing)
+    of = role or AnyRole.model
     naming = _key if names is DigestNames.key else _name
     with ckptread.open(path, backend=backend.value) as reader:
-        tensors = distinct(of_role(match(reader.path, reader.tensors, patterns or (), exclude or ()), role.value))
+        matching = match(reader.path, reader.tensors, patterns or (), exclude or ())
+        tensors = distinct(keep(reader.tensors, matching, of))
         with render.Progress(sum(t.nbytes for t in tensors)) as progress:
             found = digest_of(reader, tensors, naming=naming if names else None, progress=progress)
         if lines is not None:
             _check(found, lines, naming, bool(names), quiet, layout)
         elif layout is Layout.json:
-            render.json_document({**documents.checkpoint(reader), **digest_document(found, names, role)})
+            render.json_document({**documents.checkpoint(reader), **digest_document(found, names, of)})
         elif layout is Layout.table:
             render.lines("  ".join(row) for row in digest_table(found, naming).rows)
         else:
             render.table(digest_table(found, naming), layout)
         render.not_read(found.unreadable)
+        render.untold([reader], tensors, role)
         if not tensors:
-            render.note(f"note: there is no tensor of the role {role.value} here; --role all takes all")
+            render.note(f"note: there is no tensor of the role {of.value} here; --role all takes all")
     raise typer.Exit(2 if found.unreadable else 0)
 
 

@@ -23,7 +23,7 @@ def history(
         typer.Option("--pattern", metavar="PATTERN", help="A row for what this means, in place of each layer's."),
     ] = None,
     exclude: Exclude = None,
-    role: RoleOrAll = AnyRole.model,
+    role: RoleOrAll = None,
     layout: UseLayout = Layout.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
@@ -32,7 +32,7 @@ def history(
     Step by step, in the order of the numbers in the names: the L2 norm, the change since the step before, and NaN.
     """
     steps = find_steps(paths)
-    chosen = Chosen(role.value, by.value, tuple(pattern or ()), tuple(exclude or ()))
+    chosen = Chosen((role or AnyRole.model).value, by.value, tuple(pattern or ()), tuple(exclude or ()))
     found: list[StepFigures] = []
     with render.Progress(len(steps), lambda count: render.plural(count, "checkpoint")) as progress:
         for figures in follow(steps, chosen, backend=backend.value):
@@ -48,14 +48,16 @@ def history(
         render.lines(["", *summary(found)])
     for step in found:
         if step.problem:
-            render.note(step.problem)
+            render.note(f"ckptread: {step.problem}")
         render.not_read(step.unreadable, step.step.label)
     raise typer.Exit(2 if any(step.problem or step.unreadable for step in found) else 0)
 
 
 def _refuse_nothing(found: list[StepFigures], chosen: Chosen) -> None:
-    """Raise ValueError for a pattern that means nothing in any step."""
+    """Raise ValueError for a pattern that means nothing in any step, and where nothing at all is followed."""
     opened = [step for step in found if not step.problem]
+    if opened and not any(step.groups for step in opened):
+        raise ValueError(f"there is no tensor of the role {chosen.role} to follow in any step; --role all takes all")
     for at, text in enumerate(chosen.patterns):
         if opened and not any(step.groups[at].tensors for step in opened):
             kind = "" if chosen.role == "all" else f" of the role {chosen.role}"

@@ -55,7 +55,7 @@ def inspect(
         raise ValueError("--stats is for the plain listing: it goes with neither --tree, --depth, --layers nor --model")
     with ckptread.open(path, backend=backend.value) as reader:
         matching = match(reader.path, reader.tensors, patterns or (), exclude or ())
-        tensors = ordered(keep(matching, role, trainable), sort)
+        tensors = ordered(keep(reader.tensors, matching, role, trainable), sort)
         counted = total(tensors)
         if layout is Layout.table:
             render.heading(reader, counted, shown=len(reader.tensors) if len(tensors) < len(reader.tensors) else None)
@@ -72,8 +72,7 @@ def inspect(
         else:
             _list(reader, tensors, counted, layout, names, tree=tree, depth=depth)
         render.problems(reader, counted)
-        if trainable is not None:
-            render.unknown(keep(matching, role))
+        render.untold([reader], keep(reader.tensors, matching, role), role, trainable)
     raise typer.Exit(0 if readable else 2)
 
 

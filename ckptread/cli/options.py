@@ -93,6 +93,7 @@ PATTERN_HELP = (
     "A key or variable name, a path (everything below it), or a glob: '*' stays within one component of a name, "
     "'**' crosses them."
 )
+UNTOLD = "In a file that tells no roles, all tensors are the model's."
 
 Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help=CHECKPOINT_HELP, show_default=False)]
 Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help=CHECKPOINT_HELP, show_default=False)]
@@ -118,10 +119,15 @@ Slice = Annotated[
 ]
 Role = Annotated[
     UseRole | None,
-    typer.Option("--role", help="Only tensors of this role, where the file tells it.", show_default=False),
+    typer.Option("--role", help=f"Only tensors of this role. {UNTOLD}", show_default=False),
 ]
 Trainable = Annotated[
-    bool | None, typer.Option("--trainable/--frozen", help="Only these, where the file tells.", show_default=False)
+    bool | None,
+    typer.Option(
+        "--trainable/--frozen",
+        help="Only these. A tensor of which the file does not say which it is is neither.",
+        show_default=False,
+    ),
 ]
 Layers = Annotated[
     bool,
@@ -134,6 +140,7 @@ Stats = Annotated[
     bool, typer.Option("--stats", help="Read all values: min, max, mean, std, L2 norm, zeros, NaN and Inf of each.")
 ]
 RoleOrAll = Annotated[
-    AnyRole, typer.Option("--role", help="Tensors of this role; all, where the file tells of none what it is for.")
+    AnyRole | None,
+    typer.Option("--role", help=f"Tensors of this role, or all. {UNTOLD}", show_default="model"),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.cli.options import Layout
 from ckptread.cli.tables import Table, as_csv, as_markdown, as_text, bytes_text, name_text, number_text, shape_text
+from ckptread.select import tells_roles
 from ckptread.tensors import TensorInfo
 
 if TYPE_CHECKING:
@@ -170,13 +171,17 @@ def _reasons(tensors: Iterable[TensorInfo]) -> str:
     return name_text(reasons.pop()) if len(reasons) == 1 else "the last column says why"
 
 
-def unknown(tensors: Sequence[TensorInfo]) -> None:
-    """Say on stderr of how many tensors the file does not tell whether they are trainable."""
-    count = sum(tensor.trainable is None for tensor in tensors)
+def untold(
+    readers: Iterable[Reader], tensors: Iterable[TensorInfo], role: str | None, trainable: bool | None = None
+) -> None:
+    """Say on stderr what was asked for that the files do not tell: the roles, or which of ``tensors`` are trainable."""
+    silent = [reader.path for reader in readers if not tells_roles(reader.tensors)]
+    for path in dict.fromkeys(silent if role not in {None, "all"} else []):
+        note(f"note: {name_text(path)} tells of no tensor what it is for: all count as the model's")
+    count = 0 if trainable is None else sum(tensor.trainable is None for tensor in tensors)
     if count:
-        note(
-            f"note: of {plural(count, 'tensor')} the file does not say whether they are trainable: they are in neither"
-        )
+        they = "it is trainable: it is" if count == 1 else "they are trainable: they are"
+        note(f"note: of {plural(count, 'tensor')} the file does not say whether {they} in neither")
 
 
 def written(results: Iterable[Written | Skipped], *, quiet: bool = False) -> int:

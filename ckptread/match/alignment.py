@@ -9,7 +9,7 @@ from ckptread.errors import TensorNotFoundError
 from ckptread.match.pairs import Basis, Pair
 from ckptread.reader import Reader
 from ckptread.records import dataclass
-from ckptread.select import match
+from ckptread.select import is_kept, match, tells_roles
 from ckptread.tensors import TensorInfo
 
 _Found = Sequence[tuple[TensorInfo, TensorInfo]]
@@ -83,15 +83,16 @@ def choose(
     patterns: Sequence[str],
     exclude: Sequence[str] = (),
     role: str | None = None,
+    trainable: bool | None = None,
 ) -> list[Pair]:
-    """Return the pairs of which either side is meant by the patterns (all, where there is none), and has the role.
+    """Return the pairs of which either side is meant by the patterns (all, where there is none).
 
-    Raises TensorNotFoundError for a pattern that means nothing in either checkpoint.
+    Only those of the role, and trainable, or not, by the rule of ``is_kept``. Raises TensorNotFoundError for a pattern
+    that means nothing in either checkpoint.
     """
-    if role is not None:
-        pairs = [pair for pair in pairs if any(t is not None and t.role == role for t in (pair.a, pair.b))]
+    pairs = _kept(a, b, pairs, role, trainable)
     if not patterns and not exclude:
-        return list(pairs)
+        return pairs
     meant = [_meant(reader, patterns, exclude) for reader in (a, b)]
     for pattern in patterns:
         if not any(_meant(reader, [pattern], ()) for reader in (a, b)):
@@ -101,6 +102,16 @@ def choose(
         for pair in pairs
         if (pair.a is not None and pair.a.key in meant[0]) or (pair.b is not None and pair.b.key in meant[1])
     ]
+
+
+def _kept(a: Reader, b: Reader, pairs: Sequence[Pair], role: str | None, trainable: bool | None) -> list[Pair]:
+    tells = [tells_roles(reader.tensors) for reader in (a, b)]
+    kept = []
+    for pair in pairs:
+        sides = [(info, told) for info, told in zip((pair.a, pair.b), tells, strict=True) if info is not None]
+        if is_kept([info for info, _ in sides], [told for _, told in sides], role, trainable):
+            kept.append(pair)
+    return kept
 
 
 def _meant(reader: Reader, patterns: Sequence[str], exclude: Sequence[str]) -> set[str]:

@@ -58,34 +58,6 @@ def two_tensors(a: Reader, b: Reader, names: Sequence[str]) -> Pair | None:
         return None
 
 
-def keep_pairs(pairs: Sequence[Pair], role: str | None = None, trainable: bool | None = None) -> list[Pair]:
-    """Return the pairs of which either file says that they are of this role, and trainable, or not.
-
-    Of a file that tells no roles at all, every tensor counts as of the role; so does it for what is trainable.
-    """
-    told = [{name for name in ("role", "trainable") if any(_fact(p, side, name) for p in pairs)} for side in (0, 1)]
-    wanted = {name: value for name, value in (("role", role), ("trainable", trainable)) if value is not None}
-    return [
-        pair
-        for pair in pairs
-        if all(_is_so(pair, name, value, [name in each for each in told]) for name, value in wanted.items())
-    ]
-
-
-def _fact(pair: Pair, side: int, name: str) -> object:
-    info = (pair.a, pair.b)[side]
-    fact = None if info is None else getattr(info, name)
-    return fact is not None
-
-
-def _is_so(pair: Pair, name: str, wanted: object, told: list[bool]) -> bool:
-    sides = [(info, tells) for info, tells in zip((pair.a, pair.b), told, strict=True) if info is not None]
-    facts = [getattr(info, name) for info, _ in sides]
-    if any(fact is not None for fact in facts):
-        return wanted in facts
-    return not any(tells for _, tells in sides)
-
-
 def _mapped(a: list[TensorInfo], b: list[TensorInfo], mapping: Mapping) -> list[Pair]:
     """The pairs that the mapping states; by names, those of which it says nothing."""
     of_a, of_b = {t.key: t for t in a}, {t.key: t for t in b}
