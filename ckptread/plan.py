@@ -8,9 +8,11 @@ from typing import IO, TYPE_CHECKING, Any
 from ckptread.copying import Copy, copy_of
 from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.escape import escape
+from ckptread.losses import lossless, lost
 from ckptread.reader import Tensor
 from ckptread.records import dataclass
 from ckptread.slicing import Selection, settle, split
+from ckptread.tensors import element_count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,13 +56,22 @@ class Plan:
             raise CheckpointError(tensor.info.key, f"the slice does not fit: {error}") from error
         self._selection = selection
         self._strings: Array | None = None
-        self.dtype, self.note = self._target(conversion)
+        self.dtype, self._note = self._target(conversion)
+        self._lossy = conversion.dtype is not None and not lossless(tensor.dtype, self.dtype)
+        self._lost = 0
         self._bits = conversion.raw and self.dtype.kind == "u"
 
     @property
     def dtype_name(self) -> str:
         """The dtype in the file."""
         return self.dtype.name
+
+    @property
+    def note(self) -> str:
+        """What is to be told of the values, once they are written; or ""."""
+        if not self._lost:
+            return self._note
+        return f"{self._lost:,} of {element_count(self._slicing.shape):,} values do not fit into {self.dtype.name}"
 
     def _target(self, conversion: Conversion) -> tuple[np.dtype[Any], str]:
         """Return the dtype that the file gets, and what to tell of it."""
@@ -85,7 +96,7 @@ class Plan:
             dtype = np.dtype(name)
         except TypeError:
             dtype = None
-        if dtype is None or dtype.kind not in "biufc" or self._tensor.dtype.hasobject:
+        if dtype is None or dtype.kind not in "biufc" or not _is_number(self._tensor.dtype):
             raise UnsupportedError(
                 self._tensor.info.key,
                 f"values of {self._tensor.info.dtype} cannot be written as {escape(name)!r}",
@@ -149,5 +160,14 @@ class Plan:
             return np.ascontiguousarray(block)
         if self._bits:
             return np.ascontiguousarray(block).view(self.dtype)
+        if self._lossy:
+            self._lost += lost(block, self.dtype)
+        if block.dtype.kind == "c" and self.dtype.kind not in "cb":
+            block = block.real
         with np.errstate(over="ignore", invalid="ignore"):
             return np.ascontiguousarray(block.astype(self.dtype))
+
+
+def _is_number(dtype: np.dtype[Any]) -> bool:
+    """Whether these are numbers: numpy's, or those of ml_dtypes, which numpy has as kind V."""
+    return dtype.kind in "biufc" or (dtype.kind == "V" and dtype.type.__module__ != "numpy")

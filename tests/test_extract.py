@@ -104,3 +104,26 @@ def test_a_file_of_the_checkpoint_is_never_replaced(run, tmp_path, folder, opene
         assert ran.code == 2
         assert "of the checkpoint itself" in ran.err
     assert (source / own).read_bytes() == before
+
+
+def test_a_dtype_that_loses_values_says_how_many(run, tmp_path):
+    values = np.arange(400, dtype="float32")
+    np.savez(tmp_path / "s.npz", w=values, z=values[:4] + 1j, s=np.array([b"ab"]))
+    ran = run("extract", tmp_path / "s.npz", "w", "--dtype", "int8", "-o", tmp_path / "w.npy")
+    assert (ran.code, ran.err) == (0, "note: w: 272 of 400 values do not fit into int8\n")
+    ran = run("extract", tmp_path / "s.npz", "w", "--dtype", "int16", "-o", tmp_path / "x.npy")
+    assert (ran.code, ran.err) == (0, "")
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), values.astype("int16"))
+    ran = run("extract", tmp_path / "s.npz", "z", "--dtype", "float32", "-o", tmp_path / "z.npy")
+    assert (ran.code, ran.err) == (0, "note: z: 4 of 4 values do not fit into float32\n")
+    np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), values[:4])
+    ran = run("extract", tmp_path / "s.npz", "s", "--dtype", "float32", "-o", tmp_path / "t.npy")
+    assert ran.code == 2
+    assert "cannot be written as" in ran.err
+
+
+def test_raw_bits_and_another_dtype_are_not_both_given(run, checkpoint, tmp_path):
+    ran = run("extract", checkpoint, "dense/kernel", "--raw", "--dtype", "int8", "-o", tmp_path / "k.npy")
+    assert ran.code == 2
+    assert "give one of them" in ran.err
+    assert not (tmp_path / "k.npy").exists()

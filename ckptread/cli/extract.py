@@ -39,6 +39,8 @@ def extract(
     One to a file, several to a folder or one .npz. The checksum of a whole tensor is verified. Of several, those
     that cannot be written are skipped, and named on stderr; then the exit code is 2.
     """
+    if raw and dtype is not None:
+        raise ValueError("--raw keeps the bits and --dtype converts the values: give one of them")
     selection = parse_slice(part)
     with ckptread.open(path, backend=backend.value) as reader:
         tensors = match(reader.path, reader.tensors, names) if len(names) > 1 else _one_or_more(reader, names[0])
