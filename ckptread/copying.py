@@ -44,10 +44,15 @@ class Copy:
         """The dtype in the file."""
         return self._info.dtype
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape in the file."""
+        return self._info.shape or ()
+
     def write(self, stream: IO[bytes], progress: Callable[[int], None] | None) -> None:
         """Write the header and the values. Raises DamagedFileError after the last of them, for their checksum."""
         stored = self._stored
-        stream.write(npy_header(DESCRIPTIONS[self._info.dtype], self._info.shape or ()))
+        stream.write(npy_header(DESCRIPTIONS[self._info.dtype], self.shape))
         pieces = range(0, stored.nbytes, PIECE_BYTES)
         parts = []
         for data, checksum in in_order(self._read, pieces, threads=1 if stored.nbytes <= SHARED_BYTES else None):

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from ckptread.copying import Copy
 from ckptread.errors import CheckpointError
-from ckptread.output import file_names, make_folder, spare, written_whole
+from ckptread.output import file_names, make_folder, member_names, spare, written_whole
 from ckptread.plan import Conversion, Plan, Progress, plan_of
 from ckptread.reader import Reader, Tensor
 from ckptread.records import dataclass
@@ -30,6 +30,8 @@ class Written:
     path: str
     dtype: str
     """The dtype in the file."""
+    shape: tuple[int, ...]
+    """The shape in the file: of what was selected."""
     note: str
     """What was done to the values, or ""."""
 
@@ -72,15 +74,21 @@ def to_stream(
 
 
 def _written(tensor: TensorInfo, path: str, plan: Plan | Copy) -> Written:
-    return Written(tensor, path, plan.dtype_name, plan.note)
+    return Written(tensor, path, plan.dtype_name, plan.shape, plan.note)
 
 
 def attempt(
-    tensor: Tensor, target: str, *, conversion: Conversion, force: bool, progress: Progress | None
+    tensor: Tensor,
+    target: str,
+    *,
+    selection: Selection = (),
+    conversion: Conversion,
+    force: bool,
+    progress: Progress | None,
 ) -> Written | Skipped:
     """Write one of several tensors to its file. Raises CheckpointError only where the target is the trouble."""
     try:
-        return to_file(tensor, target, conversion=conversion, force=force, progress=progress)
+        return to_file(tensor, target, selection=selection, conversion=conversion, force=force, progress=progress)
     except CheckpointError as error:
         if error.path == target:  # the disk is full, or the file is there
             raise
@@ -92,6 +100,7 @@ def to_folder(
     tensors: Sequence[TensorInfo],
     folder: str,
     *,
+    selection: Selection = (),
     conversion: Conversion | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -104,7 +113,9 @@ def to_folder(
     how = conversion or Conversion()
     for tensor, name in zip(tensors, file_names(tensors), strict=True):
         target = os.path.join(folder, name + ".npy")
-        yield attempt(Tensor(reader, tensor), target, conversion=how, force=force, progress=progress)
+        yield attempt(
+            Tensor(reader, tensor), target, selection=selection, conversion=how, force=force, progress=progress
+        )
 
 
 def to_npz(
@@ -112,6 +123,7 @@ def to_npz(
     tensors: Sequence[TensorInfo],
     target: str,
     *,
+    selection: Selection = (),
     conversion: Conversion | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -124,9 +136,9 @@ def to_npz(
 
     spare(reader, target)
     with written_whole(target, force) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for tensor, name in zip(tensors, file_names(tensors, separator="/"), strict=True):
+        for tensor, name in zip(tensors, member_names(tensors), strict=True):
             try:
-                plan = plan_of(Tensor(reader, tensor), (), conversion or Conversion())
+                plan = plan_of(Tensor(reader, tensor), selection, conversion or Conversion())
                 _add(archive, name, plan, progress)
             except CheckpointError as error:
                 yield Skipped(tensor, error)

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedRandom, FileIO
 from typing import IO, TYPE_CHECKING
@@ -187,12 +187,21 @@ def make_folder(folder: str) -> None:
         raise CheckpointError(folder, f"the folder cannot be made: {error.strerror}") from error
 
 
-def file_names(tensors: Sequence[TensorInfo], separator: str = ".") -> list[str]:
+def file_names(tensors: Sequence[TensorInfo]) -> list[str]:
     """Return a plain file name, without its ending, for each tensor: safe on any system, and no two alike."""
+    return _told_apart(tensors, safe_name)
+
+
+def member_names(tensors: Sequence[TensorInfo]) -> list[str]:
+    """Return the name, without its ending, that each tensor gets in an archive: a safe path, and no two alike."""
+    return _told_apart(tensors, member_name)
+
+
+def _told_apart(tensors: Sequence[TensorInfo], name_of: Callable[[str], str]) -> list[str]:
     seen: set[str] = set()
     names = []
     for tensor in tensors:
-        name = safe_name(tensor.name, separator)
+        name = name_of(tensor.name)
         if name.lower() in seen:
             name = f"{name}-{zlib.crc32(tensor.key.encode('utf-8', 'surrogateescape')):08x}"
         while name.lower() in seen:
@@ -202,7 +211,7 @@ def file_names(tensors: Sequence[TensorInfo], separator: str = ".") -> list[str]
     return names
 
 
-def safe_name(name: str, separator: str = ".") -> str:
+def safe_name(name: str) -> str:
     """Return a file name made of a tensor's name: letters, digits, ``_``, ``-`` and ``.``, never hidden, never a path.
 
     >>> safe_name("dense/kernel")
@@ -210,7 +219,22 @@ def safe_name(name: str, separator: str = ".") -> str:
     >>> safe_name("../../etc/passwd")
     'etc.passwd'
     """
-    parts = [re.sub(r"[^\w.-]+", "_", part, flags=re.ASCII).strip(".") for part in name.split("/")]
+    return _safe(name, ".", re.ASCII)
+
+
+def member_name(name: str) -> str:
+    """Return a path within an archive made of a tensor's name: as a file's, with ``/`` and the letters of any script.
+
+    >>> member_name("größe/ü")
+    'größe/ü'
+    >>> member_name("/../a b")
+    'a_b'
+    """
+    return _safe(name, "/", re.UNICODE)
+
+
+def _safe(name: str, separator: str, letters: re.RegexFlag) -> str:
+    parts = [re.sub(r"[^\w.-]+", "_", part, flags=letters).strip(".") for part in name.split("/")]
     plain = separator.join(part for part in parts if part) or "tensor"
     if len(plain) <= NAME_BYTES:
         return plain

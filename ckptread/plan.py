@@ -53,7 +53,7 @@ class Plan:
         try:
             self._slicing = settle(selection, tensor.shape)
         except (IndexError, TypeError) as error:
-            raise CheckpointError(tensor.info.key, f"the slice does not fit: {error}") from error
+            raise CheckpointError(*_about(tensor, f"the slice does not fit: {error}")) from error
         self._selection = selection
         self._strings: Array | None = None
         self.dtype, self._note = self._target(conversion)
@@ -63,15 +63,20 @@ class Plan:
 
     @property
     def dtype_name(self) -> str:
-        """The dtype in the file."""
-        return self.dtype.name
+        """The dtype in the file, as a listing has it."""
+        return str(self.dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape in the file."""
+        return self._slicing.shape
 
     @property
     def note(self) -> str:
         """What is to be told of the values, once they are written; or ""."""
         if not self._lost:
             return self._note
-        return f"{self._lost:,} of {element_count(self._slicing.shape):,} values do not fit into {self.dtype.name}"
+        return f"{self._lost:,} of {element_count(self.shape):,} values do not fit into {self.dtype.name}"
 
     def _target(self, conversion: Conversion) -> tuple[np.dtype[Any], str]:
         """Return the dtype that the file gets, and what to tell of it."""
@@ -98,8 +103,9 @@ class Plan:
             dtype = None
         if dtype is None or dtype.kind not in "biufc" or not _is_number(self._tensor.dtype):
             raise UnsupportedError(
-                self._tensor.info.key,
-                f"values of {self._tensor.info.dtype} cannot be written as {escape(name)!r}",
+                *_about(
+                    self._tensor, f"values of {escape(self._tensor.info.dtype)} cannot be written as {escape(name)!r}"
+                ),
                 advice="a .npy file holds numpy's own numbers: float32, float64, int64, ...",
             )
         return dtype
@@ -110,15 +116,15 @@ class Plan:
         flat = values.reshape(-1).tolist()
         if any(not isinstance(value, bytes) or value.endswith(b"\0") for value in flat):
             raise UnsupportedError(
-                self._tensor.info.key,
-                "its values do not fit into a .npy file without loss",
+                *_about(self._tensor, "its values do not fit into a .npy file without loss"),
                 advice="'ckptread show' prints them",
             )
         width = max(map(len, flat), default=1)
         if width * len(flat) > STRINGS_BYTES and len(flat) > 1:
             raise UnsupportedError(
-                self._tensor.info.key,
-                f"its {len(flat):,} strings would take {width * len(flat):,} bytes, each as wide as the longest",
+                *_about(
+                    self._tensor, f"its {len(flat):,} strings would take {width * len(flat):,} bytes, all of one width"
+                ),
                 advice="'ckptread show' prints them",
             )
         self._strings = values.astype("S")
@@ -128,7 +134,7 @@ class Plan:
         """Write the header and the values."""
         from numpy.lib import format as npy
 
-        header = {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self._slicing.shape}
+        header = {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self.shape}
         npy.write_array_header_1_0(stream, header)
         for block in self._blocks():
             values = self._converted(block)
@@ -166,6 +172,11 @@ class Plan:
             block = block.real
         with np.errstate(over="ignore", invalid="ignore"):
             return np.ascontiguousarray(block.astype(self.dtype))
+
+
+def _about(tensor: Tensor, problem: str) -> tuple[str, str]:
+    """Return the file, and the problem with the tensor's name before it, as errors have them."""
+    return tensor.reader.path, f"{escape(tensor.info.name)!r}: {problem}"
 
 
 def _is_number(dtype: np.dtype[Any]) -> bool:

@@ -1,12 +1,13 @@
 """What ``extract`` writes, skips and says: everything a person sees of it beside the values."""
 
+import ast
 import os
 import shutil
 import zipfile
 
 import numpy as np
 import pytest
-from conftest import ARRAYS
+from conftest import ARRAYS, write
 
 import ckptread
 
@@ -127,3 +128,65 @@ def test_raw_bits_and_another_dtype_are_not_both_given(run, checkpoint, tmp_path
     assert ran.code == 2
     assert "give one of them" in ran.err
     assert not (tmp_path / "k.npy").exists()
+
+
+def test_several_tensors_do_not_go_into_one_npy_file(run, checkpoint, tmp_path):
+    ran = run("extract", checkpoint, "dense", "-o", tmp_path / "x.npy")
+    assert ran.code == 2
+    assert "2 tensors are meant, and" in ran.err
+    assert "x.npy is one file: give a folder or a .npz" in ran.err
+    assert not (tmp_path / "x.npy").exists()
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_a_folder_is_one_whatever_its_name(run, checkpoint, tmp_path, name):
+    (tmp_path / name).mkdir()
+    assert run("extract", checkpoint, "dense/bias", "-o", tmp_path / name).code == 0
+    assert run("extract", checkpoint, "dense/kernel", "head", "-o", f"{tmp_path / name}").code == 0
+    assert run("extract", checkpoint, "global_step", "-o", f"{tmp_path / 'new.npy'}/").code == 0
+    assert sorted(os.listdir(tmp_path / name)) == ["dense.bias.npy", "dense.kernel.npy", "head.kernel.npy"]
+    assert os.listdir(tmp_path / "new.npy") == ["global_step.npy"]
+
+
+def test_a_slice_goes_to_a_file_a_folder_or_an_archive(run, checkpoint, tmp_path):
+    expected = ARRAYS["dense/kernel"][0, :1]
+    for target, found in (("s.npy", "s.npy"), ("folder/", "folder/dense.kernel.npy")):
+        ran = run("extract", checkpoint, "dense/kernel", "--slice", "0,:1", "-o", f"{tmp_path}/{target}")
+        assert "dense/kernel  float32 (1,)  ->" in ran.out
+        np.testing.assert_array_equal(np.load(tmp_path / found), expected)
+    ran = run("extract", checkpoint, "dense/kernel", "--slice", "0,:1", "-o", tmp_path / "s.npz")
+    assert "dense/kernel  float32 (1,)  ->" in ran.out
+    with np.load(tmp_path / "s.npz") as arrays:
+        np.testing.assert_array_equal(arrays["dense/kernel"], expected)
+
+
+def test_dtypes_are_printed_as_a_listing_has_them(run, tmp_path):
+    record = np.dtype([("a", "<i4"), ("b", "S3")])
+    np.savez(tmp_path / "s.npz", text=np.array([b"abc"]), big=np.ones(2, ">f4"), record=np.zeros(1, record))
+    for name, dtype in {"text": "|S3", "big": ">f4", "record": str(record)}.items():
+        ran = run("extract", tmp_path / "s.npz", name, "-o", tmp_path / f"{name}.npy")
+        assert f"{name}  {dtype} (" in ran.out
+        assert np.load(tmp_path / f"{name}.npy").dtype == np.dtype(ast.literal_eval(dtype) if "[" in dtype else dtype)
+
+
+def test_errors_name_the_file_and_the_variable(run, tmp_path):
+    path = os.path.join(FIXTURES, "keras3", "model.weights.h5")
+    with ckptread.open(path) as reader:
+        info = next(info for info in reader.tensors.values() if info.variable not in {None, info.key})
+    for option, said in ((["--dtype", "object"], "values of float32 cannot"), (["--slice", "0,0,0,0,0"], "the slice")):
+        ran = run("extract", path, info.key, *option, "-o", tmp_path / "x.npy")
+        assert ran.code == 2
+        assert f"{path}: '{info.variable}': {said}" in ran.err
+
+
+def test_names_in_an_archive_keep_letters_and_never_lead_out_of_it(run, tmp_path):
+    names = {"größe/ü": "größe/ü", "日本/語": "日本/語", "/abs": "abs", "a/../b": "a/b", "c\x1b[2J\n": "c_2J_",
+             "e\u202e\ufefff": "e_f", "..\\g": "_g", "C:h": "C_h"}  # fmt: skip
+    prefix = write(tmp_path / "n", {name: np.array([n], "float32") for n, name in enumerate(names)})
+    assert run("extract", prefix, "**", "-o", tmp_path / "x.npz").code == 0
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert {name: int(arrays[name][0]) for name in arrays.files} == {
+            member: n for n, member in enumerate(names.values())
+        }
+    assert run("extract", prefix, "**", "-o", tmp_path / "folder").code == 0
+    assert all(name.isascii() for name in os.listdir(tmp_path / "folder"))

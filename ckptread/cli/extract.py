@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from ckptread.slicing import Index
     from ckptread.tensors import TensorInfo
 
-OUTPUT_HELP = "A .npy file, a folder, a .npz file for several, or '-' for stdout. Default: NAME.npy here."
+OUTPUT_HELP = (
+    "A .npy file, a folder, a .npz file for several, or '-' for stdout; what ends in '/' or is an existing folder is a "
+    "folder, and so is any other name but *.npy and *.npz for several tensors. Default: NAME.npy here."
+)
 
 
 def extract(
@@ -77,6 +80,8 @@ def _write(
             render.written([one])
         else:
             write = to_npz if target.kind == "npz" else to_folder
-            results = write(reader, tensors, target.path, conversion=conversion, force=force, progress=progress)
+            results = write(
+                reader, tensors, target.path, selection=selection, conversion=conversion, force=force, progress=progress
+            )
             if render.written(results):
                 raise typer.Exit(2)

@@ -195,8 +195,8 @@ def written(results: Iterable[Written | Skipped], *, quiet: bool = False) -> int
             note(f"{name_text(result.tensor.name)} was not written: {result.error}")
             continue
         if not quiet:
-            shape = shape_text(result.tensor.shape)
-            line(f"{name_text(result.tensor.name)}  {result.dtype} {shape}  ->  {name_text(result.path)}")
+            shape = shape_text(result.shape)
+            line(f"{name_text(result.tensor.name)}  {name_text(result.dtype)} {shape}  ->  {name_text(result.path)}")
         if result.note:
             note(f"note: {name_text(result.tensor.name)}: {result.note}")
     if skipped:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Literal
 
+from ckptread.escape import escape
 from ckptread.output import file_names
 from ckptread.records import dataclass
 from ckptread.tensors import TensorInfo
@@ -24,23 +25,22 @@ class Target:
         several = len(tensors) > 1
         if several and sliced:
             raise ValueError(f"--slice is for one tensor, and {len(tensors)} are meant")
-        if output == "-":
-            if several:
-                raise ValueError(f"'-o -' takes one tensor, and {len(tensors)} are meant")
-            return cls("stream", "-")
+        if several and (output is None or output == "-"):
+            raise ValueError(f"{len(tensors)} tensors are meant: say where to with -o FOLDER or -o FILE.npz")
         if output is None:
-            if several:
-                raise ValueError(f"{len(tensors)} tensors are meant: say where to with -o FOLDER or -o FILE.npz")
             return cls("file", file_names(tensors)[0] + ".npy")
-        if output.endswith(".npz") and not sliced:
-            return cls("npz", output)
-        if several:
+        return cls("stream", "-") if output == "-" else cls._path(output, tensors)
+
+    @classmethod
+    def _path(cls, output: str, tensors: Sequence[TensorInfo]) -> Target:
+        """A path that ends in a slash, or is a folder, is one; else its ending says what it is, else their number."""
+        several = len(tensors) > 1
+        if output.endswith(("/", os.sep)) or os.path.isdir(output):
             return cls("folder", output)
-        folder = os.path.isdir(output) or output.endswith(("/", os.sep))
-        if folder:
-            return (
-                cls("folder", output)
-                if not sliced
-                else cls("file", os.path.join(output, file_names(tensors)[0] + ".npy"))
+        if output.endswith(".npz"):
+            return cls("npz", output)
+        if several and output.endswith(".npy"):
+            raise ValueError(
+                f"{len(tensors)} tensors are meant, and {escape(output)} is one file: give a folder or a .npz"
             )
-        return cls("file", output)
+        return cls("folder" if several else "file", output)
