@@ -13,7 +13,7 @@ from ckptread.errors import CheckpointError, TensorNotFoundError
 from ckptread.formats import open_checkpoint
 from ckptread.match.alignment import align
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
-from ckptread.records import dataclass, field
+from ckptread.records import dataclass, field, replace
 from ckptread.runs import Step
 from ckptread.select import distinct, keep, match
 from ckptread.stats import PIECE, Statistics, as_float, is_numeric, square_sum, statistics
@@ -57,6 +57,8 @@ class GroupFigures:
     """``distance`` by the L2 norm of the step before; infinite where that is zero and this is not."""
     nans: int
     infs: int
+    reshaped: int = 0
+    """Tensors of another shape than at the step before: then there is no distance, and no change."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def first_nan(steps: Sequence[StepFigures]) -> tuple[StepFigures, GroupFigures] 
 def _step(step: Step, reader: Reader, before: _Before | None, chosen: Chosen) -> tuple[StepFigures, _Before]:
     groups = _groups(reader, chosen)
     tensors = distinct({t.key: t for members in groups.values() for t in members}.values())
-    earlier = _pairs(before, tensors)
+    paired = _pairs(before, tensors)
+    earlier = {t.key: paired[t.key] for t in tensors if t.key in paired and paired[t.key].info.shape == t.shape}
 
     def read(tensor: Tensor) -> _Read:
         return _Read(statistics(tensor), _distance(earlier.get(tensor.info.key), tensor))
@@ -135,7 +138,8 @@ def _step(step: Step, reader: Reader, before: _Before | None, chosen: Chosen) ->
     norms = {key: entry.figure.statistics.l2 or 0.0 for key, entry in found.items() if entry.figure is not None}
     past = {} if before is None else {key: before.norms[t.info.key] for key, t in earlier.items()}
     figures = [
-        _figures(name, [found[t.key] for t in members if t.key in found], past) for name, members in groups.items()
+        _settled(_figures(name, [found[t.key] for t in members if t.key in found], past), members, paired)
+        for name, members in groups.items()
     ]
     unreadable = tuple(entry for entry in found.values() if entry.figure is None)
     return StepFigures(step, tuple(figures), unreadable=unreadable), _Before(reader, tensors, norms)
@@ -169,13 +173,13 @@ def _group(tensor: TensorInfo, by: By) -> str:
 
 
 def _pairs(before: _Before | None, tensors: Sequence[TensorInfo]) -> dict[str, Tensor]:
-    """Return, by key, the tensor of the step before that can be compared: of the same shape, and readable."""
+    """Return, by key, the tensor of the step before that each is now, of those that could be read."""
     if before is None:
         return {}
     return {
         pair.b.key: Tensor(before.reader, pair.a)
         for pair in align(list(before.tensors), list(tensors))
-        if pair.a is not None and pair.b is not None and pair.a.shape == pair.b.shape and pair.a.key in before.norms
+        if pair.a is not None and pair.b is not None and pair.a.key in before.norms
     }
 
 
@@ -223,6 +227,12 @@ def _figures(name: str, members: Sequence[Surveyed[_Read]], past: Mapping[str, f
         sum(read.statistics.nans for _, read in known),
         sum(read.statistics.infs for _, read in known),
     )
+
+
+def _settled(figures: GroupFigures, members: Sequence[TensorInfo], paired: Mapping[str, Tensor]) -> GroupFigures:
+    """Take the change away from a group with a tensor of another shape: that of the rest would say that it is small."""
+    reshaped = sum(t.key in paired and paired[t.key].info.shape != t.shape for t in members)
+    return replace(figures, distance=None, change=None, reshaped=reshaped) if reshaped else figures
 
 
 def _ratio(distance: float, norm: float) -> float:

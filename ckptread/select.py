@@ -93,8 +93,8 @@ def _has_role(sides: Sequence[TensorInfo], tells: Sequence[bool], role: str) -> 
 
 
 def tells_roles(tensors: Tensors) -> bool:
-    """Whether a checkpoint tells of any tensor what it is for."""
-    return any(tensor.role is not None for tensor in tensors.values())
+    """Whether a checkpoint tells of any tensor what it is for; what is known of its bookkeeping alone says nothing."""
+    return any(tensor.role not in {None, "bookkeeping"} for tensor in tensors.values())
 
 
 def distinct(tensors: Iterable[TensorInfo]) -> list[TensorInfo]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import ml_dtypes
 import numpy as np
@@ -109,6 +110,36 @@ def test_what_no_file_calls_trainable_is_in_neither(run, tmp_path):
         np.savez(tmp_path / "plain.npz", **{t.variable: reader[t.key][...] for t in frozen}, extra=np.ones((7, 9)))
     ran = run("diff", MODEL, tmp_path / "plain.npz", "--frozen", "--match", "content", "--format", "json")
     assert (ran.code, len(entries(ran))) == (0, len(frozen))
+
+
+@pytest.mark.parametrize("lost", ["graph", "shard"])
+def test_keys_pair_where_one_side_has_lost_its_object_graph(run, tmp_path, lost):
+    """Its keys are paths of objects, and are not taken for names that contradict those of the other side."""
+    whole = FIXTURES / "tf-object" / "ckpt-1"
+    for file in whole.parent.glob("ckpt-1.*"):
+        shutil.copy(file, tmp_path)
+    data = tmp_path / "ckpt-1.data-00000-of-00001"
+    content = bytearray(data.read_bytes())
+    content[400] ^= 0xFF  # in the object graph, which is stored from byte 340
+    data.write_bytes(content)
+    if lost == "shard":
+        data.unlink()
+    ran = run("diff", whole, tmp_path / "ckpt-1", "--format", "json")
+    found = json.loads(ran.out)["tensors"]
+    assert (ran.code, len(found), [e for e in found if e["status"] in ("added", "removed")]) == (2, 17, [])
+    assert sum(entry["status"] == "same" for entry in found) == (16 if lost == "graph" else 0)
+    assert len(entries(run("diff", whole, tmp_path / "ckpt-1", "--role", "model", "--format", "json"))) == 4
+    kept = run("check", whole, tmp_path / "ckpt-1", "--frozen", "sequential")
+    assert (kept.code, "is missing here" in kept.out) == (0 if lost == "graph" else 2, False)
+
+
+def test_few_values_in_the_same_order_are_not_called_reordered(run, tmp_path):
+    """Names differ, and two equal values prove nothing: the two stand alone, without a remark."""
+    np.savez(tmp_path / "a.npz", first=np.float32([1, 2]), other=np.float32([7, 9]))
+    np.savez(tmp_path / "b.npz", second=np.float32([1, 2]), last=np.float32([9, 7]))
+    rows = run("diff", tmp_path / "a.npz", tmp_path / "b.npz").out.splitlines()
+    notes = {row.split()[1]: row.partition("reordered ")[2].partition("?")[0] for row in rows[1:5]}
+    assert notes == {"first": "", "other": "last", "second": "", "last": "other"}
 
 
 def test_csv_and_markdown_have_every_figure(run, checkpoint, tmp_path):

@@ -59,6 +59,7 @@ def test_a_file_without_roles_has_its_paths_for_layers(run, tmp_path):
     assert rows == {"enc/a": 8, "blocks.0.attn": 16, "scale": 5}
     totals = {name: amount["parameters"] for name, amount in said["totals"].items()}
     assert totals == {"total": 29, "trained": 0, "frozen": 0, "optimizer": 0, "unknown": 29, "model": 29}
+    assert "enc/a " in run("inspect", tmp_path / "plain.npz", "--layers").out
     part = json.loads(run("inspect", tmp_path / "plain.npz", "enc", "--layers", "--format", "json").out)
     assert [row["name"] for row in part["layers"]] == ["enc/a"]
 

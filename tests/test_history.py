@@ -262,6 +262,26 @@ def test_the_role_is_the_models_unless_asked_otherwise(tmp_path):
     assert (model.tensors, everything.tensors) == (4, 17)
 
 
+def test_another_shape_is_no_small_change(run, tmp_path):
+    """The kernel is as it was; of the bias nothing can be compared, and so of the layer."""
+    for step, units in ((1, 4), (2, 5), (3, 5)):
+        write(tmp_path / f"ckpt-{step}", {"dense/bias": np.ones(units, "f4"), "dense/kernel": np.ones((2, 2), "f4")})
+    second, third = run("history", tmp_path).out.splitlines()[2:4]
+    assert (second.split()[2], "the shapes of 1 tensor differ" in second) == ("-", True)
+    assert (third.split()[2], "differ" in third) == ("0", False)
+    steps = list(history(find_steps([str(tmp_path)]), Chosen()))
+    assert [(step.groups[0].change, step.groups[0].reshaped) for step in steps] == [(None, 0), (None, 1), (0.0, 0)]
+
+
+def test_nothing_to_follow_is_an_error(run, tmp_path):
+    np.savez(tmp_path / "run-1.npz", w=np.float32([np.nan]))
+    ran = run("history", tmp_path / "run-1.npz", "--role", "optimizer")
+    assert (ran.code, ran.out) == (2, "")
+    assert "no tensor of the role optimizer to follow in any step" in ran.err
+    assert "first NaN" in run("history", tmp_path / "run-1.npz").out
+    assert run("history", tmp_path / "nope").err.startswith("ckptread: ")
+
+
 def test_a_pattern_that_matches_nothing_in_any_step_is_an_error(run, run_folder):
     ran = run("history", run_folder, "--pattern", "nosuch/**")
     assert (ran.code, ran.out) == (2, "")

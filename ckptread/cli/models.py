@@ -64,13 +64,18 @@ def print_layers(summary: ModelSummary, layout: Layout) -> None:
 def _layer_rows(layers: Iterable[LayerSummary], *, exact: bool) -> list[list[str]]:
     return [
         [
-            "  " * (layer.depth - 1) + (name_text(layer.name.rpartition("/")[2]) or "(the model's own)"),
+            "  " * (layer.depth - 1) + (name_text(_last_name(layer)) or "(the model's own)"),
             name_text(layer.class_name or ""),
             *_amount(layer.weights, exact=exact),
             FLAGS[layer.trainable] if layer.keys else "",
         ]
         for layer in layers
     ]
+
+
+def _last_name(layer: LayerSummary) -> str:
+    """Return the name below the row above; a slash in that of an outermost layer is part of it."""
+    return layer.name if layer.depth == 1 else layer.name.rpartition("/")[2]
 
 
 def _exact_rows(layers: Iterable[LayerSummary]) -> Iterator[list[str]]:

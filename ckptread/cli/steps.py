@@ -7,7 +7,7 @@ from typing import Any
 
 from ckptread.cli.documents import SCHEMA, number
 from ckptread.cli.render import plural
-from ckptread.cli.tables import Table, name_text
+from ckptread.cli.tables import Table, name_text, without
 from ckptread.history import GroupFigures, StepFigures, first_nan
 
 
@@ -18,17 +18,23 @@ def history_table(steps: Sequence[StepFigures]) -> Table:
         for group in step.groups:
             groups.setdefault(group.name, []).append((step, group))
     rows = [row for name, members in groups.items() for row in _group_rows(name, members)]
-    titles = ["name", ">step", ">L2", ">change", ">NaN", ">Inf"]
-    last = len(titles) if any(row[-1] != "0" for row in rows) else len(titles) - 1
-    return Table(titles[:last], [row[:last] for row in rows])
+    whole = Table(["name", ">step", ">L2", ">change", ">NaN", ">Inf", "note"], rows)
+    for at, title, usual in ((5, ">Inf", "0"), (6, "note", "")):
+        if all(row[at] == usual for row in rows):
+            whole = without(whole, title)
+    return whole
 
 
 def _group_rows(name: str, members: Sequence[tuple[StepFigures, GroupFigures]]) -> Iterator[list[str]]:
     """Yield a group's rows; its name stands in the first."""
     for at, (step, group) in enumerate(members):
         shown = "" if at else name_text(name)
-        figures = [_digits(group.l2), _digits(group.change), f"{group.nans:,}", f"{group.infs:,}"]
+        figures = [_digits(group.l2), _digits(group.change), f"{group.nans:,}", f"{group.infs:,}", _note(group)]
         yield [shown, name_text(step.step.label), *figures]
+
+
+def _note(group: GroupFigures) -> str:
+    return f"the shapes of {plural(group.reshaped, 'tensor')} differ" if group.reshaped else ""
 
 
 def _digits(value: float | None) -> str:
@@ -38,19 +44,20 @@ def _digits(value: float | None) -> str:
 def history_rows(steps: Sequence[StepFigures]) -> Table:
     """Return a row per step and group with every figure, for machines."""
     titles = ["step", "checkpoint", "name", ">tensors", ">parameters", ">L2", ">distance", ">change", ">NaN", ">Inf"]
-    return Table([*titles, "problem"], [row for step in steps for row in _exact_rows(step)])
+    return Table([*titles, ">reshaped", "problem"], [row for step in steps for row in _exact_rows(step)])
 
 
 def _exact_rows(step: StepFigures) -> Iterator[list[str]]:
     begin = ["" if step.step.number is None else str(step.step.number), name_text(step.step.path)]
     if step.problem:
-        yield [*begin, *[""] * 8, step.problem]
+        yield [*begin, *[""] * 9, step.problem]
     unread = {entry.tensor.key for entry in step.unreadable}
     for group in step.groups:
         figures = [group.l2, group.distance, group.change]
         yield [
             *begin, name_text(group.name), str(group.tensors), str(group.parameters),
             *("" if figure is None else repr(figure) for figure in figures), str(group.nans), str(group.infs),
+            str(group.reshaped),
             plural(len(unread), "tensor") + " of this step could not be read" if unread else "",
         ]  # fmt: skip
 
@@ -104,4 +111,5 @@ def _group(group: GroupFigures) -> dict[str, Any]:
         "change": number(group.change),
         "nan": group.nans,
         "inf": group.infs,
+        "reshaped": group.reshaped,
     }

@@ -182,16 +182,21 @@ def _rest(a: Side, b: Side, found: Sequence[Pair], by_shape: bool) -> list[Pair]
 
 
 def _reordered(side: Side, left: list[TensorInfo], other: Side, others: list[TensorInfo]) -> dict[str, str]:
-    """By key, of what holds another's values in an order that no permutation of axes gives."""
-    holders: dict[tuple[int, int], str] = {}
+    """By key, of what holds another's values in an order that no permutation of axes gives.
+
+    Where another holds them in the very order, they are the same, and were not paired for being so few.
+    """
+    holders: dict[tuple[int, int], dict[int, str]] = {}
     for info in others:
         if info.key in other.prints:
-            holders.setdefault((info.size, other.prints[info.key].values), info.name)
+            held = other.prints[info.key]
+            holders.setdefault((info.size, held.values), {}).setdefault(held.ordered, info.name)
     found = {}
     for info in left:
         prints = side.prints.get(info.key)
-        name = holders.get((info.size, prints.values)) if prints and not prints.constant else None
-        if name is not None:
+        names = holders.get((info.size, prints.values)) if prints and not prints.constant else None
+        if prints and names and prints.ordered not in names:
+            name = next(iter(names.values()))
             found[info.key] = f"reordered {escape(name)}? the same values in another order, as of gates or rows"
     return found
 

@@ -18,6 +18,8 @@ from ckptread.records import dataclass, replace
 from ckptread.tensors import Role, TensorInfo
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+OBJECT_KEY = "/.ATTRIBUTES/"
+"""What every key of an object's value holds."""
 SECOND_LIST = "_all_variables/"
 SameBytes = Callable[[str, str], bool]
 
@@ -49,8 +51,8 @@ def describe(tensors: Sequence[TensorInfo], evidence: TensorFlowEvidence) -> lis
     rest = [info for info in tensors if info.key != OBJECT_GRAPH_KEY]
     if any(node.key is not None for node in nodes):
         found = _describe_objects(rest, nodes, saved, evidence)
-    elif nodes:
-        found = rest
+    elif nodes or any(OBJECT_KEY in info.key for info in rest):
+        found = rest  # such keys are paths of objects, and no names: without their graph, nothing is known
     else:
         found = graph_v1.describe(rest, saved)
     return [*found, *graph]
