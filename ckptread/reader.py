@@ -17,7 +17,7 @@ from ckptread.checksums import extender
 from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.escape import escape
 from ckptread.facts import ModelFacts
-from ckptread.select import find
+from ckptread.select import find, meant
 from ckptread.slicing import Selection, settle, split
 from ckptread.source import Source
 from ckptread.stored import Stored, check, stored
@@ -86,7 +86,10 @@ class Reader(ABC):
         """Give back the files and processes that are held. Closing twice is fine."""
 
     def __getitem__(self, name: str) -> Tensor:
-        """Return the tensor of this key or variable name; raises TensorNotFoundError, a KeyError."""
+        """Return the tensor of this key or variable name.
+
+        Raises TensorNotFoundError, a KeyError; TypeError for what is no text.
+        """
         return Tensor(self, find(self.path, self.tensors, name))
 
     def __iter__(self) -> Iterator[str]:
@@ -95,8 +98,9 @@ class Reader(ABC):
     def __len__(self) -> int:
         return len(self.tensors)
 
-    def __contains__(self, key: object) -> bool:
-        return key in self.tensors
+    def __contains__(self, name: object) -> bool:
+        """Whether ``[name]`` is a tensor."""
+        return isinstance(name, str) and len(meant(self.tensors, name)) == 1
 
     def __enter__(self) -> Self:
         return self
@@ -170,8 +174,14 @@ class Tensor:
 
         Concatenated, the raveled blocks are the raveled tensor. Where the file states a checksum for the tensor,
         DamagedFileError is raised after the last block if it does not agree. ``out`` is a buffer of at least
-        ``max_bytes`` to read every block into: then a block is valid only until the next one is read.
+        ``max_bytes`` to read every block into: then a block is valid only until the next one is read. Raises
+        ValueError for no bytes at all.
         """
+        if max_bytes <= 0:
+            raise ValueError(f"a block of at most {max_bytes} bytes holds nothing")
+        return self._blocks(max_bytes, out)
+
+    def _blocks(self, max_bytes: int, out: bytearray | None) -> Iterator[Array]:
         info = self.info
         if info.problem is not None or info.shape is None:
             yield self.reader.read(info.key)

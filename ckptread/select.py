@@ -27,16 +27,15 @@ def find(path: str, tensors: Tensors, name: str) -> TensorInfo:
     """Return the one tensor that ``name`` means: its key, as stored or as printed, its variable's name, or a glob.
 
     A variable may be given with TensorFlow's ``:0``. A path or a glob means the one tensor that it matches. Raises
-    TensorNotFoundError, which lists the nearest names, where there is none or more than one.
+    TensorNotFoundError, which lists the nearest names, where there is none or more than one; TypeError for what
+    is no text.
     """
-    if name in tensors:
-        return tensors[name]
-    wanted = {name, name.removesuffix(":0")}
-    own = [t for t in tensors.values() if t.alias_of is None]
-    found = [t for t in own if wanted & _names(t)]
-    matching = found or [t for t in own if _means(name, t)]
+    if not isinstance(name, str):
+        raise TypeError(f"a tensor is asked for by its key or its variable's name, not by {type(name).__name__}")
+    matching = meant(tensors, name)
     if len(matching) == 1:
         return matching[0]
+    found = [t for t in matching if _called(t, name)]
     if matching and not found:
         names = ", ".join(escape(t.name) for t in matching[:NEAREST])
         more = ", …" if len(matching) > NEAREST else ""
@@ -49,6 +48,14 @@ def find(path: str, tensors: Tensors, name: str) -> TensorInfo:
             path, f"{escape(name)!r} is the name of {len(found)} tensors", advice=f"give the key: {keys}"
         )
     raise TensorNotFoundError(path, f"no tensor is called {escape(name)!r}", advice=_suggest(tensors, name))
+
+
+def meant(tensors: Tensors, name: str) -> list[TensorInfo]:
+    """Return the tensors that ``name`` may mean: that of this key; or all of this name; or all below it."""
+    if name in tensors:
+        return [tensors[name]]
+    own = [t for t in tensors.values() if t.alias_of is None]
+    return [t for t in own if _called(t, name)] or [t for t in own if _means(name, t)]
 
 
 def match(path: str, tensors: Tensors, patterns: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[TensorInfo]:
@@ -105,8 +112,7 @@ def distinct(tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
 
 
 def _matching(path: str, tensors: Tensors, pattern: str) -> Iterable[TensorInfo]:
-    plain = {pattern, pattern.removesuffix(":0")}
-    hits = [t for t in tensors.values() if plain & _names(t)]
+    hits = [t for t in tensors.values() if _called(t, pattern)]
     hits = hits or [t for t in tensors.values() if _means(pattern, t)]
     if not hits:
         kind = "pattern" if _has_wildcard(pattern) else "tensor or path"
@@ -123,6 +129,10 @@ def _means(pattern: str, tensor: TensorInfo) -> bool:
         return any(name in plain or name.startswith(below) for name in _names(tensor))
     expression = _expression(pattern)
     return any(expression.fullmatch(name) for name in _names(tensor))
+
+
+def _called(tensor: TensorInfo, name: str) -> bool:
+    return not {name, name.removesuffix(":0")}.isdisjoint(_names(tensor))
 
 
 def _names(tensor: TensorInfo) -> set[str]:

@@ -6,6 +6,7 @@ the result, and axes with a negative step are turned round, after reading.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
@@ -102,7 +103,7 @@ def settle(selection: Selection, shape: Sequence[int]) -> Slicing:
 def _fill(given: tuple[Index, ...], rank: int) -> list[int | slice]:
     """Write out the Ellipsis, and the axes that were left off."""
     for item in given:
-        if isinstance(item, bool) or not (isinstance(item, slice) or item is ... or hasattr(item, "__index__")):
+        if not (isinstance(item, slice) or item is ... or _is_integer(item)):
             raise TypeError(f"a tensor is sliced by integers, slices and '...', not by {type(item).__name__}")
     dots = [at for at, item in enumerate(given) if item is ...]
     if len(dots) > 1:
@@ -113,6 +114,14 @@ def _fill(given: tuple[Index, ...], rank: int) -> list[int | slice]:
     missing = rank - (len(given) - len(dots))
     filled = [*given[:at], *[slice(None)] * missing, *given[at + 1 :]]
     return [item for item in filled if item is not ...]
+
+
+def _is_integer(item: object) -> bool:
+    """Whether this is an integer. Every array has ``__index__``, and few can be used so."""
+    try:
+        return not isinstance(item, bool) and operator.index(item) is not None  # type: ignore[arg-type]
+    except TypeError:
+        return False
 
 
 def _indices(item: int | slice, dim: int, axis: int) -> range:

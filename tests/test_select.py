@@ -1,10 +1,16 @@
 """Which tensors a name or a pattern means."""
 
-import pytest
+import os
 
+import pytest
+from cases import FIXTURES
+
+import ckptread
 from ckptread.errors import TensorNotFoundError
 from ckptread.select import find, match
 from ckptread.tensors import TensorInfo
+
+KERAS = FIXTURES / "keras3" / "model.keras"
 
 TENSORS = {
     info.key: info
@@ -35,6 +41,27 @@ def test_an_unknown_name_lists_the_nearest():
         find("file", TENSORS, "kernel")
     with pytest.raises(KeyError):
         find("file", TENSORS, "nothing like it")
+
+
+def test_what_is_in_a_checkpoint_is_what_it_gives(checkpoint):
+    """By key, by variable, by a path or glob of one tensor, and by nothing that is no text."""
+    with ckptread.open(os.fsencode(checkpoint)) as reader, ckptread.open(KERAS) as keras:
+        assert ["head/kernel" in each for each in (reader, keras)] == [True, True]
+        for name in ("head", "dense", "*", "nope", "head/kernel:0", *reader.tensors):
+            given = True
+            try:
+                reader[name]
+            except KeyError:
+                given = False
+            assert (name in reader) == given, name
+        assert 0 not in reader
+        with pytest.raises(TypeError, match="by its key or its variable's name, not by int"):
+            reader[0]
+
+
+def test_a_block_of_no_bytes_is_refused_at_once(checkpoint):
+    with ckptread.open(checkpoint) as reader, pytest.raises(ValueError, match="holds nothing"):
+        reader["head/kernel"].blocks(0)
 
 
 def test_a_name_of_several_is_an_error():

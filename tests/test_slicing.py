@@ -114,3 +114,9 @@ def test_whole_rows_are_read_in_one_go():
     out = np.empty(settled.box, array.dtype)
     read_box(read_into, array.shape, settled.ranges, out)
     assert read == [890 * 1000 * 4]
+
+
+@pytest.mark.parametrize("index", [np.array([True, False]), np.array([0, 1]), [0, 1], True, 1.0])
+def test_what_is_no_basic_slice_is_called_by_its_type(index):
+    with pytest.raises(TypeError, match=f"not by {type(index).__name__}"):
+        settle(index, (2, 2))

@@ -30,7 +30,7 @@ class Located:
     """How it was arrived at, where that is worth saying."""
 
 
-def open_checkpoint(path: str | os.PathLike[str], *, backend: str = "auto") -> Reader:
+def open_checkpoint(path: str | bytes | os.PathLike[str], *, backend: str = "auto") -> Reader:
     """Open a checkpoint of any format, of which only the index is read.
 
     ``path`` is a file, a folder, or the prefix of a TensorFlow checkpoint. ``backend`` is 'auto' or 'native', or
@@ -39,7 +39,7 @@ def open_checkpoint(path: str | os.PathLike[str], *, backend: str = "auto") -> R
     """
     if backend not in BACKENDS:
         raise ValueError(f"there is no backend {backend!r}; there are {', '.join(BACKENDS)}")
-    located = locate(os.fspath(path))
+    located = locate(os.fsdecode(path))
     if backend == "tensorflow":
         return _open_by_tensorflow(located)
     reader = located.format.open(located.path)
@@ -53,7 +53,7 @@ def open_remains(path: str | os.PathLike[str]) -> Reader:
 
     Raises CheckpointError where nothing can be found in it.
     """
-    located = locate(os.fspath(path))
+    located = locate(os.fsdecode(path))
     try:
         return located.format.open(located.path)
     except DamagedFileError:
