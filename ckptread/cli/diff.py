@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 import ckptread
 from ckptread.change import Tolerance
 from ckptread.cli import documents, render
+from ckptread.cli.combinations import DIFF, refuse
 from ckptread.cli.differences import difference_table, full_table, layer_table, ordered, rest, verdict
 from ckptread.cli.options import (
     Backend,
@@ -22,9 +24,11 @@ from ckptread.cli.options import (
     Trainable,
     UseBackend,
     UseLayout,
+    finite,
 )
 from ckptread.cli.tables import name_text
 from ckptread.diff import Difference, compare
+from ckptread.escape import escape
 from ckptread.match.alignment import choose
 from ckptread.match.mapping import Mapping, load, save
 from ckptread.match.pairing import How, pair, two_tensors
@@ -60,8 +64,12 @@ def diff(
         typer.Option("--save-map", metavar="FILE", help="Write what was paired with what, as JSON."),
     ] = None,
     force: Force = False,
-    rtol: Annotated[float, typer.Option("--rtol", "-p", min=0, help="Relative tolerance. " + FORMULA)] = 0.0,
-    atol: Annotated[float, typer.Option("--atol", "-d", min=0, help="Absolute tolerance, as above.")] = 0.0,
+    rtol: Annotated[
+        float, typer.Option("--rtol", "-p", min=0, callback=finite, help="Relative tolerance. " + FORMULA)
+    ] = 0.0,
+    atol: Annotated[
+        float, typer.Option("--atol", "-d", min=0, callback=finite, help="Absolute tolerance, as above.")
+    ] = 0.0,
     nan_unequal: Annotated[bool, typer.Option("--nan-unequal", help="NaN does not equal NaN.")] = False,
     ignore_dtype: Annotated[
         bool, typer.Option("--ignore-dtype", help="Equal values are the same in any dtype.")
@@ -83,6 +91,9 @@ def diff(
     another shape or dtype is, and so is whatever cannot be compared, and another order of axes unless it was asked
     for by --match content or FILE. Exit 0: the same, 1: different, 2: trouble.
     """
+    refuse(DIFF, {"--quiet": quiet, "--format": layout is not Layout.table, "--layers": layers})
+    if save_map == "-":
+        raise ValueError("--save-map writes a file, and '-' is none: give its name")
     how = _how(match)
     with ckptread.open(a, backend=backend.value) as one, ckptread.open(b, backend=backend.value) as other:
         pairs = two_tensors(one, other, names or ())
@@ -106,7 +117,13 @@ def diff(
 
 
 def _how(match: str) -> How | Mapping:
-    return next((how for how in HOWS if how == match), None) or load(match)
+    known = next((how for how in HOWS if how == match), None)
+    if known is None and not os.path.exists(match):
+        ways = ", ".join(HOWS)
+        raise ValueError(
+            f"there is no way of matching {escape(match)!r} and no such file; the ways are {ways}, or a file"
+        )
+    return known or load(match)
 
 
 def _chosen(

@@ -9,6 +9,7 @@ import typer
 
 import ckptread
 from ckptread.cli import documents, render
+from ckptread.cli.combinations import INSPECT, refuse
 from ckptread.cli.options import (
     Backend,
     Checkpoint,
@@ -51,8 +52,11 @@ def inspect(
 
     Of each its name, dtype, shape, parameters and bytes. No value is read, but for --stats.
     """
-    if stats and (tree or depth is not None or layers or model):
-        raise ValueError("--stats is for the plain listing: it goes with neither --tree, --depth, --layers nor --model")
+    refuse(INSPECT, {
+        "--stats": stats, "--tree": tree, "--layers": layers, "--model": model and not layers,
+        "--depth": depth, "--sort": sort is not Order.stored, "--names": names is Names.key,
+        "--names both": names is Names.both,
+    })  # fmt: skip
     with ckptread.open(path, backend=backend.value) as reader:
         matching = match(reader.path, reader.tensors, patterns or (), exclude or ())
         tensors = ordered(keep(reader.tensors, matching, role, trainable), sort)
@@ -93,7 +97,7 @@ def _list(
         document = documents.inspection(reader, tensors, counted)
         render.json_document(document if depth is None else documents.groups(reader, groups, counted))
     elif tree:
-        render.table(tree_table(tensors, by_key=by_key, depth=depth), layout)
+        render.table(tree_table(tensors, by_key=by_key, depth=depth, exact=exact), layout)
     elif depth is not None:
         render.table(render.group_table(groups, exact=exact), layout)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Annotated
 
@@ -23,6 +24,13 @@ class Layout(StrEnum):
     json = "json"
     csv = "csv"
     markdown = "markdown"
+
+
+class Page(StrEnum):
+    """How what is no listing is written."""
+
+    table = "table"
+    json = "json"
 
 
 class Order(StrEnum):
@@ -113,6 +121,7 @@ UseBackend = Annotated[
     Backend, typer.Option("--backend", help="Who reads the values; 'tensorflow' needs ckptread[tensorflow].")
 ]
 UseLayout = Annotated[Layout, typer.Option("--format", help="How to write it.")]
+UsePage = Annotated[Page, typer.Option("--format", help="How to write it.")]
 Slice = Annotated[
     str | None,
     typer.Option("--slice", metavar="SLICE", help="Only this part, as numpy slices: '0:10, :'.", show_default=False),
@@ -144,3 +153,10 @@ RoleOrAll = Annotated[
     typer.Option("--role", help=f"Tensors of this role, or all. {UNTOLD}", show_default="model"),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
+
+
+def finite(value: float) -> float:
+    """Return the number that an option was given. Raises BadParameter for NaN, which equals nothing, and infinity."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number.")
+    return value

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import ckptread
 from ckptread.cli import documents, render
-from ckptread.cli.options import Backend, Checkpoint, Layout, Name, Slice, UseBackend, UseLayout
+from ckptread.cli.options import Backend, Checkpoint, Name, Page, Slice, UseBackend, UsePage
 from ckptread.cli.slices import parse_slice
 from ckptread.cli.values import bars, facts, first_values, value_list
 from ckptread.stats import histogram, statistics
@@ -22,7 +22,7 @@ def show(
     path: Checkpoint,
     name: Name,
     part: Slice = None,
-    layout: UseLayout = Layout.table,
+    layout: UsePage = Page.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
     """Show all about one tensor.
@@ -38,9 +38,9 @@ def show(
             _show_all(reader, tensor, layout)
 
 
-def _show_slice(tensor: Tensor, selection: tuple[object, ...], layout: Layout) -> None:
+def _show_slice(tensor: Tensor, selection: tuple[object, ...], layout: Page) -> None:
     values = tensor[selection]  # type: ignore[index]
-    if layout is Layout.json:
+    if layout is Page.json:
         render.json_document(
             {"schema": documents.SCHEMA, **documents.tensor(tensor.info), "values": value_list(values)}
         )
@@ -48,13 +48,13 @@ def _show_slice(tensor: Tensor, selection: tuple[object, ...], layout: Layout) -
         render.line(first_values(values, whole=True))
 
 
-def _show_all(reader: Reader, tensor: Tensor, layout: Layout) -> None:
+def _show_all(reader: Reader, tensor: Tensor, layout: Page) -> None:
     stats = statistics(tensor)
     spread = histogram(tensor, stats)
     first = next(tensor.blocks(FIRST * tensor.dtype.itemsize), None)
     if first is None:  # a tensor without elements
         first = tensor[()]
-    if layout is Layout.json:
+    if layout is Page.json:
         render.json_document(
             {
                 **documents.checkpoint(reader),

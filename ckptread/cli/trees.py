@@ -20,11 +20,13 @@ class Branch:
     nbytes: int = 0
 
 
-def tree_table(tensors: Sequence[TensorInfo], *, by_key: bool, depth: int | None) -> Table:
-    """Return the rows of a tree; branches below ``depth`` are summed up in their parent's row."""
-    return Table(
-        ["name", "dtype", "shape", ">parameters", ">bytes"], list(_rows(grow(tensors, by_key=by_key), "", depth))
-    )
+def tree_table(tensors: Sequence[TensorInfo], *, by_key: bool, depth: int | None, exact: bool = False) -> Table:
+    """Return the rows of a tree; branches below ``depth`` are summed up in their parent's row.
+
+    ``exact`` gives whole paths and plain numbers, for machines; a row without a dtype is a branch.
+    """
+    root = grow(tensors, by_key=by_key)
+    return Table(["name", "dtype", "shape", ">parameters", ">bytes"], list(_rows(root, depth, exact=exact)))
 
 
 def grow(tensors: Iterable[TensorInfo], *, by_key: bool) -> Branch:
@@ -42,15 +44,16 @@ def grow(tensors: Iterable[TensorInfo], *, by_key: bool) -> Branch:
     return root
 
 
-def _rows(branch: Branch, indent: str, depth: int | None) -> Iterator[list[str]]:
-    """Walk with a stack: names may have a thousand components."""
-    stack = [(child, indent, depth) for child in reversed(branch.branches.values())]
+def _rows(root: Branch, depth: int | None, *, exact: bool) -> Iterator[list[str]]:
+    """Walk with a stack: names may have a thousand components. Before a name stands its path, or an indent."""
+    stack = [(child, "", depth) for child in reversed(root.branches.values())]
     while stack:
-        node, indent, left = stack.pop()
-        yield [indent + _label(node, left), *_facts(node)]
+        node, before, left = stack.pop()
+        yield [name_text(before + node.name) if exact else before + _label(node, left), *_facts(node, exact=exact)]
         if left is None or left > 1:
             deeper = None if left is None else left - 1
-            stack += [(child, indent + "  ", deeper) for child in reversed(node.branches.values())]
+            below = f"{before}{node.name}/" if exact else before + "  "
+            stack += [(child, below, deeper) for child in reversed(node.branches.values())]
 
 
 def _label(node: Branch, left: int | None) -> str:
@@ -58,7 +61,9 @@ def _label(node: Branch, left: int | None) -> str:
     return name_text(node.name) + ("/" if node.branches else "") + (" …" if folded else "")
 
 
-def _facts(node: Branch) -> list[str]:
+def _facts(node: Branch, *, exact: bool) -> list[str]:
     only = node.tensors[0] if node.tensors else None
     described = [name_text(only.dtype), shape_text(only.shape)] if only else ["", ""]
+    if exact:
+        return [*described, str(node.parameters), str(node.nbytes)]
     return [*described, f"{node.parameters:,}", bytes_text(node.nbytes)]

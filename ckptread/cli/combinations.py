@@ -1,0 +1,27 @@
+"""Which options do not go together: what would be dropped in silence is refused instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Apart = Mapping[str, tuple[str, ...]]
+
+INSPECT: Apart = {
+    "--stats": ("--tree", "--depth", "--layers", "--model"),
+    "--tree": ("--layers", "--model", "--names both"),
+    "--layers": ("--sort", "--names", "--names both"),
+    "--model": ("--sort", "--names", "--names both"),
+    "--depth": ("--model", "--names both"),
+}
+"""Each view is of its own kind: layers have their model's order and their own names. With --layers, --model goes
+where they go."""
+DIFF: Apart = {"--quiet": ("--format", "--layers")}
+
+
+def refuse(apart: Apart, given: Mapping[str, object]) -> None:
+    """Raise ValueError where two of the options that are given (those that are neither None nor False) do not go."""
+    used = [option for option, value in given.items() if value is not None and value is not False]
+    for option in used:
+        other = next((other for other in apart.get(option, ()) if other in used), None)
+        if other is not None:
+            raise ValueError(f"{option} and {other} do not go together: give one of them")
