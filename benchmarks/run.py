@@ -7,6 +7,7 @@ are told. With ``--write`` the tables go into docs/performance.md.
 import argparse
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -29,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each command (default 5)")
     parser.add_argument("--scale", type=float, default=1.0, help="GiB of the checkpoints (default 1)")
-    parser.add_argument("--only", default="", help="only rows whose work contains this")
+    parser.add_argument("--only", default="", help="only rows whose work this regular expression finds")
     parser.add_argument("--large", default="1,4,16", help="GiB of the checkpoints of one tensor; '' for none")
     parser.add_argument("--folder", help="where to make the data (default: the system's temporary folder)")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md")
@@ -52,7 +53,7 @@ def _all(folder: Folder, given: argparse.Namespace) -> Iterator[str]:
     yield from _row(TITLES)
     yield from _row(["---", *["---:"] * 3, "---", *["---:"] * 2, "---", "---:", "---"])
     for row in rows(folder):
-        if given.only in row.work:
+        if re.search(given.only, row.work):
             yield from _row(_measured(row, given.runs, folder.path / "output"))
     yield ""
     yield from _processes(folder, given.only)
@@ -108,7 +109,7 @@ def _processes(folder: Folder, only: str) -> Iterator[str]:
     """Tell the peak of each process where there are two: HDF5 is parsed in a worker."""
     from peers import ckptread
 
-    if only and only not in "each process of inspect":
+    if only and not re.search(only, "each process of inspect"):
         return
     yield "Peak resident memory of each process of `inspect`, the parent and the worker in which HDF5 is parsed:"
     yield ""
