@@ -78,3 +78,11 @@ def test_a_tree_for_machines_has_whole_paths_and_plain_numbers(run, checkpoint):
     assert branches == {"dense": ("8", "32"), "head": ("4", "16")}
     markdown = run("inspect", checkpoint, "--tree", "--format", "markdown").out
     assert "| dense/kernel | float32 | (3, 2) | 6 | 24 |" in markdown
+
+
+@pytest.mark.parametrize("options", [("--trainable", "--frozen"), ("--frozen", "--trainable")])
+def test_a_tensor_cannot_be_both_trainable_and_frozen(run, checkpoint, options):
+    for command in (["inspect", checkpoint], ["diff", checkpoint, checkpoint]):
+        ran = run(*command, *options)
+        assert (ran.code, ran.out) == (2, "")
+        assert "--trainable and --frozen do not go together" in ran.err

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 Apart = Mapping[str, tuple[str, ...]]
 
 INSPECT: Apart = {
+    "--trainable": ("--frozen",),
     "--stats": ("--tree", "--depth", "--layers", "--model"),
     "--tree": ("--layers", "--model", "--names both"),
     "--layers": ("--sort", "--names", "--names both"),
@@ -15,7 +16,7 @@ INSPECT: Apart = {
 }
 """Each view is of its own kind: layers have their model's order and their own names. With --layers, --model goes
 where they go."""
-DIFF: Apart = {"--quiet": ("--format", "--layers")}
+DIFF: Apart = {"--trainable": ("--frozen",), "--quiet": ("--format", "--layers")}
 
 
 def refuse(apart: Apart, given: Mapping[str, object]) -> None:
@@ -25,3 +26,8 @@ def refuse(apart: Apart, given: Mapping[str, object]) -> None:
         other = next((other for other in apart.get(option, ()) if other in used), None)
         if other is not None:
             raise ValueError(f"{option} and {other} do not go together: give one of them")
+
+
+def either(wanted: bool, unwanted: bool) -> bool | None:
+    """Return what two options that exclude each other say together: None where neither is given."""
+    return wanted if wanted or unwanted else None

@@ -10,7 +10,7 @@ import typer
 import ckptread
 from ckptread.change import Tolerance
 from ckptread.cli import documents, render
-from ckptread.cli.combinations import DIFF, refuse
+from ckptread.cli.combinations import DIFF, either, refuse
 from ckptread.cli.differences import difference_table, full_table, layer_table, ordered, rest, verdict
 from ckptread.cli.options import (
     Backend,
@@ -19,6 +19,7 @@ from ckptread.cli.options import (
     DiffOrder,
     Exclude,
     Force,
+    Frozen,
     Layout,
     Role,
     Trainable,
@@ -57,7 +58,8 @@ def diff(
     names: Wanted = None,
     exclude: Exclude = None,
     role: Role = None,
-    trainable: Trainable = None,
+    trainable: Trainable = False,
+    frozen: Frozen = False,
     match: Match = "auto",
     save_map: Annotated[
         str | None,
@@ -91,14 +93,18 @@ def diff(
     another shape or dtype is, and so is whatever cannot be compared, and another order of axes unless it was asked
     for by --match content or FILE. Exit 0: the same, 1: different, 2: trouble.
     """
-    refuse(DIFF, {"--quiet": quiet, "--format": layout is not Layout.table, "--layers": layers})
+    refuse(DIFF, {
+        "--quiet": quiet, "--format": layout is not Layout.table, "--layers": layers, "--trainable": trainable,
+        "--frozen": frozen,
+    })  # fmt: skip
+    only = either(trainable, frozen)
     if save_map == "-":
         raise ValueError("--save-map writes a file, and '-' is none: give its name")
     how = _how(match)
     with ckptread.open(a, backend=backend.value) as one, ckptread.open(b, backend=backend.value) as other:
         pairs = two_tensors(one, other, names or ())
-        scope = _scope(None if pairs else names, exclude, role, trainable)
-        chosen = [pairs] if pairs else _chosen(one, other, how, names or [], exclude or [], role, trainable)
+        scope = _scope(None if pairs else names, exclude, role, only)
+        chosen = [pairs] if pairs else _chosen(one, other, how, names or [], exclude or [], role, only)
         if save_map is not None:
             for reader in (one, other):
                 spare(reader, save_map)

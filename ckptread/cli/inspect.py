@@ -9,11 +9,12 @@ import typer
 
 import ckptread
 from ckptread.cli import documents, render
-from ckptread.cli.combinations import INSPECT, refuse
+from ckptread.cli.combinations import INSPECT, either, refuse
 from ckptread.cli.options import (
     Backend,
     Checkpoint,
     Exclude,
+    Frozen,
     Layers,
     Layout,
     Model,
@@ -43,7 +44,8 @@ def inspect(
     stats: Stats = False,
     names: Annotated[Names, typer.Option("--names", help="What to call tensors.")] = Names.variable,
     role: Role = None,
-    trainable: Trainable = None,
+    trainable: Trainable = False,
+    frozen: Frozen = False,
     sort: Annotated[Order, typer.Option("--sort", help="The order of the rows.")] = Order.stored,
     layout: UseLayout = Layout.table,
     backend: UseBackend = Backend.auto,
@@ -55,11 +57,12 @@ def inspect(
     refuse(INSPECT, {
         "--stats": stats, "--tree": tree, "--layers": layers, "--model": model and not layers,
         "--depth": depth, "--sort": sort is not Order.stored, "--names": names is Names.key,
-        "--names both": names is Names.both,
+        "--names both": names is Names.both, "--trainable": trainable, "--frozen": frozen,
     })  # fmt: skip
+    only = either(trainable, frozen)
     with ckptread.open(path, backend=backend.value) as reader:
         matching = match(reader.path, reader.tensors, patterns or (), exclude or ())
-        tensors = ordered(keep(reader.tensors, matching, role, trainable), sort)
+        tensors = ordered(keep(reader.tensors, matching, role, only), sort)
         counted = total(tensors)
         if layout is Layout.table:
             render.heading(reader, counted, shown=len(reader.tensors) if len(tensors) < len(reader.tensors) else None)
@@ -76,7 +79,7 @@ def inspect(
         else:
             _list(reader, tensors, counted, layout, names, tree=tree, depth=depth)
         render.problems(reader, counted)
-        render.untold([reader], keep(reader.tensors, matching, role), role, trainable)
+        render.untold([reader], keep(reader.tensors, matching, role), role, only)
     raise typer.Exit(0 if readable else 2)
 
 

@@ -131,13 +131,9 @@ Role = Annotated[
     typer.Option("--role", help=f"Only tensors of this role. {UNTOLD}", show_default=False),
 ]
 Trainable = Annotated[
-    bool | None,
-    typer.Option(
-        "--trainable/--frozen",
-        help="Only these. A tensor of which the file does not say which it is is neither.",
-        show_default=False,
-    ),
+    bool, typer.Option("--trainable", help="Only the trainable. Those of which the file does not say are left out.")
 ]
+Frozen = Annotated[bool, typer.Option("--frozen", help="Only those that are not trainable, as far as the file says.")]
 Layers = Annotated[
     bool,
     typer.Option("--layers", help="A row per layer and totals, as model.summary() has them; with --depth N, its own."),
