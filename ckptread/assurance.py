@@ -63,10 +63,11 @@ def doubtful_keys(
 
 
 def absence(unchecked: Sequence[TensorInfo], count: int) -> Iterator[Finding]:
-    """Note what has no checksum: a changed value in it cannot be found."""
+    """Note what has no checksum, of ``count`` tensors with values that can be read: no change in it can be found."""
     if unchecked:
         nbytes = sum(info.nbytes for info in unchecked)
-        which = "no tensor has" if len(unchecked) == count else f"{len(unchecked):,} of {count:,} tensors have no"
-        which += " a" if len(unchecked) == count else ""
-        message = f"{which} checksum in this file: a changed value among their {nbytes:,} bytes cannot be told"
+        have, whose = ("has", "its") if len(unchecked) == 1 else ("have", "their")
+        some = f"{len(unchecked):,} of {count:,} tensors {have} no"
+        which = "no tensor has a" if len(unchecked) == count else some
+        message = f"{which} checksum in this file: a changed value among {whose} {nbytes:,} bytes cannot be told"
         yield Finding("note", message, None, None, None, "compare with another copy: 'ckptread diff'")

@@ -7,7 +7,7 @@ once, in threads, in pieces of bounded size.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from ckptread.assurance import absence, doubtful_keys, mixed_steps, unchecked_tensors
 from ckptread.checksums import combine, extender, of_zeros
@@ -99,7 +99,9 @@ def verify(reader: Reader, *, progress: Progress | None = None) -> Verification:
     placed = {region.key for region in regions}
     findings += _read_placeless(reader, [t for t in tensors if t.extent is None and t.key not in placed])
     unchecked = unchecked_tensors(tensors, regions, tally.inner)
-    findings += absence(unchecked, len(tensors))
+    readable = [info for info in tensors if info.problem is None and info.nbytes]
+    wrong = {finding.key for finding in findings if finding.severity == "error"}
+    findings += absence([info for info in unchecked if info.key not in wrong], len(readable))
     return Verification(
         reader.path, reader.format, tuple(sorted(_once(findings), key=_rank)), len(tensors), tally.nbytes,
         tally.checksums, tuple(unchecked), doubtful_keys(tensors, regions, tally.damaged),
@@ -119,13 +121,14 @@ def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
     return iter(dict.fromkeys(findings))
 
 
-def _tensor_findings(tensors: Iterable[TensorInfo]) -> Iterator[Finding]:
+def _tensor_findings(tensors: Collection[TensorInfo]) -> Iterator[Finding]:
     """Yield what is wrong with each tensor as it is listed, and with its name."""
+    spared = "the other tensors are not touched by it" if any(info.problem is None for info in tensors) else ""
     for info in tensors:
         file, offset = (info.extent.file, info.extent.offset) if info.extent else (None, None)
         if info.problem is not None:
             severity: Severity = "warning" if info.unsupported else "error"
-            advice = "it was not checked" if info.unsupported else "the other tensors are not touched by it"
+            advice = "it was not checked" if info.unsupported else spared
             yield Finding(severity, info.problem, info.key, file, offset, advice)
         if escape(info.key).replace("\\\\", "\\") != info.key:
             message = "its name holds characters that do not print, and is shown with escapes"

@@ -269,7 +269,7 @@ def test_many_tensors_with_one_fault_are_told_together(run, tmp_path):
     (tmp_path / "ck.data-00000-of-00001").unlink()
     ran = run("verify", prefix)
     assert ran.code == 1
-    assert "30 tensors (t0, t1, t10, ...)" in ran.out
+    assert "each of 30 tensors (t0, t1, t10, ...): its" in ran.out
     assert len(ran.out.splitlines()) < 8
 
 
@@ -405,3 +405,44 @@ def test_a_node_that_is_its_own_neighbour_is_found(tmp_path):
             changed[at + place : at + place + 8] = at.to_bytes(8, "little")
             (tmp_path / "t.h5").write_bytes(changed)
             assert at in {f.offset for f in found(tmp_path / "t.h5")}
+
+
+def test_a_link_that_leads_nowhere_or_out_of_the_file_is_a_warning(run, tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "l.h5", "w") as file:
+        file["a"] = np.arange(3.0)
+        file["gone"] = h5py.SoftLink("/nowhere")
+        file["out"] = h5py.ExternalLink("other.h5", "/a")
+    assert [(f.severity, f.key) for f in found(tmp_path / "l.h5", "warning")] == [
+        ("warning", "gone"),
+        ("warning", "out"),
+    ]
+    ran = run("verify", tmp_path / "l.h5")
+    assert (ran.code, "l.h5: suspect" in ran.out, "no tensor has a checksum" in ran.out) == (1, True, True)
+
+
+def test_the_note_on_checksums_counts_what_has_values_and_no_finding(run, tmp_path):
+    """Of 'sound' and 'plain' one has none; 'empty' has no values, and of 'wrong' the checksum was just called wrong."""
+    import h5py
+
+    with h5py.File(tmp_path / "c.h5", "w") as file:
+        file["plain"], file["empty"] = np.arange(3.0), np.zeros(0)
+        for name in ("sound", "wrong"):
+            file.create_dataset(name, data=np.arange(8.0), chunks=(8,), fletcher32=True)
+        at = file["wrong"].id.get_chunk_info(0).byte_offset
+    flip(tmp_path / "c.h5", at)
+    out = run("verify", tmp_path / "c.h5").out
+    assert "note: 1 of 3 tensors has no checksum in this file: a changed value among its 24 bytes" in out
+
+
+def test_a_fault_is_told_once_and_in_the_right_number(run, tmp_path):
+    np.savez(tmp_path / "one.npz", w=np.ones(3))
+    assert "(npz: 1 tensor, " in run("verify", tmp_path / "one.npz").out
+    assert "1 checksum compared" in run("verify", tmp_path / "one.npz").out
+    content = bytearray((tmp_path / "one.npz").read_bytes())
+    content[14] ^= 0xFF  # of the CRC-32 in the member's own header
+    (tmp_path / "one.npz").write_bytes(content)
+    out = run("verify", tmp_path / "one.npz").out
+    assert out.count("its own header states another size or CRC-32") == 1
+    assert "the other tensors" not in out

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ckptread.cli.render import plural
 from ckptread.cli.tables import Table, bytes_text, name_text
 from ckptread.tensors import Finding
 
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """Findings that are told one by one; JSON has them all."""
+COLONS = 4
+"""A finding's message has fewer; a name in it may have any number."""
 NAMED = 3
 """Tensors that are named of many with the same fault."""
+Said = tuple[str | None, str]
+"""A file, or None for any, and words that are said of it."""
 EXITS = {"ok": 0, "damaged": 1, "suspect": 1, "unreadable": 2}
 
 
@@ -35,7 +40,7 @@ def worst_exit(found: Sequence[Verification]) -> int:
 def report(found: Verification) -> Iterator[str]:
     """Yield a line with the verdict and what was checked, and one or two for each finding."""
     yield f"{name_text(found.path)}: {verdict(found)}" + (f" ({summary(found)})" if found.format else "")
-    groups = grouped(found.findings)
+    groups = grouped(said_once(found.findings))
     for group in groups[:SHOWN]:
         yield from _told(group)
     if len(groups) > SHOWN:
@@ -44,8 +49,28 @@ def report(found: Verification) -> Iterator[str]:
 
 def summary(found: Verification) -> str:
     """Say what was checked."""
-    read = f"{found.format}: {found.tensors:,} tensors, {bytes_text(found.nbytes)} read"
-    return f"{read}, {found.checksums:,} checksums compared"
+    read = f"{found.format}: {plural(found.tensors, 'tensor')}, {bytes_text(found.nbytes)} read"
+    return f"{read}, {plural(found.checksums, 'checksum')} compared"
+
+
+def said_once(findings: Sequence[Finding]) -> list[Finding]:
+    """Leave out, for people, what another finding says in the same words, and with its place."""
+    placed = [finding for finding in findings if finding.offset is not None]
+    whole = {(file, f.message) for f in placed for file in (f.file, None)}
+    tails = {(file, tail) for f in placed for file in (f.file, None) for tail in _tails(f.message)}
+    return [f for f in findings if f.offset is not None or not _is_said(f, whole, tails)]
+
+
+def _is_said(finding: Finding, whole: Container[Said], tails: Container[Said]) -> bool:
+    return (finding.file, finding.message) in tails or any(
+        (finding.file, tail) in whole for tail in _tails(finding.message)
+    )
+
+
+def _tails(message: str) -> list[str]:
+    """Return what a message ends in, behind a colon: the words of another, mostly."""
+    parts = message.split(": ", COLONS)
+    return [": ".join(parts[at:]) for at in range(1, len(parts))]
 
 
 def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
@@ -76,7 +101,7 @@ def _subject(group: Sequence[Finding]) -> str:
     if len(group) == 1:
         return f"{names[0]}: "
     more = ", ..." if len(names) > NAMED else ""
-    return f"{len(names):,} tensors ({', '.join(names[:NAMED])}{more}): "
+    return f"each of {len(names):,} tensors ({', '.join(names[:NAMED])}{more}): "
 
 
 def findings_table(found: Sequence[Verification]) -> Table:

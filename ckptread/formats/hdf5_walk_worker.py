@@ -91,7 +91,7 @@ class Walk:
         if kind == h5l.TYPE_EXTERNAL:
             file, target = group.links.get_val(name)
             where = f"{escape(text(file))}:{escape(text(target))}"
-            yield _refused(key, f"it is a link to another file, {where}: such links are not followed")
+            yield _refused(key, f"it is a link to another file, {where}: such links are not followed", whole=True)
         elif kind == h5l.TYPE_SOFT:
             yield from self._soft(group, name, path)
         elif kind == h5l.TYPE_HARD:
@@ -156,7 +156,7 @@ class Walk:
         place = self._resolve(path, target)
         shown = escape(text(target))
         if place is None:
-            yield _refused(key, f"it is a link to {shown!r}, which leads to nothing in this file")
+            yield _refused(key, f"it is a link to {shown!r}, which leads to nothing in this file", whole=True)
             return
         child = h5o.open(self._root, place)
         if isinstance(child, h5d.DatasetID):
@@ -187,8 +187,10 @@ class Walk:
         return b"/".join(done) or None
 
 
-def _refused(key: str, problem: str) -> Message:
-    return {"key": key, "shape": None, "dtype": "unknown", "nbytes": 0, "layout": "none", "problem": problem}
+def _refused(key: str, problem: str, *, whole: bool = False) -> Message:
+    """Return the message of what is no dataset here; ``whole`` where the file may be as it was written."""
+    said = {"key": key, "shape": None, "dtype": "unknown", "nbytes": 0, "layout": "none", "problem": problem}
+    return {**said, "unsupported": whole}
 
 
 def _links(group: h5g.GroupID) -> list[bytes]:
