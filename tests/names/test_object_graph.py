@@ -51,7 +51,7 @@ def test_modules_and_counters(tmp_path: Path) -> None:
 def test_an_optimizer_is_known_by_its_children(tmp_path: Path) -> None:
     """Under another name, with a model variable that only the optimizer's list leads to."""
     weight = keras.Variable(np.zeros((2, 2)), name="weight")
-    optimizer = keras.optimizers.Adam(use_ema=True)
+    optimizer = keras.optimizers.Adam(use_ema=True, name="adam")  # whatever was made before in this process
     optimizer.build([weight])
     prefix = tf.train.Checkpoint(helper=optimizer).save(str(tmp_path / "c"))
     roles = {str(info.variable): info.role for info in names.describe(*evidence.checkpoint(prefix))}
