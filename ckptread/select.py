@@ -180,6 +180,16 @@ def _paths(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys("/".join(path[:end]) for path in parts for end in range(1, len(path) + 1)))
 
 
+def common_ending(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many components two names end in alike."""
+    count = 0
+    for one, other in zip(reversed(a), reversed(b), strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
+
+
 def nearest(name: str, names: Sequence[str]) -> list[str]:
     """Return up to three names that are spelt like ``name`` or end as it does, the nearest first."""
     import difflib

@@ -9,7 +9,7 @@ from ckptread.errors import TensorNotFoundError
 from ckptread.match.pairs import Basis, Pair
 from ckptread.reader import Reader
 from ckptread.records import dataclass
-from ckptread.select import is_kept, match, tells_roles
+from ckptread.select import common_ending, is_kept, match, tells_roles
 from ckptread.tensors import TensorInfo
 
 _Found = Sequence[tuple[TensorInfo, TensorInfo]]
@@ -55,7 +55,7 @@ def _by_key_and_name(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _F
 def _by_key(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
     """Pair what has one key, and names that do not contradict it: a layer that is called otherwise now."""
     pairs = [(t, b[t.key]) for t in a if t.key in b]
-    return [(one, other) for one, other in pairs if _shared(_parts(one), _parts(other)) > 0]
+    return [(one, other) for one, other in pairs if common_ending(_parts(one), _parts(other)) > 0]
 
 
 def _named_both(a: TensorInfo, b: TensorInfo) -> bool:
@@ -63,7 +63,7 @@ def _named_both(a: TensorInfo, b: TensorInfo) -> bool:
 
 
 def _whole(a: TensorInfo, b: TensorInfo) -> bool:
-    return _shared(_parts(a), _parts(b)) == min(len(_parts(a)), len(_parts(b)))
+    return common_ending(_parts(a), _parts(b)) == min(len(_parts(a)), len(_parts(b)))
 
 
 def _parts(tensor: TensorInfo) -> tuple[str, ...]:
@@ -123,16 +123,6 @@ def _meant(reader: Reader, patterns: Sequence[str], exclude: Sequence[str]) -> s
         except TensorNotFoundError:
             continue
     return found
-
-
-def _shared(a: tuple[str, ...], b: tuple[str, ...]) -> int:
-    """How many components two names end in alike."""
-    count = 0
-    for one, other in zip(reversed(a), reversed(b), strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
 
 
 def _by_name(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:

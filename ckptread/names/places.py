@@ -13,6 +13,7 @@ from ckptread.names.configs import Configured, inner_layers
 from ckptread.names.flags import Flags, bare, is_leaf
 from ckptread.names.layers import LAYERS_KERAS_2, Layer
 from ckptread.records import dataclass
+from ckptread.select import common_ending
 
 MAX_DEPTH = 64
 MAX_FITS = 100_000
@@ -121,20 +122,10 @@ def _fits(parts: Scopes, by_name: Mapping[str, Sequence[Leaf]], flags: Flags) ->
     *scopes, weight = parts
     for end, scope in enumerate(scopes, 1):
         for leaf in by_name.get(scope, ()):
-            agree = _agreement(leaf.chain, scopes[:end])
+            agree = common_ending(leaf.chain, scopes[:end])
             last = end == len(scopes) or not is_leaf(leaf.layer)
             if agree >= leaf.own and last and flags.may_hold(leaf.layer, weight):
                 yield (agree, end), leaf
-
-
-def _agreement(a: Sequence[str], b: Sequence[str]) -> int:
-    """How many components two names end in alike."""
-    count = 0
-    for one, other in zip(reversed(a), reversed(b), strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
 
 
 def _located(
