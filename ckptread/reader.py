@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from ckptread.binary import Malformed
 from ckptread.checksums import extender
 from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.escape import escape
@@ -257,7 +258,7 @@ def numpy_dtype(name: str, path: str = "") -> np.dtype[Any]:
         pass
     try:
         extended: np.dtype[Any] = _extended_dtype(plain)
-    except (AttributeError, TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
+    except (AttributeError, Malformed, TypeError, ValueError, SyntaxError):
         raise UnsupportedError(path, f"numpy has no dtype {escape(name)!r}") from None
     return extended
 
@@ -267,9 +268,9 @@ def _extended_dtype(name: str) -> np.dtype[Any]:
     import numpy as np
 
     if name.startswith(("[", "{")):
-        import ast
+        from ckptread.literals import read_literal
 
-        compound: np.dtype[Any] = np.dtype(ast.literal_eval(name))
+        compound: np.dtype[Any] = np.dtype(read_literal(name))
         return compound
     import ml_dtypes
 

@@ -9,6 +9,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from ckptread.binary import Malformed, take
+from ckptread.errors import UnsupportedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,16 +113,15 @@ def _decode_leaf(data: bytes, at: int, depth: int) -> tuple[Any, int]:
 
 
 def _decode_list(body: bytes, depth: int) -> Array:
-    import ast
-
+    from ckptread.literals import read_literal
     from ckptread.reader import numpy_dtype
 
     nbytes, at = int.from_bytes(body[:4], "little"), 4
     head, at = take(body, at, nbytes)
     try:
-        name, shape = ast.literal_eval(head.decode())
+        name, shape = read_literal(head.decode())
         dtype = numpy_dtype(str(name))
-    except (ValueError, SyntaxError, TypeError, RecursionError):
+    except (Malformed, TypeError, UnsupportedError, ValueError):
         raise Malformed("a list's description cannot be read", at) from None
     if dtype.subdtype is not None or not (
         isinstance(shape, tuple) and all(isinstance(dim, int) and dim >= 0 for dim in shape)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ckptread.binary import Malformed
 from ckptread.errors import DamagedFileError, UnsafeFileError, UnsupportedError
-from ckptread.formats.npy_literal import read_literal
+from ckptread.literals import read_literal
 from ckptread.records import dataclass
 from ckptread.tensors import element_count, shape_problem
 

@@ -1,4 +1,4 @@
-"""The text of a Python value, as the header of a .npy array holds one.
+"""The text of a Python value, as the header of a .npy array holds one, and numpy's name of a compound dtype is one.
 
 It is read by the few rules that numpy writes it by (numpy/lib/format.py), and never evaluated: dictionaries, lists,
 tuples, strings, booleans, and numbers that are not negative.
