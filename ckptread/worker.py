@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from ckptread.errors import CheckpointError, DamagedFileError, TensorNotFoundError, UnsafeFileError, UnsupportedError
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 Reply = tuple[Message, bytes]
-Handler = Callable[[Message], Iterator[Reply]]
+READY: Message = {"ready": True}
+"""What a child says first: all is imported, and the file has not been looked at."""
 
 MESSAGE_BYTES = 4 << 20
 """The largest message: parsed, a hostile one takes twenty times as much memory."""
@@ -41,6 +42,9 @@ LEAST_SECONDS = 1.5
 """What is left of a deadline when another child has overstayed its own; a half when two have, a third when three."""
 RECENT_SECONDS = 60.0
 """How long it is remembered that one has: several files that hang are one command's, and do not add up."""
+
+IMPORT_SECONDS = 20.0
+"""How long the child's imports may take, when it is found out why they failed."""
 
 _ERRORS: Mapping[str, type[CheckpointError]] = {
     kind.__name__: kind
@@ -118,6 +122,22 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def _import_error(module: str) -> str:
+    """Return what Python says when it imports a child's module, which that child itself had no one to tell."""
+    import subprocess
+
+    from ckptread.escape import escape
+
+    command = [sys.executable, "-I", "-c", f"import {module}"]
+    environment = {**os.environ, **ONE_THREAD, **_NO_PLUGINS}
+    try:
+        ran = subprocess.run(command, capture_output=True, timeout=IMPORT_SECONDS, env=environment, check=False)  # noqa: S603 - as in _start
+    except subprocess.TimeoutExpired:
+        return "its import does not come to an end"
+    said = ran.stderr.decode(errors="replace").strip().splitlines()
+    return escape(said[-1][:300]) if ran.returncode and said else "its process was ended from outside"
+
+
 class Worker:
     """A child process that answers questions on one file; started at once, so that it imports while we go on.
 
@@ -127,11 +147,16 @@ class Worker:
     def __init__(self, module: str, library: str, path: str, first: Message, *, descriptor: int | None = None) -> None:
         self._path = path
         self._library = library
+        self._module = module
         self._lock = threading.Lock()
-        self._overstayed = False
+        self._ready = self._overstayed = False
         early = None if descriptor is None else _EARLY.pop((module, *_identity(descriptor)), None)
         self._process, inherited = early or (_start(module, descriptor), descriptor)
-        self._send({**first, "descriptor": inherited})
+        try:
+            self._send({**first, "descriptor": inherited})
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def alive(self) -> bool:
@@ -141,7 +166,8 @@ class Worker:
     def ask(self, message: Message, seconds: float) -> Iterator[Reply]:
         """Send a question, and yield the messages of its answer, each with the raw bytes behind it.
 
-        Raises the CheckpointError that the child reports, and DamagedFileError where it dies or overstays.
+        Raises the CheckpointError that the child reports, DamagedFileError where it dies or overstays, and
+        UnsupportedError where it has not come so far as to look at the file.
         """
         with self._lock:
             allowed = _patience(seconds)
@@ -151,6 +177,7 @@ class Worker:
             reply: Message = {}
             try:
                 self._send(message)
+                self._ready = self._ready or self._is_ready()
                 while not (reply := self._receive()).keys() & {"end", "error"}:
                     yield reply, self._raw(reply)
             finally:
@@ -160,6 +187,11 @@ class Worker:
         if "error" in reply:
             kind = _ERRORS.get(str(reply.get("kind")), DamagedFileError)
             raise kind(self._path, str(reply["error"]), advice=str(reply.get("advice", "")))
+
+    def _is_ready(self) -> bool:
+        if self._receive() != READY:
+            raise self._nonsense()
+        return True
 
     def _raw(self, reply: Message) -> bytes:
         nbytes = reply.get("nbytes", 0)
@@ -198,13 +230,24 @@ class Worker:
         _OVERSTAYED.append((time.monotonic(), seconds))
         self._process.kill()
 
-    def _gone(self) -> DamagedFileError:
+    def _gone(self) -> CheckpointError:
+        if not self._ready:
+            return self._unready()
         what = "did not come to an end" if self._overstayed else "crashed, or ran out of memory,"
         return DamagedFileError(
             self._path,
             f"{self._library} {what} on this file",
             advice="the file is damaged or made to do harm: nothing was read from it",
         )
+
+    def _unready(self) -> UnsupportedError:
+        """Say why the child never came to look at the file."""
+        if self._overstayed:
+            problem, advice = "was not ready in time", "the machine is busy, or its disk slow: try again"
+        else:
+            problem = f"cannot be started: {_import_error(self._module)}"
+            advice = f"see that ckptread and what it needs are installed, whole, for {sys.executable}"
+        return UnsupportedError(self._path, f"{self._library} {problem}", advice=advice)
 
     def _nonsense(self) -> DamagedFileError:
         return DamagedFileError(self._path, f"the process that runs {self._library} sent no sense")
@@ -224,61 +267,3 @@ def write_message(stream: IO[bytes], message: Message, raw: bytes = b"") -> None
     stream.write(len(data).to_bytes(4, "little") + data)
     stream.write(raw)
     stream.flush()
-
-
-def serve(start: Callable[[Message], Handler]) -> None:
-    """Be a child: take the first message, then answer questions until there are none. Does not return.
-
-    ``start`` makes ready, and returns what answers.
-    """
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    handler: Handler | None = None
-    first = _next(requests)
-    while (message := _next(requests)) is not None and first is not None:
-        try:
-            handler = handler or start(first)
-            for reply, raw in handler(message):
-                write_message(answers, reply, raw)
-            write_message(answers, {"end": True})
-        except CheckpointError as error:
-            write_message(answers, {"error": error.problem, "kind": type(error).__name__, "advice": error.advice})
-        except Exception as error:
-            write_message(answers, {"error": _cleaned(error), "kind": "DamagedFileError"})
-    os._exit(0)  # a library that leaves things half open crashes in its own good-bye
-
-
-def _cleaned(error: Exception) -> str:
-    """The first line of what the library said."""
-    from ckptread.escape import escape
-
-    said = str(error).strip().splitlines()
-    return escape(f"{said[0][:300]}" if said else type(error).__name__)
-
-
-def _next(stream: IO[bytes]) -> Message | None:
-    import json
-
-    length = stream.read(4)
-    if len(length) < 4:
-        return None
-    message = json.loads(stream.read(int.from_bytes(length, "little")))
-    return cast(Message, message)
-
-
-def limit(*, memory: int, files: bool = False) -> None:
-    """Give up, in a child: memory beyond ``memory`` bytes, writing, core dumps, and opening files unless ``files``.
-
-    Where the system has no such limits (Windows, in part macOS), those it has are set.
-    """
-    try:
-        import resource
-    except ImportError:
-        return
-    limits = {"RLIMIT_AS": memory, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
-    if not files:
-        limits["RLIMIT_NOFILE"] = 0
-    for name, value in limits.items():
-        try:
-            resource.setrlimit(getattr(resource, name), (value, value))
-        except (AttributeError, ValueError, OSError):
-            continue

@@ -20,6 +20,8 @@ MAX_KEY_BYTES = 64 << 10
 """The longest path of a dataset."""
 LAYOUTS = frozenset(("contiguous", "compact", "chunked", "fill", "library", "none"))
 MAX_FILTERS = 32
+TEXTS = ("key", "finding", "dtype", "problem")
+"""What of an entry may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Index:
             raise DamagedFileError(self.path, "the process that runs the HDF5 library sent too much")
 
     def _take_entry(self, entry: Mapping[str, Any], raw: bytes) -> None:
-        self._told += ENTRY_BYTES + len(str(entry.get("key", "")))
+        self._told += ENTRY_BYTES + sum(len(str(entry.get(name, ""))) for name in TEXTS)
         if "finding" in entry:
             severity: Severity = "note" if entry.get("severity") == "note" else "warning"
             self.problems.append(Finding(severity, str(entry["finding"]), str(entry["key"]) or None, self.path))

@@ -16,13 +16,14 @@ import h5py
 import numpy as np
 from h5py import h5d
 
+from ckptread.child import Handler, limit, serve
 from ckptread.errors import DamagedFileError, TensorNotFoundError, UnsafeFileError
 from ckptread.formats.hdf5_chunk_worker import stored_chunks, verify_chunks
 from ckptread.formats.hdf5_values import encode
 from ckptread.formats.hdf5_walk_worker import Walk
 from ckptread.inflated import rebuild
 from ckptread.source import Source
-from ckptread.worker import Handler, Message, Reply, limit, serve
+from ckptread.worker import Message, Reply
 
 MEMORY = 512 << 20
 BATCH = 200

@@ -19,8 +19,8 @@ from ckptread.escape import escape
 from ckptread.formats.tf_names import OBJECT_GRAPH, gather, named
 from ckptread.reader import Reader, numpy_dtype, readable
 from ckptread.slicing import Selection, Slicing, settle
-from ckptread.tensors import ITEM_BYTES, TensorInfo, element_count
-from ckptread.worker import Worker
+from ckptread.tensors import ITEM_BYTES, TensorInfo, element_count, shape_problem
+from ckptread.worker import Message, Worker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 MODULE = "ckptread.formats.tf_checkpoint_worker"
 LIBRARY = "TensorFlow"
+MAX_TENSORS = 200_000
+STRINGS_BYTES = 1 << 30
+"""The most that the strings of one tensor may come to."""
 SECONDS = 180.0
 """Its import alone takes three seconds, and ten on a cold disk."""
 NEEDS = 'pip install "ckptread[tensorflow]"'
@@ -62,12 +65,13 @@ class TfCheckpointReader(Reader):
         self.tensors, self.problems = named(self.tensors, evidence)
 
     def _list(self) -> dict[str, TensorInfo]:
-        found = {}
+        found: list[TensorInfo] = []
         for message, _ in self._worker.ask({"ask": "index"}, SECONDS):
-            for row in message.get("rows", ()):
-                info = self._described(row)
-                found[info.key] = info
-        return found
+            rows = message.get("rows")
+            if not isinstance(rows, list) or not rows or len(found) > MAX_TENSORS:
+                raise self._nonsense()
+            found += map(self._described, rows)
+        return {info.key: info for info in found}
 
     def _object_graph(self) -> bytes | None:
         try:
@@ -79,9 +83,14 @@ class TfCheckpointReader(Reader):
     def _described(self, row: Any) -> TensorInfo:
         try:
             key, shape, dtype = str(row[0]), tuple(int(dim) for dim in row[1]), str(row[2])
-        except (TypeError, ValueError, IndexError) as error:
-            raise DamagedFileError(self.path, "the process that runs TensorFlow sent no sense") from error
-        return TensorInfo(key, shape, dtype, ITEM_BYTES.get(dtype, 0) * element_count(shape))
+        except (TypeError, ValueError, IndexError, KeyError, OverflowError) as error:
+            raise self._nonsense() from error
+        problem = shape_problem(shape)
+        nbytes = 0 if problem else ITEM_BYTES.get(dtype, 0) * element_count(shape)
+        return TensorInfo(key, shape, dtype, nbytes, problem=problem)
+
+    def _nonsense(self) -> DamagedFileError:
+        return DamagedFileError(self.path, "the process that runs TensorFlow sent no sense")
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Return the values of a tensor, or of the part that ``selection`` means; TensorFlow reads it whole."""
@@ -98,11 +107,22 @@ class TfCheckpointReader(Reader):
 
         bounds = [[r.start, r.stop, r.step] for r in slicing.ranges]
         question = {"ask": "read", "key": info.key, "selection": bounds}
-        raw = b"".join(raw for _, raw in self._worker.ask(question, SECONDS))
+        dtype = numpy_dtype(info.dtype, self.path)
+        most = STRINGS_BYTES if dtype.hasobject else element_count(slicing.box) * dtype.itemsize
         try:
-            return decode(raw, numpy_dtype(info.dtype, self.path), slicing.box)
+            return decode(self._answer(question, most), dtype, slicing.box)
         except Malformed as error:
             raise DamagedFileError(self.path, f"the values of {escape(info.key)!r}: {error}") from error
+
+    def _answer(self, question: Message, most: int) -> bytes:
+        """Return the raw bytes of an answer, which are ``most`` at most."""
+        pieces, nbytes = [], 0
+        for _, raw in self._worker.ask(question, SECONDS):
+            pieces.append(raw)
+            nbytes += len(raw)
+            if not raw or nbytes > most:
+                raise self._nonsense()
+        return b"".join(pieces)
 
     @cached_property
     def files(self) -> frozenset[str]:

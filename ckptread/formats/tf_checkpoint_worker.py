@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ckptread.child import Handler, limit, serve
 from ckptread.formats.hdf5_values import encode
-from ckptread.worker import Handler, Message, Reply, limit, serve
+from ckptread.worker import Message, Reply
 
 MEMORY = 32 << 30
 """Of address space, which TensorFlow takes much of; its promise is only that the parent lives."""

@@ -308,7 +308,7 @@ def _worker(answers):
     import threading
 
     worker = object.__new__(Worker)
-    worker._path, worker._library, worker._overstayed = "fuzz.h5", "the HDF5 library", False
+    worker._path, worker._library, worker._overstayed, worker._ready = "fuzz.h5", "the HDF5 library", False, True
     worker._lock, worker._process = threading.Lock(), _Process(answers)
     return worker
 
