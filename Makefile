@@ -1,6 +1,7 @@
 # make demo    a first look: installs the core into .venv, and reads the checkpoints in fixtures/
 # make test    the whole suite from nothing, TensorFlow included
 # make fuzz    every parser, guided by coverage: RUNS executions for each target (TARGETS)
+# make fuzz-commands    changed HDF5 files through the whole command line, FILES of them
 # make check   ruff, mypy, import-linter, the docs
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 # The suite runs one process per core; TensorFlow is kept from taking all of them in each.
 TEST_ENV := TF_CPP_MIN_LOG_LEVEL=3 KERAS_BACKEND=tensorflow TF_ENABLE_ONEDNN_OPTS=0 CUDA_VISIBLE_DEVICES=
 
-.PHONY: demo test check format docs fuzz clean
+.PHONY: demo test check format docs fuzz fuzz-commands clean
 
 demo: $(VENV)/.core
 	BIN=$(BIN) sh demo.sh
@@ -49,6 +50,11 @@ TARGETS ?=
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
 	$(BIN)/python -m tests.fuzz $(TARGETS) --runs $(RUNS) --corpus .fuzz
+
+FILES ?= 1000
+
+fuzz-commands: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz.commands --runs $(FILES)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
