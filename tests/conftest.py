@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import watched
 from hypothesis import HealthCheck, settings
 from table_writer import write_bundle
 
@@ -17,6 +18,11 @@ settings.register_profile(
     "ckptread", deadline=None, derandomize=CI, print_blob=CI, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ckptread")
+
+
+def pytest_report_header():
+    return f"files that commands open are watched by {watched.means()}"
+
 
 FLOAT32, STRING, INT64, BFLOAT16 = 1, 7, 9, 14
 

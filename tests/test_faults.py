@@ -264,46 +264,6 @@ def test_a_file_that_ends_while_it_is_read_is_an_error_of_verify_too(tmp_path):
     assert "b" in {f.key for f in findings}
 
 
-HEADS = {
-    "a.h5": b"\x89HDF\r\n\x1a\n" + bytes(40),
-    "a.npz": b"PK\3\4" + bytes(26),
-    "a.npy": b"\x93NUMPY\1\0\x76\0",
-    "a.safetensors": (60).to_bytes(8, "little") + b"{",
-    "a.index": b"",
-}
-
-
-@pytest.mark.parametrize("name", HEADS)
-def test_eight_terabytes_of_nothing_cost_nothing(run, tmp_path, name):
-    path = tmp_path / name
-    path.write_bytes(HEADS[name])
-    try:
-        os.truncate(path, 8 << 40)
-    except OSError as error:
-        pytest.skip(f"the file system holds no such file: {error}")
-    for command in ("inspect", "verify"):
-        ran = run(command, path)
-        assert ran.code == 2
-        assert "Traceback" not in ran.err
-
-
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)])
-@pytest.mark.parametrize("command", [["inspect"], ["verify"], ["extract", "w"]])
-def test_pipes_and_devices_are_refused_without_waiting(run, tmp_path, make, command):
-    make(tmp_path / "w.h5")
-    ran = run(command[0], tmp_path / "w.h5", *command[1:])
-    assert ran.code == 2
-    assert "not a regular file" in ran.out + ran.err
-
-
-def test_a_data_file_that_is_a_pipe_is_refused(run, checkpoint, tmp_path):
-    data = tmp_path / "ckpt-7.data-00000-of-00001"
-    data.unlink()
-    os.mkfifo(data)
-    assert run("verify", checkpoint).code == 1
-    assert run("extract", checkpoint, "dense/kernel", "-o", tmp_path / "k.npy").code == 2
-
-
 def test_a_file_without_permission_says_so(run, checkpoint, tmp_path, monkeypatch):
     def denied(path, *arguments):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)

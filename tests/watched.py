@@ -1,4 +1,8 @@
-"""Commands run as processes of their own, and watched: how they end, for how long, in what memory, what they open."""
+"""Commands run as processes of their own, and watched: how they end, for how long, in what memory, what they open.
+
+What is opened shows strace, of every process. Where that is absent, an audit hook (audited/) shows it of the parent;
+a worker can open nothing once it reads the file, for its limit is no file at all (test_worker.py).
+"""
 
 import json
 import os
@@ -27,9 +31,12 @@ SYSTEM = ("/usr/", "/lib", "/etc/ld.so", "/etc/localtime", "/proc/self/", "/proc
 """What an interpreter and its libraries read of a system."""
 
 
+AUDITED = str(Path(__file__).with_name("audited"))
+
+
 @dataclass
 class Watched:
-    """How a command ended. ``opened`` is None where the system has no strace."""
+    """How a command ended. ``opened`` is None where that was not asked for."""
 
     code: int
     out: bytes
@@ -67,11 +74,19 @@ def _can_trace():
     return subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], check=False, capture_output=True).returncode == 0
 
 
+def means():
+    """Return what shows which files are opened."""
+    return "strace, of every process" if _can_trace() else "an audit hook, of the parent alone: strace is absent"
+
+
 def watch(*arguments, trace=None):
-    """Run ``ckptread`` with these arguments; ``trace`` is a file for strace's words, where it is there."""
+    """Run ``ckptread`` with these arguments; ``trace`` is a file for what it opens, where that is to be watched."""
     command = [sys.executable, "-m", "ckptread", *map(str, arguments)]
-    traced = trace is not None and _can_trace()
-    if traced:
+    environment = dict(os.environ)
+    if trace is not None and not _can_trace():
+        path = os.pathsep.join(filter(None, (AUDITED, environment.get("PYTHONPATH"))))
+        environment |= {"PYTHONPATH": path, "CKPTREAD_AUDIT": str(trace)}
+    elif trace is not None:
         calls = "trace=open,openat,openat2,creat,execve,connect,socket,bind"
         command = [
             str(shutil.which("strace")),
@@ -90,8 +105,9 @@ def watch(*arguments, trace=None):
         result = Path(folder) / "result"
         measured = [sys.executable, "-I", "-S", str(Path(__file__).with_name("measured.py")), str(result), *command]
         process = subprocess.Popen(
-            measured, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
+            measured, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True, env=environment,
+        )  # fmt: skip
         try:
             out, err = process.communicate(timeout=MOST_SECONDS)
         except subprocess.TimeoutExpired:
@@ -101,7 +117,13 @@ def watch(*arguments, trace=None):
         code, resident, worked, seconds = json.loads(result.read_text())
     # On a busy machine a command is not guilty of the time that others take: a hang is one on an idle machine too.
     share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-    return Watched(code, out, err, max(worked, seconds / share), resident, _opened(Path(trace)) if traced else None)
+    opened = None if trace is None else _opened(Path(trace)) if _can_trace() else _noted(Path(trace))
+    return Watched(code, out, err, max(worked, seconds / share), resident, opened)
+
+
+def _noted(notes):
+    """Return what the audit hook noted."""
+    return notes.read_text(errors="surrogateescape").splitlines()
 
 
 def _opened(trace):

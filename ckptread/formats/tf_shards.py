@@ -85,13 +85,17 @@ class Shards:
             return f"its shard {escape(os.path.basename(self.path(entry.shard)))} is a link out of the SavedModel"
         size = self.size(entry.shard)
         if size is None:
-            return f"its shard {escape(os.path.basename(self.path(entry.shard)))} is missing"
+            return f"its shard {escape(os.path.basename(self.path(entry.shard)))} {self._absence(entry.shard)}"
         if entry.offset < 0 or entry.nbytes < 0:
             return f"it claims {entry.nbytes:,} bytes at byte {entry.offset:,}"
         if entry.offset + entry.nbytes > size:
             name = escape(os.path.basename(self.path(entry.shard)))
             return f"its {entry.nbytes:,} bytes at byte {entry.offset:,} lie outside the {size:,} bytes of {name}"
         return None
+
+    def _absence(self, shard: int) -> str:
+        """Say why a shard has no size: a pipe or a device has none, and is not waited for."""
+        return "is not a regular file" if os.path.exists(self.path(shard)) else "is missing"
 
     def _inside(self, shard: int) -> bool:
         if self._folder is None:
@@ -116,7 +120,8 @@ class Shards:
     def _missing(self, shard: int, listed: Sequence[BundleEntry]) -> Finding:
         path, count = self.path(shard), len(listed)
         nbytes = sum(entry.nbytes for entry in listed)
-        what = f"shard {shard + 1} of {self._count}, with {count:,} of the tensors ({nbytes:,} bytes), is missing"
+        what = f"shard {shard + 1} of {self._count}, with {count:,} of the tensors ({nbytes:,} bytes), "
+        what += self._absence(shard)
         other = next((n for n in listing(os.path.dirname(path)) if self._is_other(n)), None)
         if other is None:
             advice = f"fetch {escape(os.path.basename(path))} too, into the same folder"

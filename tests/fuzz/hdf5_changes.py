@@ -11,6 +11,8 @@ from tests.fuzz.mutate import EDGES
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SEALED_SHARE = 0.8
 """How often the checksum of a changed structure is put right, so that what reads it gets past."""
+MEMBER_BYTES = 16 << 20
+"""Of a larger member, a bomb, the archive is changed alone."""
 ARCHIVE_SHARE = 0.4
 """How often a .keras archive is changed itself; else the HDF5 file in it, in an archive that is in order."""
 
@@ -55,8 +57,8 @@ def _weights_member(data):
     if not data.startswith(b"PK"):
         return None
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        found = [name for name in archive.namelist() if name.endswith(".h5")]
-    return found[0] if len(found) == 1 else None
+        found = [info for info in archive.infolist() if info.filename.endswith(".h5")]
+    return found[0].filename if len(found) == 1 and found[0].file_size < MEMBER_BYTES else None
 
 
 def _read(data, name):
