@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 
+from ckptread.reader import Reader
 from ckptread.spans import Cover
 from ckptread.tensors import Finding, Region, TensorInfo
 
@@ -48,6 +50,15 @@ def unchecked_tensors(tensors: Iterable[TensorInfo], regions: Sequence[Region], 
         for info in tensors
         if info.problem is None and info.nbytes and not (all(own[info.key]) if info.key in own else structure)
     ]
+
+
+def around(reader: Reader, info: TensorInfo) -> Region | None:
+    """Return the part of a file, a member of an archive, say, whose checksum is over a tensor's bytes and others'."""
+    if info.extent is None:
+        return None
+    bytes_of = Region(info.key, info.extent.file, info.extent.offset, info.extent.nbytes)
+    structure = takewhile(lambda region: region.key is None, reader.regions)
+    return next((region for region in structure if region.checksum and Cover([region]).holds(bytes_of)), None)
 
 
 def doubtful_keys(

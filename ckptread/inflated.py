@@ -18,37 +18,6 @@ STOP_PAGES = 64
 MAX_STOPS = 128
 
 
-class ClaimedSource(Source):
-    """A source that was cut short, as long as it claims to be: a library then reads what is there.
-
-    What is missing raises DamagedFileError when it is read.
-    """
-
-    def __init__(self, source: Source, claimed: int) -> None:
-        self.name = source.name
-        self.size = max(source.size, claimed)
-        self._source = source
-
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fill ``buffer`` from ``offset``, where all of it is there."""
-        if offset + buffer.nbytes > self._source.size:
-            raise outside(self._source, offset, buffer.nbytes)
-        self._source.read_into(offset, buffer)
-
-    def locate(self, offset: int) -> tuple[str, int]:
-        """Return the place in the source."""
-        return self._source.locate(offset)
-
-    def whole_file(self) -> Source:
-        """Return the file, as much of it as there is."""
-        return self._source.whole_file()
-
-    def recipe(self) -> tuple[int, list[Step]]:
-        """Return the source's recipe, and what it claims as the last step."""
-        descriptor, steps = self._source.recipe()
-        return descriptor, [*steps, {"claimed": self.size}]
-
-
 class InflatedSource(Source):
     """A deflated member of a zip archive, inflated as far as it is read. It does not own the other source.
 
@@ -146,9 +115,7 @@ def rebuild(descriptor: int, steps: list[Step], name: str) -> Source:
     """Build in a worker the source whose recipe this is."""
     source: Source = FileSource(name, descriptor)
     for step in steps:
-        if "claimed" in step:
-            source = ClaimedSource(source, step["claimed"])
-        elif "crc32" in step:
+        if "crc32" in step:
             source = InflatedSource(source, **step, name=name)
         else:
             source = WindowSource(source, step["offset"], step["nbytes"], name)

@@ -50,7 +50,7 @@ class Reader(ABC):
     """What is wrong with the file as a whole; may be empty."""
     regions: Iterable[Region] = ()
     """Runs of bytes with the checksums that the file states for them; may be empty. A region without a key is of the
-    file's own structure, and may hold those of tensors."""
+    file's own structure, may hold those of tensors, and comes before them."""
 
     @cached_property
     def model(self) -> ModelFacts | None:

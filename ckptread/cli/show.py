@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import ckptread
+from ckptread.assurance import around
 from ckptread.cli import documents, render
 from ckptread.cli.options import Backend, Checkpoint, Name, Page, Slice, UseBackend, UsePage
 from ckptread.cli.slices import parse_slice
@@ -65,5 +66,5 @@ def _show_all(reader: Reader, tensor: Tensor, layout: Page) -> None:
             }
         )
         return
-    for text in [*facts(tensor.info, stats), *bars(spread), "first values", first_values(first, whole=False)]:
+    for text in [*facts(tensor.info, stats, around(reader, tensor.info)), *bars(spread), "first values", first_values(first, whole=False)]:
         render.line(text)

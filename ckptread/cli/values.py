@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ckptread.stats import Histogram, Statistics
-    from ckptread.tensors import TensorInfo
+    from ckptread.tensors import Checksum, Region, TensorInfo
 
     Array = np.ndarray[Any, Any]
 
@@ -22,8 +22,8 @@ LABEL_WIDTH = 12
 LEAST_DIGITS, MOST_DIGITS = 4, 17
 
 
-def facts(info: TensorInfo, stats: Statistics) -> Iterator[str]:
-    """Yield what is known of a tensor, and the figures of its values."""
+def facts(info: TensorInfo, stats: Statistics, around: Region | None) -> Iterator[str]:
+    """Yield what is known of a tensor, and the figures of its values; ``around`` has a checksum over its bytes too."""
     yield name_text(info.name)
     if info.name != info.key:
         yield _fact("key", name_text(info.key))
@@ -36,19 +36,26 @@ def facts(info: TensorInfo, stats: Statistics) -> Iterator[str]:
     yield _fact("shape", shape_text(info.shape))
     yield _fact("parameters", f"{info.size:,}")
     yield _fact("bytes", f"{info.nbytes:,}" + (f" ({bytes_text(info.nbytes)})" if info.nbytes >= 1024 else ""))
-    yield from _place(info)
+    yield from _place(info, around)
     yield from _figures(stats)
 
 
-def _place(info: TensorInfo) -> Iterator[str]:
+def _place(info: TensorInfo, around: Region | None) -> Iterator[str]:
     if info.extent is None:
         yield _fact("stored", "not as one run of bytes")
         return
     yield _fact("file", name_text(info.extent.file))
     yield _fact("offset", f"{info.extent.offset:,}, {info.extent.nbytes:,} bytes")
-    checksum = info.extent.checksum
-    stated = f"{checksum.algorithm} {checksum.value:08x}, agrees" if checksum else "none of its own"
-    yield _fact("checksum", stated)
+    yield _fact("checksum", _assurance(info.extent.checksum, around))
+
+
+def _assurance(own: Checksum | None, around: Region | None) -> str:
+    """Say what vouches for a tensor's bytes, all of which were read."""
+    if own is not None:
+        return f"{own.algorithm} {own.value:08x}, agrees"
+    if around is None:
+        return "none in this file"
+    return f"none of its own; 'ckptread verify' compares that of {name_text(around.name)}"
 
 
 def _figures(stats: Statistics) -> Iterator[str]:

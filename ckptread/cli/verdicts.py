@@ -21,6 +21,10 @@ NAMED = 3
 """Tensors that are named of many with the same fault."""
 Said = tuple[str | None, str]
 """A file, or None for any, and words that are said of it."""
+TRUST = {
+    "unchecked": "no checksum vouches for the values",
+    "doubtful": "a checksum over it is wrong, or its name is lost",
+}
 EXITS = {"ok": 0, "damaged": 1, "suspect": 1, "unreadable": 2}
 
 
@@ -115,17 +119,21 @@ def findings_table(found: Sequence[Verification]) -> Table:
 
 
 def salvage_lines(found: Salvage, folder: str, manifest: str) -> Iterator[str]:
-    """Yield what was found, what was lost, and a line that sums it up."""
-    tensors = {saved.tensor.key for saved in found.saved} | {lost.tensor.key for lost in found.lost}
-    own = [finding for finding in found.findings if finding.key not in tensors]
-    for group in grouped(own)[:SHOWN]:
+    """Yield what was found, what was lost, and what that comes to."""
+    tensors = {each.tensor.key for each in (*found.saved, *found.lost)}
+    lost = {each.tensor.key for each in found.lost}
+    for group in grouped([finding for finding in found.findings if finding.key not in lost])[:SHOWN]:
         yield from _told(group)
-    for lost in found.lost[:SHOWN]:
-        yield f"lost: {name_text(lost.tensor.name)}: {name_text(lost.reason)}"
+    for each in found.lost[:SHOWN]:
+        yield f"lost: {name_text(each.tensor.name)}: {name_text(each.reason)}"
     if len(found.lost) > SHOWN:
         yield f"... and {len(found.lost) - SHOWN:,} more that are lost"
-    counts = {trust: sum(saved.trust == trust for saved in found.saved) for trust in ("unchecked", "doubtful")}
-    said = "".join(f", {count:,} of them {trust}" for trust, count in counts.items() if count)
-    total = len(found.saved) + len(found.lost)
-    yield f"{len(found.saved):,} of {total:,} tensors saved to {name_text(folder)}{said}; {len(found.lost):,} lost"
+    if not found.saved:
+        yield "nothing is saved: no tensor is whole in what is left"
+    yield f"{len(found.saved):,} of {plural(len(tensors), 'tensor')} saved to {name_text(folder)}; {len(lost):,} lost"
+    for trust, meaning in TRUST.items():
+        if count := sum(saved.trust == trust for saved in found.saved):
+            yield f"{count:,} of the saved {'is' if count == 1 else 'are'} {trust}: {meaning}"
+    if any(finding.severity == "error" and finding.key not in tensors for finding in found.findings):
+        yield "what the damage keeps from being listed is not counted: fetch the file again, if it can be had"
     yield f"the manifest: {name_text(manifest)}"

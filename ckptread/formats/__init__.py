@@ -15,6 +15,7 @@ from ckptread.formats.registry import BY_NAME, FORMATS, Format
 from ckptread.formats.tf_paths import from_state, is_checkpoint, latest_in, listing, prefix_of_shard, v1_files
 from ckptread.reader import Reader
 from ckptread.records import dataclass
+from ckptread.tensors import trouble
 
 BACKENDS = ("auto", "native", "tensorflow")
 
@@ -56,10 +57,13 @@ def open_remains(path: str | os.PathLike[str]) -> Reader:
     located = locate(os.fsdecode(path))
     try:
         return located.format.open(located.path)
-    except DamagedFileError:
+    except DamagedFileError as error:
         if located.format.remains is None:
             raise
-        return located.format.remains(located.path)
+        reader = located.format.remains(located.path)
+        if all(finding.severity != "error" for finding in reader.problems):
+            reader.problems = [trouble(error), *reader.problems]
+        return reader
 
 
 def locate(path: str) -> Located:

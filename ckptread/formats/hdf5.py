@@ -44,6 +44,8 @@ MAX_ANSWER_BYTES = 128 << 20
 PIECE_BYTES = 4 << 20
 OPEN_CHUNKED = 4
 """Chunked datasets that are kept open: each may hold 64 MiB of chunks."""
+SALVAGE = "it is damaged: fetch it again; 'ckptread salvage' saves what is whole"
+LOST = "nothing in it can be found: fetch it again"
 MAX_READ_BYTES = 1 << 40
 """No array is asked of numpy beyond this; blocks are far below."""
 
@@ -111,9 +113,8 @@ class Hdf5Reader(Reader):
 
     def _start(self) -> Worker:
         descriptor, steps = self._source.recipe()
-        if self._remains:
-            steps = [*steps, {"claimed": stated_end(self._source) or self._source.size}]
-        first = {"steps": steps, "remains": self._remains}
+        claims = (stated_end(self._source) or self._source.size) if self._remains else None
+        first = {"steps": steps, "claims": claims}
         return Worker(MODULE, LIBRARY, self.path, first, descriptor=descriptor)
 
     def _list(self) -> None:
@@ -125,8 +126,10 @@ class Hdf5Reader(Reader):
                 listed = listed or "listed" in message
         except DamagedFileError as error:
             if not listed:
-                raise
-            self._index.problems.append(Finding("error", f"its attributes cannot be read: {error.problem}"))
+                raise DamagedFileError(
+                    self.path, error.problem, advice=error.advice or (LOST if self._remains else SALVAGE)
+                ) from error
+            self._index.problems.append(Finding("error", f"not all that it holds can be listed: {error.problem}"))
 
     def _ask(self, question: Message) -> Iterator[Reply]:
         """Ask the worker, or a new one where the old one has not survived an earlier question."""

@@ -22,6 +22,7 @@ LAYOUTS = frozenset(("contiguous", "compact", "chunked", "fill", "library", "non
 MAX_FILTERS = 32
 TEXTS = ("key", "finding", "dtype", "problem")
 """What of an entry may be long."""
+SEVERITIES: Mapping[str, Severity] = {"note": "note", "error": "error"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Index:
     def _take_entry(self, entry: Mapping[str, Any], raw: bytes) -> None:
         self._told += ENTRY_BYTES + sum(len(str(entry.get(name, ""))) for name in TEXTS)
         if "finding" in entry:
-            severity: Severity = "note" if entry.get("severity") == "note" else "warning"
+            severity = SEVERITIES.get(str(entry.get("severity")), "warning")
             self.problems.append(Finding(severity, str(entry["finding"]), str(entry["key"]) or None, self.path))
         elif "text" in entry:
             text = raw.decode("utf-8", "surrogateescape")

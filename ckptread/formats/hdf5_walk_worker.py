@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import h5py
 from h5py import h5, h5d, h5g, h5l, h5o
@@ -11,6 +12,8 @@ from ckptread.binary import text
 from ckptread.errors import UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.hdf5_describe_worker import attributes, describe, null_references
+from ckptread.formats.hdf5_strays_worker import FAILURES, strays
+from ckptread.source import Source
 from ckptread.worker import Message
 
 MAX_ENTRIES = 200_000
@@ -21,6 +24,12 @@ MAX_HOPS = 50
 USUAL_DEPTH = 500
 """Groups nested deeper are listed, with a warning: other programs that read them end in an error, or in a crash."""
 
+UNNAMED = b"unnamed"
+STRAY = "its own name is lost with the group that listed it: it goes by the byte that it is described at"
+
+Place = tuple[Any, bytes]
+"""An open object, and a path from it."""
+
 
 class Walk:
     """A walk over all links of a file that visits each object once, and follows no link out of it."""
@@ -30,20 +39,51 @@ class Walk:
         self._remains = remains
         self._file = file
         self._root = file.id
-        self.paths: dict[str, bytes] = {}
+        self.places: dict[str, Place] = {}
         """Where each key's dataset is found."""
         self._groups: list[tuple[str, h5g.GroupID]] = []
         self._seen: dict[int, str] = {}
         self._count = 0
         self._deepest = 0
-        self._unlisted: list[str] = []
+        self._lost_names = False
+        self._astray = False
 
     def entries(self) -> Iterator[Message]:
         """Yield a message per dataset, and per link that leads nowhere."""
-        root = h5g.open(self._root, b"/")
+        root = self._open_root()
+        if root is None:
+            return
         self._seen[h5g.get_objinfo(root).objno[0]] = ""
         self._groups.append(("", root))
-        stack = [(root, b"", self._names(root, ""))]
+        yield from self._below(root, b"")
+        if self._deepest > USUAL_DEPTH:
+            deep = f"its groups are nested {self._deepest:,} deep, which other programs may fail on"
+            yield {"finding": deep, "key": ""}
+
+    def _open_root(self) -> h5g.GroupID | None:
+        """Return the root; None where only what remains is wanted, and it is lost."""
+        try:
+            return h5g.open(self._root, b"/")
+        except FAILURES:
+            if not self._remains:
+                raise
+            self._lost_names = True
+            return None
+
+    def strays(self, source: Source) -> Iterator[Message]:
+        """Yield the same for what no group leads to, where the names in some group are lost."""
+        if not self._lost_names:
+            return
+        self._astray = True
+        for address, child in strays(self._file, source, self._seen):
+            name = b"%s-%d" % (UNNAMED, address)
+            for message in self._object(child, (child, b"."), name, address):
+                yield from self._below(message["open"], name) if "open" in message else (message,)
+
+    def _below(self, top: h5g.GroupID, top_path: bytes) -> Iterator[Message]:
+        """Yield the messages of all that lies in a group."""
+        names = yield from self._names(top, top_path)
+        stack = [(top, top_path, iter(names))]
         while stack:
             group, path, links = stack[-1]
             name = next(links, None)
@@ -58,21 +98,20 @@ class Walk:
                 if message:
                     yield message
             if child is not None:
-                stack.append((child, child_path, self._names(child, text(child_path))))
-        if self._deepest > USUAL_DEPTH:
-            deep = f"its groups are nested {self._deepest:,} deep, which other programs may fail on"
-            yield {"finding": deep, "key": ""}
-        for key in self._unlisted:
-            yield {"finding": f"the group {escape(key) or '/'!r} cannot be listed: what is in it is lost", "key": key}
+                names = yield from self._names(child, child_path)
+                stack.append((child, child_path, iter(names)))
 
-    def _names(self, group: h5g.GroupID, key: str) -> Iterator[bytes]:
-        try:
-            return iter(_links(group))
-        except (KeyError, RuntimeError, OSError, ValueError):
-            if not self._remains:
-                raise
-            self._unlisted.append(key)
-            return iter(())
+    def _names(self, group: h5g.GroupID, path: bytes) -> Generator[Message, None, list[bytes]]:
+        """Return the names in a group; where only what remains is wanted, those that are left, and a message."""
+        if not self._remains:
+            return _links(group)
+        names, error = _left_links(group)
+        if error is not None:
+            self._lost_names = True
+            what = f"the group {escape(text(path)) or '/'!r} cannot be listed: "
+            some = f"{len(names):,} of its names are left" if names else "what it held is without names"
+            yield {"finding": what + some, "key": text(path), "severity": "error"}
+        return names
 
     def _bound(self, depth: int, name: bytes) -> None:
         self._count += 1
@@ -86,7 +125,13 @@ class Walk:
 
     def _entry(self, group: h5g.GroupID, name: bytes, path: bytes) -> Iterator[Message]:
         key = text(path)
-        info = group.links.get_info(name)
+        try:
+            info = group.links.get_info(name)
+        except FAILURES as error:
+            if not self._remains:
+                raise
+            yield _refused(key, f"it cannot be found: {escape(str(error)[:200])}")
+            return
         kind = info.type
         if kind == h5l.TYPE_EXTERNAL:
             file, target = group.links.get_val(name)
@@ -100,16 +145,22 @@ class Walk:
             yield _refused(key, f"it is a link of the unknown kind {kind}")
 
     def _hard(self, group: h5g.GroupID, name: bytes, path: bytes, address: int) -> Iterator[Message]:
-        key = text(path)
         try:
             child = h5o.open(group, name)
-        except (KeyError, RuntimeError, OSError, ValueError) as error:
-            yield _refused(key, f"it cannot be opened: {escape(str(error)[:200])}")
+        except FAILURES as error:
+            yield _refused(text(path), f"it cannot be opened: {escape(str(error)[:200])}")
             return
+        yield from self._object(child, (group, name), path, address)
+
+    def _object(self, child: Any, place: Place, path: bytes, address: int) -> Iterator[Message]:
+        """Yield the message of a dataset; of a group, one with it as what is "open", for what lies in it."""
+        key = text(path)
         first = self._seen.setdefault(address, key)
         if isinstance(child, h5d.DatasetID):
-            yield self._remaining(child, key, path, first)
+            yield self._remaining(child, key, place, first)
             yield from self._references(child, key)
+            if self._astray:
+                yield {"finding": STRAY, "key": key}
         elif isinstance(child, h5g.GroupID):
             if first != key:
                 yield {"finding": f"the group {escape(key)!r} is {escape(first) or '/'!r} again", "key": key}
@@ -117,11 +168,11 @@ class Walk:
             self._groups.append((key, child))
             yield {"open": child}
 
-    def _remaining(self, dataset: h5d.DatasetID, key: str, path: bytes, first: str) -> Message:
+    def _remaining(self, dataset: h5d.DatasetID, key: str, place: Place, first: str) -> Message:
         """Return a dataset's message; where only what remains is wanted, one that says why there is none."""
         try:
-            return self._dataset(dataset, key, path, first)
-        except (KeyError, RuntimeError, OSError, ValueError) as error:
+            return self._dataset(dataset, key, place, first)
+        except FAILURES as error:
             if not self._remains:
                 raise
             return _refused(key, f"it cannot be described: {escape(str(error)[:200])}")
@@ -129,18 +180,19 @@ class Walk:
     def _references(self, dataset: h5d.DatasetID, key: str) -> Iterator[Message]:
         try:
             count = null_references(dataset)
-        except (KeyError, RuntimeError, OSError, ValueError, TypeError):
+        except FAILURES:
             return  # it says so itself when it is read
         if count:
             yield {"finding": f"{count:,} of the references of {escape(key)!r} lead nowhere", "key": key}
 
-    def _dataset(self, dataset: h5d.DatasetID, key: str, path: bytes, first: str) -> Message:
-        self.paths[key] = path
+    def _dataset(self, dataset: h5d.DatasetID, key: str, place: Place, first: str) -> Message:
+        self.places[key] = place
         return {**describe(dataset), "key": key, "alias_of": None if first == key else first}
 
     def attributes(self) -> Iterator[Message]:
         """Yield a message per group with attributes: last, for a damaged one can hang the library."""
-        for key, group in self._groups:
+        while self._groups:
+            key, group = self._groups.pop(0)
             found, odd = attributes(group)
             if found:
                 yield {"group": key, "attributes": found}
@@ -160,7 +212,7 @@ class Walk:
             return
         child = h5o.open(self._root, place)
         if isinstance(child, h5d.DatasetID):
-            yield self._dataset(child, key, place, text(place))
+            yield self._dataset(child, key, (self._root, place), text(place))
         elif isinstance(child, h5g.GroupID):
             yield {"finding": f"{escape(key)!r} is a link to the group {shown!r}", "key": key, "severity": "note"}
 
@@ -200,6 +252,20 @@ def _links(group: h5g.GroupID) -> list[bytes]:
     index = h5.INDEX_CRT_ORDER if tracked else h5.INDEX_NAME
     group.links.iterate(lambda name: _collect(names, name), idx_type=index, order=h5.ITER_INC)
     return names if tracked else sorted(names, key=_numerically)
+
+
+def _left_links(group: h5g.GroupID) -> tuple[list[bytes], Exception | None]:
+    """Return the names that can be told of a damaged group, and why there are no more of them.
+
+    In the order that they are stored in: for any other, the library makes a table of all first, and where it cannot,
+    it crashes as it gives that back (HDF5 1.14 and 2.0, of groups with a heap of links).
+    """
+    names: list[bytes] = []
+    try:
+        group.links.iterate(lambda name: _collect(names, name), order=h5.ITER_NATIVE)
+    except FAILURES as error:
+        return sorted(names, key=_numerically), error
+    return sorted(names, key=_numerically), None
 
 
 def _collect(names: list[bytes], name: bytes) -> None:

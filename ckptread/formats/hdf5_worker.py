@@ -19,6 +19,7 @@ from h5py import h5d
 from ckptread.child import Handler, limit, serve
 from ckptread.errors import DamagedFileError, TensorNotFoundError, UnsafeFileError
 from ckptread.formats.hdf5_chunk_worker import stored_chunks, verify_chunks
+from ckptread.formats.hdf5_superblock import mended_head
 from ckptread.formats.hdf5_values import encode
 from ckptread.formats.hdf5_walk_worker import Walk
 from ckptread.inflated import rebuild
@@ -35,11 +36,17 @@ LONG_TEXT = 16 << 10
 
 
 class Stream(io.RawIOBase):
-    """A source as the file object that h5py reads from."""
+    """A source as the file object that h5py reads from.
 
-    def __init__(self, source: Source, remains: bool = False) -> None:
+    One that was cut short is as long as it ``claims``: the library then reads what is there, and what is missing is
+    an error of its own, never zeros.
+    """
+
+    def __init__(self, source: Source, claims: int | None = None) -> None:
         self._source = source
-        self._remains = remains
+        self._remains = claims is not None
+        self._size = max(source.size, claims or 0)
+        self._head = mended_head(source) if self._remains else None
         self._at = 0
 
     def readable(self) -> bool:
@@ -56,7 +63,7 @@ class Stream(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Stand elsewhere: from the beginning, from here, or from the end."""
-        self._at = offset + (0, self._at, self._source.size)[whence]
+        self._at = offset + (0, self._at, self._size)[whence]
         return self._at
 
     def readinto(self, buffer: Any) -> int:
@@ -67,7 +74,10 @@ class Stream(io.RawIOBase):
         except DamagedFileError as error:
             if not self._remains:
                 raise
-            raise OSError(error.problem) from error  # which the library passes on as its own, of one object
+            # Which the library passes on as its own, of one object.
+            raise OSError(f"a part of its description, at byte {self._at:,}, is missing or damaged") from error
+        if self._head is not None:
+            self._head.lay_over(self._at, view)
         self._at += view.nbytes
         return view.nbytes
 
@@ -75,9 +85,10 @@ class Stream(io.RawIOBase):
 class Library:
     """What answers the parent's questions."""
 
-    def __init__(self, source: Source, remains: bool = False) -> None:
-        self._file = h5py.File(Stream(source, remains), "r")
-        self._walk = Walk(self._file, remains)
+    def __init__(self, source: Source, claims: int | None = None) -> None:
+        self._source = source
+        self._file = h5py.File(Stream(source, claims), "r")
+        self._walk = Walk(self._file, remains=claims is not None)
 
     def __call__(self, message: Message) -> Iterator[Reply]:
         """Answer one question."""
@@ -85,11 +96,15 @@ class Library:
         yield from questions[message["ask"]](message)
 
     def index(self, message: Message) -> Iterator[Reply]:
-        """Tell what the file holds: first its datasets, then, where they are asked for, its groups' attributes."""
-        yield from _told(self._walk.entries())
-        if message["attributes"]:
-            yield {"entries": [], "listed": True}, b""
-            yield from _told(self._walk.attributes())
+        """Tell what the file holds: first its datasets, then, where they are asked for, its groups' attributes.
+
+        What no group leads to comes last: of a damaged file, all that is told before stands.
+        """
+        for entries in (self._walk.entries(), self._walk.strays(self._source)):
+            yield from _told(entries)
+            if message["attributes"]:
+                yield {"entries": [], "listed": True}, b""
+                yield from _told(self._walk.attributes())
 
     def chunks(self, message: Message) -> Iterator[Reply]:
         """Tell where the chunks of a dataset lie: rows of its position, filter mask, offset and stored bytes."""
@@ -120,10 +135,10 @@ class Library:
             yield {}, raw[at : at + PIECE_BYTES]
 
     def _dataset(self, message: Message) -> h5py.Dataset:
-        path = self._walk.paths.get(message["key"])
-        if path is None:
+        place = self._walk.places.get(message["key"])
+        if place is None:
             raise TensorNotFoundError("", "there is no such dataset")
-        return h5py.Dataset(h5d.open(self._file.id, path))
+        return h5py.Dataset(h5d.open(*place))
 
 
 def _told(entries: Iterator[Message]) -> Iterator[Reply]:
@@ -152,7 +167,7 @@ def start(first: Message) -> Handler:
     for encoding in ("ascii", "utf-8", "latin-1"):
         codecs.lookup(encoding)  # which Python imports when first used: no file can be opened then
     limit(memory=MEMORY)
-    return Library(source, first.get("remains", False))
+    return Library(source, first.get("claims"))
 
 
 if __name__ == "__main__":
