@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
+from ckptread.counts import plural
 from ckptread.reader import Reader
 from ckptread.spans import Cover
 from ckptread.tensors import Finding, Region, TensorInfo
@@ -80,5 +81,7 @@ def absence(unchecked: Sequence[TensorInfo], count: int) -> Iterator[Finding]:
         have, whose = ("has", "its") if len(unchecked) == 1 else ("have", "their")
         some = f"{len(unchecked):,} of {count:,} tensors {have} no"
         which = "no tensor has a" if len(unchecked) == count else some
-        message = f"{which} checksum in this file: a changed value among {whose} {nbytes:,} bytes cannot be told"
+        message = (
+            f"{which} checksum in this file: a changed value among {whose} {plural(nbytes, 'byte')} cannot be told"
+        )
         yield Finding("note", message, None, None, None, "compare with another copy: 'ckptread diff'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 
+from ckptread.counts import plural
 from ckptread.errors import DamagedFileError
 
 MAX_EXPANSION = 1032
@@ -49,7 +50,7 @@ class Inflating:
             raise inflates_badly(self._name, f"it holds more than the {self.at:,} bytes that are stated")
         left = self._nbytes - self._taken + len(self._inflate.unused_data)
         if left:
-            raise inflates_badly(self._name, f"{left:,} bytes follow the end of its stream")
+            raise inflates_badly(self._name, f"{plural(left, 'byte', 'follow')} the end of its stream")
 
     def _some(self, limit: int) -> bytes:
         """Return at least one and at most ``limit`` bytes; none where the stream ends."""

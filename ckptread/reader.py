@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.binary import Malformed
 from ckptread.checksums import extender
+from ckptread.counts import plural
 from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.escape import escape
 from ckptread.facts import ModelFacts
@@ -112,7 +113,7 @@ class Reader(ABC):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{self.format} checkpoint {escape(self.path)!r}: {len(self.tensors)} tensors>"
+        return f"<{self.format} checkpoint {escape(self.path)!r}: {plural(len(self.tensors), 'tensor')}>"
 
 
 class Tensor:

@@ -90,11 +90,12 @@ def verify(reader: Reader, *, progress: Progress | None = None) -> Verification:
     findings = [*reader.problems, *_tensor_findings(reader.tensors.values())]
     regions, trouble = _regions_of(reader)
     tally = _check(regions, progress)
+    known = {(finding.file, finding.offset) for finding in reader.problems if finding.severity == "error"}
     findings += [
         *trouble,
         *_overlapping(regions),
         *mixed_steps(regions, tally.damaged, reader.problems),
-        *tally.findings,
+        *(finding for finding in tally.findings if finding.key or (finding.file, finding.offset) not in known),
     ]
     placed = {region.key for region in regions}
     findings += _read_placeless(reader, [t for t in tensors if t.extent is None and t.key not in placed])

@@ -2,12 +2,14 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 
 import pytest
 from cases import FIXTURES
 
+ROOT = FIXTURES.parent
 KERAS = FIXTURES / "keras3" / "model.keras"
 HDF5 = FIXTURES / "keras3" / "legacy.h5"
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
@@ -52,3 +54,35 @@ def test_what_nobody_thought_of_is_one_line(run, monkeypatch):
     assert ran.code == 2
     assert "RuntimeError: odd\\x1b[2J" in ran.err
     assert ran.err.count("\n") == 1
+
+
+INTERRUPT = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+
+
+def begun(code, **more):
+    """Run Python code in a process of its own, in which the command has begun."""
+    started = f"import ckptread_start\n{code}"
+    return subprocess.run([sys.executable, "-c", started], capture_output=True, check=False, cwd=ROOT, **more)
+
+
+def test_ctrl_c_before_the_command_is_imported_ends_it_without_a_word():
+    ran = begun(INTERRUPT)
+    assert (ran.returncode, ran.stderr) == (-signal.SIGINT, b"")
+
+
+def test_ctrl_c_while_a_command_runs_ends_it_without_a_word():
+    ran = begun(f"import ckptread.cli as cli\ndef run(): {INTERRUPT}\ncli._run = run\nckptread_start.main()")
+    assert (ran.returncode, ran.stderr) == (130, b"")
+
+
+def test_ctrl_c_that_a_shell_has_ignored_stays_ignored():
+    ran = begun(f"{INTERRUPT}; print('on')", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"on\n", b"")
+
+
+def test_the_command_that_is_installed_begins_there():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["scripts"] == {"ckptread": "ckptread_start:main"}
+    assert "ckptread_start.py" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]

@@ -18,6 +18,7 @@ from ckptread.formats.hdf5 import open_hdf5
 from ckptread.formats.keras_archive import open_keras
 from ckptread.source import FileSource
 from ckptread.tensors import Finding
+from ckptread.verify import verify
 
 HOSTILE = Path(__file__).parents[1] / "../shared/hostile"
 CASES = Path(__file__).parents[1] / "../shared/cases"
@@ -77,6 +78,27 @@ def test_stored_weights_are_where_their_extent_says(tmp_path: Path) -> None:
         members = {region.offset: region.checksum for region in reader.regions if region.checksum}
         at = data.index(b"\x89HDF")
         assert members[at].value == zipfile.ZipFile(path).getinfo("model.weights.h5").CRC
+
+
+def test_show_says_what_vouches_for_weights(tmp_path: Path, run) -> None:
+    path = write(tmp_path, usual())
+    assert (
+        "none of its own; 'ckptread verify' compares that of the member 'model.weights.h5'"
+        in run("show", path, KEY).out
+    )
+    (tmp_path / "w.h5").write_bytes(usual()["model.weights.h5"])
+    assert "checksum    none in this file" in run("show", tmp_path / "w.h5", KEY).out
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_changed_config_is_one_finding(tmp_path: Path, method: int) -> None:
+    path = Path(write(tmp_path, usual(), method))
+    crc = zipfile.ZipFile(path).getinfo("config.json").CRC.to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(crc, b"\1\2\3\4"))
+    with open_keras(str(path)) as reader:
+        (found,) = [each for each in verify(reader).findings if each.severity == "error"]
+        assert found.message.startswith("config.json: ")
+        assert found.offset == next(r.offset for r in reader.regions if "config.json" in (r.name or ""))
 
 
 def test_large_deflated_weights_are_read_at_random(tmp_path: Path) -> None:

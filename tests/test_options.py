@@ -39,6 +39,30 @@ def test_a_quiet_diff_prints_in_no_layout(run, checkpoint, option):
     assert f"--quiet and {option[0]} do not go together" in ran.err
 
 
+@pytest.mark.parametrize("command", [
+    ["diff", "CKPT", "CKPT", "--brief", "--format", "json"],
+    ["diff", "CKPT", "CKPT", "--brief", "--format", "csv"],
+    ["diff", "CKPT", "CKPT", "--brief", "--layers"],
+    ["diff", "CKPT", "CKPT", "--brief", "--quiet"],
+    ["diff", "CKPT", "CKPT", "--layers", "--format", "json"],
+    ["verify", "CKPT", "-q", "--format", "json"],
+    ["inspect", "CKPT", "dense/kernel", "--model"],
+    ["inspect", "CKPT", "--model", "--exclude", "dense"],
+    ["inspect", "CKPT", "--model", "--role", "model"],
+    ["inspect", "CKPT", "--tree", "--format", "json"],
+    ["digest", "CKPT", "-q"],
+    ["history", "CKPT", "--by", "tensor", "--pattern", "dense"],
+], ids=" ".join)  # fmt: skip
+def test_what_would_be_dropped_in_silence_is_refused(run, checkpoint, command):
+    ran = run(*(checkpoint if part == "CKPT" else part for part in command))
+    assert (ran.code, ran.out) == (2, "")
+    assert "do not go together" in ran.err or "--quiet is for --check" in ran.err
+
+
+def test_patterns_choose_the_layers_beside_a_model(run, checkpoint):
+    assert run("inspect", checkpoint, "dense/kernel", "--layers", "--model").code == 0
+
+
 @pytest.mark.parametrize("layout", ["csv", "markdown"])
 def test_show_writes_a_page_or_json(run, checkpoint, layout):
     ran = run("show", checkpoint, "dense/kernel", "--format", layout)

@@ -112,7 +112,7 @@ BROKEN = {
     "same bytes": (whole({"a": tensor(), "b": tensor()}, bytes(4)), "overlap"),
     "hole at the beginning": (whole({"a": tensor(begin=4, end=8)}, bytes(8)), "hole of 4"),
     "hole": (whole({"a": tensor(), "b": tensor(begin=8, end=12)}, bytes(12)), "hole of 4"),
-    "bytes behind": (whole({"a": tensor()}, bytes(5)), "1 bytes follow"),
+    "bytes behind": (whole({"a": tensor()}, bytes(5)), "1 byte follows"),
     "metadata is a list": (whole({"__metadata__": []}), "__metadata__"),
     "metadata holds numbers": (whole({"__metadata__": {"a": 1}}), "__metadata__"),
 }  # fmt: skip
@@ -211,6 +211,14 @@ def test_a_sharded_checkpoint_is_one(tmp_path: Path) -> None:
         assert {region.key for region in reader.regions} == {None, "a", "b", "c"}
 
 
+def test_a_total_that_the_tensors_do_not_come_to_is_a_warning(tmp_path: Path) -> None:
+    index = sharded(tmp_path, metadata={"total_size": 27})
+    with open_sharded(index) as reader:
+        (found,) = reader.problems
+    assert (found.severity, found.file) == ("warning", index)
+    assert found.message == "the index states a total_size of 27, its tensors come to 28 bytes"
+
+
 def test_a_missing_shard_is_named_and_takes_only_its_own_tensors(tmp_path: Path) -> None:
     index = sharded(tmp_path)
     (tmp_path / "m-2.safetensors").unlink()
@@ -236,7 +244,7 @@ def test_an_index_of_another_checkpoint_is_noticed(tmp_path: Path) -> None:
     with open_sharded(index) as reader:
         text = "\n".join(p.message for p in reader.problems)
         assert "'b': its file 'm-1.safetensors' does not hold it" in text
-        assert "1 tensors of 'm-2.safetensors' are not in the index: 'b'" in text
+        assert "1 tensor of 'm-2.safetensors' is not in the index: 'b'" in text
         with pytest.raises(UnsupportedError, match="does not hold it"):
             reader.read("d")
 

@@ -3,6 +3,7 @@
 import pytest
 
 from ckptread.cli.tables import LEAST_WIDTH, Table, as_text
+from ckptread.cli.widths import columns
 
 NAMES = ["encoder/layer_0/attention/query/kernel", "encoder/layer_0/attention/query/bias"]
 PROBLEM = "its shard model.ckpt-0.data-00001-of-00002 is missing"
@@ -50,3 +51,28 @@ def test_one_column_is_a_table_too():
 def test_a_long_remark_is_cut_at_its_end():
     table = Table(["name", "note"], [["w", "reordered lstm? the same values in another order"]])
     assert list(as_text(table, 30))[1] == "w     reordered lstm? the sam…"
+
+
+@pytest.mark.parametrize(("text", "width"), [
+    ("dense", 5),
+    ("e\u0301te\u0301", 3),  # an accent stands over its letter
+    ("重み", 4),  # two columns a letter
+    ("קָמָץ", 3),
+    ("…", 1),
+])  # fmt: skip
+def test_a_text_is_as_wide_as_its_letters(text, width):
+    assert columns(text) == width
+
+
+def test_columns_stand_below_each_other_whatever_letters_names_have():
+    names = ["e\u0301e\u0301/kernel", "重み/バイアス", "plain"]
+    lines = list(as_text(Table(["name", ">bytes"], [[name, "4"] for name in names]), None))
+    assert {columns(line) for line in lines} == {len("重み/バイアス") * 2 - 1 + 2 + len("bytes")}
+
+
+@pytest.mark.parametrize("letter", ["e\u0301", "重", "x"])
+@pytest.mark.parametrize("width", range(20, 31))
+def test_names_of_any_letters_are_cut_to_the_terminal(letter, width):
+    lines = list(as_text(Table(["name"], [[letter * 60]]), width))
+    assert width - 2 <= columns(lines[1]) <= width
+    assert not lines[1].partition("…")[2].startswith("\u0301")

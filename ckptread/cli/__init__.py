@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 
 import ckptread
@@ -25,8 +26,9 @@ BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 def main() -> None:
     """Run the command line, and exit with its code."""
-    _have_streams()
     try:
+        _raise_interrupts()
+        _have_streams()
         code = _run()
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output (head, less) has gone: end quietly
@@ -40,7 +42,15 @@ def main() -> None:
         code = INTERRUPTED
     finally:
         dismiss_early()
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C, as Python tidies up, ends it as quietly
     sys.exit(code)
+
+
+def _raise_interrupts() -> None:
+    """Have Ctrl-C raise KeyboardInterrupt, unless it is ignored: there is something to tidy up from now on."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _have_streams() -> None:

@@ -9,14 +9,23 @@ Apart = Mapping[str, tuple[str, ...]]
 INSPECT: Apart = {
     "--trainable": ("--frozen",),
     "--stats": ("--tree", "--depth", "--layers", "--model"),
-    "--tree": ("--layers", "--model", "--names both"),
+    "--tree": ("--layers", "--model", "--names both", "--format json"),
     "--layers": ("--sort", "--names", "--names both"),
-    "--model": ("--sort", "--names", "--names both"),
+    "--model": ("--sort", "--names", "--names both", "PATTERN", "--exclude", "--role", "--trainable", "--frozen"),
     "--depth": ("--model", "--names both"),
 }
 """Each view is of its own kind: layers have their model's order and their own names. With --layers, --model goes
 where they go."""
-DIFF: Apart = {"--trainable": ("--frozen",), "--quiet": ("--format", "--layers")}
+DIFF: Apart = {
+    "--trainable": ("--frozen",),
+    "--quiet": ("--format", "--layers", "--brief"),
+    "--brief": ("--format", "--layers"),
+    "--layers": ("--format json",),
+}
+"""JSON has every tensor, by its key: layers are rows of tables alone."""
+VERIFY: Apart = {"--quiet": ("--format",)}
+DIGEST: Apart = {"--quiet": ("--format json",)}
+HISTORY: Apart = {"--by": ("--pattern",)}
 
 
 def refuse(apart: Apart, given: Mapping[str, object]) -> None:

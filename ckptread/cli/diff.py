@@ -94,8 +94,8 @@ def diff(
     for by --match content or FILE. Exit 0: the same, 1: different, 2: trouble.
     """
     refuse(DIFF, {
-        "--quiet": quiet, "--format": layout is not Layout.table, "--layers": layers, "--trainable": trainable,
-        "--frozen": frozen,
+        "--quiet": quiet, "--brief": brief, "--format": layout is not Layout.table, "--layers": layers,
+        "--format json": layout is Layout.json, "--trainable": trainable, "--frozen": frozen,
     })  # fmt: skip
     only = either(trainable, frozen)
     if save_map == "-":
@@ -165,7 +165,7 @@ def _report(found: Difference, summary: str, sort: DiffOrder, layout: Layout, *,
         table = layer_table if layers else difference_table if layout is Layout.table else full_table
         render.differences(table(found.tensors if layers else rows), rest(found), layout)
     if brief or layout is Layout.table:
-        render.line(summary)
+        render.prose([summary])
 
 
 def _scope(names: list[str] | None, exclude: list[str] | None, role: str | None, trainable: bool | None) -> str:

@@ -9,6 +9,7 @@ import typer
 
 import ckptread
 from ckptread.cli import documents, render
+from ckptread.cli.combinations import DIGEST, refuse
 from ckptread.cli.listings import check_document, check_lines, check_table, digest_document, digest_table
 from ckptread.cli.options import (
     AnyRole,
@@ -22,6 +23,7 @@ from ckptread.cli.options import (
     UseBackend,
     UseLayout,
 )
+from ckptread.counts import plural
 from ckptread.digests import Digest, Naming
 from ckptread.digests import digest as digest_of
 from ckptread.listings import LISTING_BYTES, Line, check_listing, parse_listing, read_listing
@@ -49,6 +51,9 @@ def digest(
 
     With --check, exit 0: all agree, 1: something does not, 2: trouble.
     """
+    refuse(DIGEST, {"--quiet": quiet, "--format json": layout is Layout.json})
+    if quiet and listing is None:
+        raise ValueError("--quiet is for --check: give a FILE to compare with")
     lines = None if listing is None else _listing(listing)
     of = role or AnyRole.model
     naming = _key if names is DigestNames.key else _name
@@ -84,7 +89,7 @@ def _check(found: Digest, lines: list[Line], naming: Naming, by_name: bool, quie
         render.table(check_table(shown), layout)
     failed = sum(entry.verdict != "ok" for entry in checked)
     if failed:
-        render.note(f"ckptread: {failed:,} of {render.plural(len(checked), 'digest')} did NOT agree")
+        render.note(f"ckptread: {failed:,} of {plural(len(checked), 'digest')} did NOT agree")
     if failed and not found.unreadable:
         raise typer.Exit(1)
 

@@ -8,6 +8,7 @@ from typing import Any
 from ckptread.cli import documents, render
 from ckptread.cli.options import Layout, Names
 from ckptread.cli.tables import Table, least_width, name_text, shape_text, without
+from ckptread.counts import plural
 from ckptread.reader import Reader
 from ckptread.select import distinct
 from ckptread.stats import Statistics, statistics
@@ -105,7 +106,7 @@ def _verdict(read: Sequence[Surveyed[Statistics]]) -> str:
     """Return one line on what is no ordinary number."""
     known = [entry.figure for entry in read if entry.figure is not None]
     counts = [("NaN", sum(stats.nans > 0 for stats in known)), ("Inf", sum(stats.infs > 0 for stats in known))]
-    found = [f"{word} in {render.plural(count, 'tensor')}" for word, count in counts if count]
+    found = [f"{word} in {plural(count, 'tensor')}" for word, count in counts if count]
     unread = len(read) - len(known)
-    rest = f"; {render.plural(unread, 'tensor')} could not be read" if unread else ""
-    return (", ".join(found) or f"no NaN and no Inf in {render.plural(len(known), 'tensor')}") + rest
+    rest = f"; {plural(unread, 'tensor')} could not be read" if unread else ""
+    return (", ".join(found) or f"no NaN and no Inf in {plural(len(known), 'tensor')}") + rest

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from ckptread.cli import render
+from ckptread.cli.combinations import HISTORY, refuse
 from ckptread.cli.options import AnyRole, Backend, Exclude, Grouping, Layout, RoleOrAll, Runs, UseBackend, UseLayout
 from ckptread.cli.steps import history_document, history_rows, history_table, summary
+from ckptread.counts import plural
 from ckptread.escape import escape
 from ckptread.history import Chosen, StepFigures
 from ckptread.history import history as follow
@@ -31,10 +33,11 @@ def history(
 
     Step by step, in the order of the numbers in the names: the L2 norm, the change since the step before, and NaN.
     """
+    refuse(HISTORY, {"--by": by is not Grouping.layer, "--pattern": pattern})
     steps = find_steps(paths)
     chosen = Chosen((role or AnyRole.model).value, by.value, tuple(pattern or ()), tuple(exclude or ()))
     found: list[StepFigures] = []
-    with render.Progress(len(steps), lambda count: render.plural(count, "checkpoint")) as progress:
+    with render.Progress(len(steps), lambda count: plural(count, "checkpoint")) as progress:
         for figures in follow(steps, chosen, backend=backend.value):
             found.append(figures)
             progress(1)
@@ -45,7 +48,7 @@ def history(
         render.table(history_rows(found), layout)
     elif any(not step.problem for step in found):
         render.table(history_table(found), layout)
-        render.lines(["", *summary(found)])
+        render.prose(["", *summary(found)])
     for step in found:
         if step.problem:
             render.note(f"ckptread: {step.problem}")

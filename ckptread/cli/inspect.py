@@ -57,7 +57,8 @@ def inspect(
     refuse(INSPECT, {
         "--stats": stats, "--tree": tree, "--layers": layers, "--model": model and not layers,
         "--depth": depth, "--sort": sort is not Order.stored, "--names": names is Names.key,
-        "--names both": names is Names.both, "--trainable": trainable, "--frozen": frozen,
+        "--names both": names is Names.both, "--trainable": trainable, "--frozen": frozen, "--role": role,
+        "PATTERN": patterns, "--exclude": exclude, "--format json": layout is Layout.json,
     })  # fmt: skip
     only = either(trainable, frozen)
     with ckptread.open(path, backend=backend.value) as reader:

@@ -61,10 +61,11 @@ def print_layers(summary: ModelSummary, layout: Layout) -> None:
     render.table(Table(["totals", ">parameters", ">bytes"], totals), layout)
 
 
-def _layer_rows(layers: Iterable[LayerSummary], *, exact: bool) -> list[list[str]]:
+def _layer_rows(layers: Sequence[LayerSummary], *, exact: bool) -> list[list[str]]:
+    outermost = min((layer.depth for layer in layers), default=1)
     return [
         [
-            "  " * (layer.depth - 1) + (name_text(_last_name(layer)) or "(the model's own)"),
+            "  " * (layer.depth - outermost) + (name_text(_last_name(layer)) or "(the model's own)"),
             name_text(layer.class_name or ""),
             *_amount(layer.weights, exact=exact),
             FLAGS[layer.trainable] if layer.keys else "",
@@ -100,7 +101,7 @@ def _amount(amount: Amount, *, exact: bool) -> list[str]:
 def print_model(reader: Reader, layout: Layout) -> None:
     """Print what the config says of the model, or in one sentence that there is none."""
     if reader.model is None:
-        render.line(NO_CONFIG)
+        render.prose([NO_CONFIG])
         return
     said = _facts(reader.model)
     if layout is Layout.table:

@@ -9,6 +9,7 @@ from ckptread.checks import Offender, Outcome
 from ckptread.cli import render
 from ckptread.cli.documents import SCHEMA
 from ckptread.cli.tables import Table, name_text
+from ckptread.counts import plural
 from ckptread.records import asdict, dataclass
 
 SHOWN = 10
@@ -60,7 +61,7 @@ def _about(outcome: Outcome) -> str:
     """Say how many tensors a rule is about, and how many break it."""
     if outcome.problem:
         return outcome.problem
-    count = render.plural(outcome.checked, "tensor")
+    count = plural(outcome.checked, "tensor")
     against = f", against {name_text(outcome.against)}" if outcome.against is not None else ""
     return (f"{len(outcome.offenders):,} of {count}" if outcome.offenders else count) + against
 
@@ -70,11 +71,11 @@ def verdict(checked: Sequence[Checked]) -> str:
     outcomes = [outcome for entry in checked for outcome in entry.outcomes]
     broken = sum(not outcome.passed for outcome in outcomes)
     unopened = sum(bool(entry.problem) for entry in checked)
-    said = [f"{broken:,} of {render.plural(len(outcomes), 'rule')} failed"] if broken else []
+    said = [f"{broken:,} of {plural(len(outcomes), 'rule')} failed"] if broken else []
     if outcomes and not broken:
-        said.append(f"{render.plural(len(outcomes), 'rule')} passed")
+        said.append(f"{plural(len(outcomes), 'rule')} passed")
     if unopened:
-        said.append(f"{render.plural(unopened, 'checkpoint')} could not be opened")
+        said.append(f"{plural(unopened, 'checkpoint')} could not be opened")
     return "; ".join(said)
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.cli.options import Layout
 from ckptread.cli.tables import Table, as_csv, as_markdown, as_text, bytes_text, name_text, number_text, shape_text
+from ckptread.cli.widths import columns
+from ckptread.counts import plural
 from ckptread.select import tells_roles
 from ckptread.tensors import TensorInfo
 
@@ -40,6 +42,24 @@ def line(text: str = "") -> None:
 def lines(texts: Iterable[str]) -> None:
     """Print lines of a result."""
     sys.stdout.writelines(text + "\n" for text in texts)
+
+
+def prose(texts: Iterable[str]) -> None:
+    """Print lines of a result; on a terminal, what is too long for it goes on in the next one, set in."""
+    width = terminal_width()
+    for text in texts:
+        lines([text] if width is None or columns(text) <= width else _folded(text, width))
+
+
+def _folded(text: str, width: int) -> list[str]:
+    import textwrap
+
+    indent = text[: len(text) - len(text.lstrip(" "))]
+    below = indent + "    "
+    return textwrap.wrap(
+        text.lstrip(" "), width, initial_indent=indent, subsequent_indent=below, break_on_hyphens=False,
+        break_long_words=False,
+    )  # fmt: skip
 
 
 def note(text: str) -> None:
@@ -110,11 +130,6 @@ def described(reader: Reader) -> list[str]:
     first += [f'{model} "{name}"' if model and name else model, said.pop("date_saved", "")]
     rest = [f"{key} {value}" for key, value in said.items() if (key, value) not in USUAL and value not in writer]
     return [" · ".join(part for part in [*first, *rest] if part), *([opened] if opened else [])]
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun: ``1 tensor``, ``2 tensors``."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def tensor_table(tensors: Sequence[TensorInfo], names: str, *, exact: bool) -> Table:

@@ -31,5 +31,5 @@ def salvage(
         outcomes.extend(save(reader, verification, output, raw=raw, force=force, progress=progress))
         found = gathered(reader, verification, outcomes)
         target = write_manifest(documents.manifest(found), output, force=force)
-    render.lines(salvage_lines(found, output, target))
+    render.prose(salvage_lines(found, output, target))
     raise typer.Exit(0 if found.whole else 1)

@@ -66,5 +66,10 @@ def _show_all(reader: Reader, tensor: Tensor, layout: Page) -> None:
             }
         )
         return
-    for text in [*facts(tensor.info, stats, around(reader, tensor.info)), *bars(spread), "first values", first_values(first, whole=False)]:
+    for text in [
+        *facts(tensor.info, stats, around(reader, tensor.info)),
+        *bars(spread),
+        "first values",
+        first_values(first, whole=False),
+    ]:
         render.line(text)

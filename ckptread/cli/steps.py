@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ckptread.cli.documents import SCHEMA, number
-from ckptread.cli.render import plural
 from ckptread.cli.tables import Table, name_text, without
+from ckptread.counts import plural
 from ckptread.history import GroupFigures, StepFigures, first_nan
 
 
@@ -75,7 +75,8 @@ def summary(steps: Sequence[StepFigures]) -> Iterator[str]:
         return
     step, group = found
     where = "" if len(step.groups) == 1 else f", most of them in {name_text(group.name)}"
-    yield f"first NaN: step {name_text(step.step.label)}, {step.nans:,} values{where} ({name_text(step.step.path)})"
+    count = plural(step.nans, "value")
+    yield f"first NaN: step {name_text(step.step.label)}, {count}{where} ({name_text(step.step.path)})"
 
 
 def history_document(steps: Sequence[StepFigures]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 
+from ckptread.cli.widths import beginning, columns, end, padded, widest
 from ckptread.escape import escape
 from ckptread.records import dataclass
 
@@ -37,7 +38,7 @@ class Table:
 
 def as_text(table: Table, width: int | None) -> Iterator[str]:
     """Yield lines of at most ``width`` characters, the longest texts being shortened; None cuts nothing."""
-    widths = [max(map(len, column)) for column in zip(table.plain_titles, *table.rows, strict=True)]
+    widths = [widest(column) for column in zip(table.plain_titles, *table.rows, strict=True)]
     right = [title.startswith(">") for title in table.titles]
     if width is not None:
         _fit(widths, width, last_is_text=len(widths) > 1 and not right[-1])
@@ -45,12 +46,15 @@ def as_text(table: Table, width: int | None) -> Iterator[str]:
     line = GAP.join(f"{{:{'>' if to_right else '<'}{size}}}" for size, to_right in zip(widths, right, strict=True))
     for row in chain([table.plain_titles], table.rows):
         cells = row if width is None else _fitted(row, widths, tail)
-        yield line.format(*cells).rstrip()
+        if all(map(str.isascii, cells)):
+            yield line.format(*cells).rstrip()
+        else:
+            yield GAP.join(map(padded, cells, widths, right)).rstrip()
 
 
 def least_width(table: Table) -> int:
     """Return how wide a table is where names are as short as they may be."""
-    widths = [max(map(len, column)) for column in zip(table.plain_titles, *table.rows, strict=True)]
+    widths = [widest(column) for column in zip(table.plain_titles, *table.rows, strict=True)]
     _fit(widths, 0, last_is_text=len(widths) > 1 and not table.titles[-1].startswith(">"))
     return sum(widths) + len(GAP) * (len(widths) - 1)
 
@@ -73,10 +77,10 @@ def _fit(widths: list[int], width: int, *, last_is_text: bool) -> None:
 
 def shorten(text: str, width: int, tail: float) -> str:
     """Cut the middle out of a text that is too long; ``tail`` is the share of what is kept that its end gets."""
-    if len(text) <= width:
+    if columns(text) <= width:
         return text
-    end = round((width - 1) * tail)
-    return text[: width - 1 - end] + ELLIPSIS + text[len(text) - end :]
+    kept = round((width - 1) * tail)
+    return beginning(text, width - 1 - kept) + ELLIPSIS + end(text, kept)
 
 
 def _telling_tail(names: Sequence[str], width: int) -> float:
@@ -95,7 +99,7 @@ def _fitted(row: Row, widths: Sequence[int], tail: float) -> list[str]:
 
 def _cut(text: str, width: int) -> str:
     """Cut the end off a remark that is too long: it begins with what matters."""
-    return text if len(text) <= width else text[: width - 1] + ELLIPSIS
+    return text if columns(text) <= width else beginning(text, width - 1) + ELLIPSIS
 
 
 def as_markdown(table: Table) -> Iterator[str]:

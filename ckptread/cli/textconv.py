@@ -11,6 +11,7 @@ import typer
 import ckptread
 from ckptread.cli import render
 from ckptread.cli.tables import name_text, number_text, shape_text
+from ckptread.counts import plural
 from ckptread.digests import digest_tensor
 from ckptread.errors import CheckpointError
 from ckptread.reader import Reader
@@ -53,7 +54,7 @@ def _lines(reader: Reader) -> Iterator[str]:
     tensors = list(reader.tensors.values())
     counted = total(tensors)
     yield ", ".join([reader.format, *(name_text(reader.metadata[key]) for key in SAID if key in reader.metadata)])
-    yield f"{render.plural(counted.tensors, 'tensor')}, {render.plural(counted.parameters, 'parameter')}"
+    yield f"{plural(counted.tensors, 'tensor')}, {plural(counted.parameters, 'parameter')}"
     yield from (f"{finding.severity}: {name_text(finding.message)}" for finding in reader.problems)
     own = distinct(tensors)
     read = survey(reader, own, lambda tensor: (digest_tensor(tensor), statistics(tensor)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckptread.cli.documents import number
 from ckptread.cli.tables import bytes_text, name_text, number_text, shape_text
+from ckptread.counts import plural
 from ckptread.escape import escape
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _place(info: TensorInfo, around: Region | None) -> Iterator[str]:
         yield _fact("stored", "not as one run of bytes")
         return
     yield _fact("file", name_text(info.extent.file))
-    yield _fact("offset", f"{info.extent.offset:,}, {info.extent.nbytes:,} bytes")
+    yield _fact("offset", f"{info.extent.offset:,}, {plural(info.extent.nbytes, 'byte')}")
     yield _fact("checksum", _assurance(info.extent.checksum, around))
 
 

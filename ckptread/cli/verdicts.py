@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ckptread.cli.render import plural
 from ckptread.cli.tables import Table, bytes_text, name_text
+from ckptread.counts import plural
 from ckptread.tensors import Finding
 
 if TYPE_CHECKING:
@@ -120,12 +120,12 @@ def findings_table(found: Sequence[Verification]) -> Table:
 
 def salvage_lines(found: Salvage, folder: str, manifest: str) -> Iterator[str]:
     """Yield what was found, what was lost, and what that comes to."""
-    tensors = {each.tensor.key for each in (*found.saved, *found.lost)}
-    lost = {each.tensor.key for each in found.lost}
+    lost = {missing.tensor.key for missing in found.lost}
+    tensors = lost | {saved.tensor.key for saved in found.saved}
     for group in grouped([finding for finding in found.findings if finding.key not in lost])[:SHOWN]:
         yield from _told(group)
-    for each in found.lost[:SHOWN]:
-        yield f"lost: {name_text(each.tensor.name)}: {name_text(each.reason)}"
+    for missing in found.lost[:SHOWN]:
+        yield f"lost: {name_text(missing.tensor.name)}: {name_text(missing.reason)}"
     if len(found.lost) > SHOWN:
         yield f"... and {len(found.lost) - SHOWN:,} more that are lost"
     if not found.saved:

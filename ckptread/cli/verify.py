@@ -8,6 +8,7 @@ import typer
 
 import ckptread
 from ckptread.cli import documents, render
+from ckptread.cli.combinations import VERIFY, refuse
 from ckptread.cli.options import CHECKPOINT_HELP, Layout, UseLayout
 from ckptread.cli.verdicts import findings_table, report, worst_exit
 from ckptread.tensors import trouble
@@ -26,14 +27,15 @@ def verify(
 
     Exit 0: nothing is wrong (there may be notes), 1: errors or warnings, 2: one cannot be opened at all.
     """
+    refuse(VERIFY, {"--quiet": quiet, "--format": layout is not Layout.table})
     done = []
     for path in paths:
         done.append(_one(path))
         if layout is Layout.table and not quiet:
-            render.lines(report(done[-1]))
-    if layout is Layout.json and not quiet:
+            render.prose(report(done[-1]))
+    if layout is Layout.json:
         render.json_document(documents.verifications(done))
-    elif layout is not Layout.table and not quiet:
+    elif layout is not Layout.table:
         render.table(findings_table(done), layout)
     raise typer.Exit(worst_exit(done))
 

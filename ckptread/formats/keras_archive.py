@@ -100,7 +100,8 @@ class KerasReader(Reader):
         except (CheckpointError, Malformed) as error:
             problem = error.problem
         advice = "the weights are read all the same, without what it says of them"
-        self.problems.append(Finding("error", f"{name}: {problem}", None, self.path, None, advice))
+        place = self._source.locate(member.offset)
+        self.problems.append(Finding("error", f"{name}: {problem}", None, *place, advice))
         return None
 
     def _open_weights(self) -> Reader | None:

@@ -21,6 +21,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ckptread.claims import within
+from ckptread.counts import plural
 from ckptread.errors import CheckpointError, DamagedFileError
 from ckptread.escape import escape
 from ckptread.formats.npy import OBJECTS, NpyHeader, read_header
@@ -107,7 +108,7 @@ class _ArrayReader(Reader):
         if problem is None and left < 0:
             problem = f"{-left:,} of its {header.nbytes:,} bytes are missing"
         elif problem is None and left:
-            message = f"{left:,} bytes follow the array {escape(key)!r}"
+            message = f"{plural(left, 'byte', 'follow')} the array {escape(key)!r}"
             self.problems.append(Finding("warning", message, key, *source.locate(header.offset + header.nbytes)))
             stored = replace(stored, covered=replace(stored.covered, checksum=None))
         extent = None if problem or header.fortran or not source.addressable else stored.covered

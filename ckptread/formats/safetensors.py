@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ckptread.binary import Malformed
+from ckptread.counts import plural
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.jsondata import bounded_json
@@ -87,7 +88,7 @@ class SafetensorsReader(Reader):
             raise self._broken(f"its header claims {nbytes:,} bytes; the format allows {HEADER_BYTES:,}")
         missing = 8 + nbytes - self._source.size
         if missing > 0:
-            raise self._broken(f"it is cut short: its header alone takes {missing:,} bytes more")
+            raise self._broken(f"it is cut short: its header alone takes {plural(missing, 'byte')} more")
         text = self._source.read(8, nbytes)
         if not text.startswith(b"{"):
             raise self._broken("its header does not begin with '{'")
@@ -139,15 +140,17 @@ class SafetensorsReader(Reader):
         for key, span in sorted(spans.items(), key=lambda item: item[1]):
             if span[0] != end:
                 what = (
-                    "overlap those of another tensor" if span[0] < end else f"leave a hole of {span[0] - end:,} bytes"
+                    "overlap those of another tensor"
+                    if span[0] < end
+                    else f"leave a hole of {plural(span[0] - end, 'byte')}"
                 )
                 raise self._broken(f"the bytes of {escape(key)!r} {what}")
             end = span[1]
         left = self._source.size - self._data - end
         if left > 0:
-            raise self._broken(f"{left:,} bytes follow the last tensor")
+            raise self._broken(f"{plural(left, 'byte', 'follow')} the last tensor")
         if left < 0:
-            message = f"the file is cut short: {-left:,} bytes are missing at its end"
+            message = f"the file is cut short: {plural(-left, 'byte', 'are', 'is')} missing at its end"
             file, offset = self._source.locate(self._source.size)
             self.problems.append(Finding("error", message, None, file, offset, "fetch it again"))
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ckptread.counts import plural
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.safetensors import MAX_TENSORS, open_safetensors
@@ -47,6 +48,7 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
         self._place = weights
         self.tensors = {key: self._describe(key, name, missing[name]) for key, name in weights.items()}
         self.problems += [finding for name in self._shards for finding in self._not_named(name)]
+        self.problems += self._total(index)
         self.metadata = _metadata(index, self._shards)
 
     def _describe(self, key: str, name: str, problem: str) -> TensorInfo:
@@ -63,9 +65,21 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
         """Note what a file holds that the index does not look for there."""
         extra = [key for key in self._shards[name].tensors if self._place.get(key) != name]
         if extra:
-            message = f"{len(extra):,} tensors of {escape(name)!r} are not in the index: {escape(extra[0])!r}"
+            are = "is" if len(extra) == 1 else "are"
+            message = f"{plural(len(extra), 'tensor')} of {escape(name)!r} {are} not in the index: {escape(extra[0])!r}"
             file = os.path.join(os.path.dirname(self.path), name)
             yield Finding("warning", message, None, file, None, "files of two checkpoints may be mixed")
+
+    def _total(self, index: Mapping[str, Any]) -> Iterator[Finding]:
+        """Warn of a total that the index states and its tensors do not come to, where all of them are there."""
+        about = index.get("metadata")
+        stated = about.get("total_size") if isinstance(about, dict) else None
+        found = sum(info.nbytes for info in self.tensors.values())
+        missing = any(info.problem is not None for info in self.tensors.values())
+        if isinstance(stated, int | float) and stated != found and not missing:
+            message = f"the index states a total_size of {stated:,}, its tensors come to {plural(found, 'byte')}"
+            advice = "the index may be of another save than the files"
+            yield Finding("warning", message, None, self.path, None, advice)
 
 
 def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 
+from ckptread.counts import plural
 from ckptread.escape import escape
 from ckptread.formats.candidate import look
 from ckptread.formats.mistakes import find_substitute
@@ -142,7 +143,7 @@ class Shards:
         if substitute is not None:
             yield Finding("error", f"the data file is {substitute.what}", None, path, 0, substitute.advice)
         elif end > size:
-            message = f"the data file is cut short: {end - size:,} bytes are missing at its end"
+            message = f"the data file is cut short: {plural(end - size, 'byte', 'are', 'is')} missing at its end"
             advice = "its download or copy was interrupted: fetch it again"
             yield Finding("error", message, None, path, size, advice)
         elif len(sound) == len(listed):
@@ -152,10 +153,10 @@ class Shards:
     def _gap_findings(self, path: str, found: Iterable[tuple[int, int]], size: int) -> Iterator[Finding]:
         for start, stop in found:
             if stop == size:
-                message = f"{stop - start:,} bytes follow the last tensor"
+                message = f"{plural(stop - start, 'byte', 'follow')} the last tensor"
                 yield Finding("warning", message, None, path, start, "the file was appended to, or is of another save")
             else:
-                yield Finding("note", f"{stop - start:,} bytes belong to no tensor", None, path, start)
+                yield Finding("note", f"{plural(stop - start, 'byte', 'belong')} to no tensor", None, path, start)
 
     def close(self) -> None:
         """Close every shard that was opened."""

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from ckptread.counts import plural
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UnsupportedError
 from ckptread.escape import escape
 from ckptread.formats.zip_directory import (
@@ -234,9 +235,12 @@ class ZipArchive:
     def _note_gap(self, start: int, stop: int, severity: Severity) -> None:
         file, offset = self._source.locate(start)
         tail_at = max(start, stop - END.size - MAX_COMMENT)
-        message, advice = f"{stop - start:,} bytes belong to no member", ""
+        message, advice = f"{plural(stop - start, 'byte', 'belong')} to no member", ""
         if END_MARK in self._source.read(tail_at, stop - tail_at):
-            message, advice = f"{stop - start:,} bytes hold another archive", "programs may differ in which they read"
+            message, advice = (
+                f"{plural(stop - start, 'byte', 'hold')} another archive",
+                "programs may differ in which they read",
+            )
             severity = "warning"
         self.problems.append(Finding(severity, message, None, file, offset, advice))
 

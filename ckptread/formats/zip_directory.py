@@ -9,6 +9,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Any, NamedTuple
 
+from ckptread.counts import plural
 from ckptread.errors import DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
 from ckptread.records import dataclass
 from ckptread.source import Source
@@ -176,7 +177,7 @@ def _truncated(source: Source) -> DamagedFileError:
     from ckptread.formats.zip_remains import missing_bytes
 
     missing = missing_bytes(source)
-    lacking = f", and {missing:,} bytes of its last member" if missing else ""
+    lacking = f", and {plural(missing, 'byte')} of its last member" if missing else ""
     return DamagedFileError(
         source.name,
         f"this zip archive is truncated: the directory at its end is missing{lacking}",
@@ -229,7 +230,7 @@ def _entries(source: Source, start: int, nbytes: int, problems: list[Finding]) -
             problem = "its entry runs past the end of the directory"
         entries.append(RawEntry(entry, data[name_at:extra_at], problem))
     if at < nbytes:
-        message = f"{nbytes - at:,} bytes of the directory belong to no member"
+        message = f"{plural(nbytes - at, 'byte', 'belong')} to no member, but to the directory"
         problems.append(Finding("warning", message, None, source.name, start + at))
     return entries
 

@@ -1,0 +1,59 @@
+"""How wide text is on a terminal: marks take no column of their own, and letters of East Asia take two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+WIDE = ("W", "F")
+NO_COLUMN = ("Mn", "Me")
+"""Marks that stand over, under or around the letter before them."""
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return len(text) if text.isascii() else sum(map(_columns_of, text))
+
+
+def _columns_of(character: str) -> int:
+    import unicodedata
+
+    if unicodedata.category(character) in NO_COLUMN:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in WIDE else 1
+
+
+def widest(texts: Sequence[str]) -> int:
+    """Return the columns of the widest of some texts."""
+    return max(map(len if all(map(str.isascii, texts)) else columns, texts))
+
+
+def padded(text: str, width: int, right: bool = False) -> str:
+    """Return a text with as many blanks before or behind it as it lacks."""
+    blanks = " " * (width - columns(text))
+    return blanks + text if right else text + blanks
+
+
+def beginning(text: str, width: int) -> str:
+    """Return as much of a text's beginning as fits; a letter keeps its marks."""
+    if text.isascii():
+        return text[:width]
+    taken = 0
+    for at, character in enumerate(text):
+        taken += _columns_of(character)
+        if taken > width:
+            return text[:at]
+    return text
+
+
+def end(text: str, width: int) -> str:
+    """Return as much of a text's end as fits, and no mark without its letter."""
+    if text.isascii():
+        return text[len(text) - width :]
+    taken, start = 0, len(text)
+    for at in range(len(text) - 1, -1, -1):
+        taken += _columns_of(text[at])
+        if taken > width:
+            break
+        if _columns_of(text[at]):
+            start = at
+    return text[start:]

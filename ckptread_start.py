@@ -1,0 +1,17 @@
+"""Where the command begins: from here on, Ctrl-C ends the process, and prints no traceback.
+
+It stands beside the package: to import any part of that is to import most of it, in which a user may well think
+better of it. Until ``main`` runs there is nothing to be tidied up, so the system's own way of ending will do.
+"""
+
+import _signal  # type: ignore[import-not-found] # of signal itself, which takes 3 ms more for its enums
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # not where a shell has it ignored
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
+
+def main() -> None:
+    """Run the command line, and exit with its code."""
+    from ckptread.cli import main as run
+
+    run()
