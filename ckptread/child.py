@@ -14,6 +14,8 @@ from ckptread.errors import CheckpointError
 from ckptread.worker import READY, Message, Reply, write_message
 
 Handler = Callable[[Message], Iterator[Reply]]
+DAMAGED = "the file is damaged: fetch it again"
+"""What to do where a library refuses what it reads."""
 
 
 def serve(start: Callable[[Message], Handler]) -> None:
@@ -34,7 +36,7 @@ def serve(start: Callable[[Message], Handler]) -> None:
         except CheckpointError as error:
             write_message(answers, {"error": error.problem, "kind": type(error).__name__, "advice": error.advice})
         except Exception as error:
-            write_message(answers, {"error": _cleaned(error), "kind": "DamagedFileError"})
+            write_message(answers, {"error": _cleaned(error), "kind": "DamagedFileError", "advice": DAMAGED})
     os._exit(0)  # a library that leaves things half open crashes in its own good-bye
 
 

@@ -44,8 +44,6 @@ MAX_ANSWER_BYTES = 128 << 20
 PIECE_BYTES = 4 << 20
 OPEN_CHUNKED = 4
 """Chunked datasets that are kept open: each may hold 64 MiB of chunks."""
-SALVAGE = "it is damaged: fetch it again; 'ckptread salvage' saves what is whole"
-LOST = "nothing in it can be found: fetch it again"
 MAX_READ_BYTES = 1 << 40
 """No array is asked of numpy beyond this; blocks are far below."""
 
@@ -126,9 +124,7 @@ class Hdf5Reader(Reader):
                 listed = listed or "listed" in message
         except DamagedFileError as error:
             if not listed:
-                raise DamagedFileError(
-                    self.path, error.problem, advice=error.advice or (LOST if self._remains else SALVAGE)
-                ) from error
+                raise
             self._index.problems.append(Finding("error", f"not all that it holds can be listed: {error.problem}"))
 
     def _ask(self, question: Message) -> Iterator[Reply]:
