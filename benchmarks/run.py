@@ -5,6 +5,7 @@ are told. With ``--write`` the tables go into docs/performance.md.
 """
 
 import argparse
+import compileall
 import os
 import platform
 import re
@@ -20,7 +21,8 @@ from large import growth
 from measure import Runs, cold, in_turn, peaks
 from rows import Folder, Row, rows
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- measured: benchmarks/run.py --write -->", "<!-- end of what was measured -->"
 TITLES = ("work", "ckptread", "cold", "peak", "peer", "time", "peak", "to reach", "measured", "")
 
@@ -35,6 +37,8 @@ def main() -> None:
     parser.add_argument("--folder", help="where to make the data (default: the system's temporary folder)")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md")
     given = parser.parse_args()
+    # pip compiles what it installs, but not what it installs for editing; and Python, told so, keeps no bytecode itself.
+    compileall.compile_dir(ROOT / "ckptread", quiet=1)
     folder = Path(tempfile.mkdtemp(prefix="ckptread-benchmark-", dir=given.folder))
     lines: list[str] = []
     try:
