@@ -67,7 +67,7 @@ def match(path: str, tensors: Tensors, patterns: Sequence[str] = (), exclude: Se
     if patterns:
         hits = {t.key for pattern in patterns for t in _matching(path, tensors, pattern)}
         chosen = [t for t in chosen if t.key in hits]
-    return [t for t in chosen if not any(_means(pattern, t) for pattern in exclude)]
+    return [t for t in chosen if not any(_means(pattern, t) for pattern in exclude)] if exclude else chosen
 
 
 def keep(
@@ -77,6 +77,8 @@ def keep(
 
     They are of the checkpoint ``whole``. The rule is that of ``is_kept``.
     """
+    if trainable is None and role in {None, "all"}:
+        return list(tensors)
     tells = tells_roles(whole)
     return [tensor for tensor in tensors if is_kept([tensor], [tells], role, trainable)]
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +16,7 @@ from ckptread.cli.tables import Table, as_csv, as_markdown, as_text, bytes_text,
 from ckptread.cli.widths import columns
 from ckptread.counts import plural
 from ckptread.select import tells_roles
-from ckptread.tensors import TensorInfo
+from ckptread.tensors import TensorInfo, element_count
 
 if TYPE_CHECKING:
     from ckptread.diff import Difference
@@ -135,23 +136,32 @@ def described(reader: Reader) -> list[str]:
 def tensor_table(tensors: Sequence[TensorInfo], names: str, *, exact: bool) -> Table:
     """Return a row per tensor; ``exact`` gives sizes in bytes, for machines."""
     titles = NAME_TITLES[names]
-    rows = [[*name_cells(t, names), *_facts(t, exact=exact)] for t in tensors]
+    told = (_facts(t.dtype, t.shape, t.nbytes, t.trainable, _remark(t), exact) for t in tensors)
+    rows = [[*name_cells(t, names), *facts] for t, facts in zip(tensors, told, strict=True)]
     columns = [*titles, "dtype", "shape", ">parameters", ">bytes", "trainable", "problem"]
     return _without_empty(Table(columns, rows), keep=len(titles) + 4)
 
 
 def name_cells(tensor: TensorInfo, names: str) -> list[str]:
     """Return what a tensor is called, as NAME_TITLES has it."""
-    both = {"key": [tensor.key], "variable": [tensor.name], "both": [tensor.name, tensor.key]}[names]
-    return [name_text(name) for name in both]
+    if names == "variable":
+        return [name_text(tensor.name)]
+    return [name_text(tensor.key)] if names == "key" else [name_text(tensor.name), name_text(tensor.key)]
 
 
-def _facts(tensor: TensorInfo, *, exact: bool) -> list[str]:
-    problem = tensor.problem or (f"same as {tensor.alias_of}" if tensor.alias_of else "")
-    trainable = {True: "yes", False: "no", None: ""}[tensor.trainable]
-    size = str(tensor.nbytes) if exact else bytes_text(tensor.nbytes)
-    count = str(tensor.size) if exact else f"{tensor.size:,}"
-    return [name_text(tensor.dtype), shape_text(tensor.shape), count, size, trainable, name_text(problem)]
+def _remark(tensor: TensorInfo) -> str:
+    return tensor.problem or (f"same as {tensor.alias_of}" if tensor.alias_of else "")
+
+
+@lru_cache(maxsize=4096)
+def _facts(
+    dtype: str, shape: tuple[int, ...] | None, nbytes: int, trainable: bool | None, remark: str, exact: bool
+) -> list[str]:
+    """Return the cells that thousands of tensors have alike."""
+    count = 0 if shape is None else element_count(shape)
+    sizes = [str(count), str(nbytes)] if exact else [f"{count:,}", bytes_text(nbytes)]
+    flag = {True: "yes", False: "no", None: ""}[trainable]
+    return [name_text(dtype), shape_text(shape), *sizes, flag, name_text(remark)]
 
 
 def _without_empty(rows: Table, keep: int) -> Table:

@@ -257,22 +257,26 @@ def _decode_places(data: bytes, keys: Allowance) -> list[Place]:
     if len(data) < 4 or end < 0 or any(at > end for (at,) in _RESTART.iter_unpack(memoryview(data)[end:-4])):
         raise Malformed("its restart points lie outside it", max(0, end))
     places, key, at = [], b"", 0
+    taken, most = 0, keys.most - keys.taken
     while at < end:
         shared, unshared, nbytes, at = entry_head(data, at)
         value_at = at + unshared
         if shared > len(key) or value_at + nbytes > end:
             raise Malformed("an entry runs past its end", at)
-        keys.take(shared + unshared + ENTRY_BYTES, at)
+        taken += shared + unshared + ENTRY_BYTES
+        if taken > most:
+            keys.take(taken, at)
         key = key[:shared] + data[at:value_at]
         at = value_at + nbytes
         places.append((key, value_at, at))
+    keys.take(taken, at)
     return places
 
 
 def entry_head(data: bytes, at: int) -> tuple[int, int, int, int]:
     """Return the bytes shared with the key before, the key's own, the value's, and where the key's own begin."""
     head = data[at : at + 3]
-    if len(head) == 3 and max(head) < 0x80:  # the usual case, each number in one byte
+    if len(head) == 3 and head.isascii():  # the usual case, each number in one byte
         return head[0], head[1], head[2], at + 3
     shared, at = varint(data, at)
     unshared, at = varint(data, at)

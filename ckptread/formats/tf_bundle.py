@@ -19,7 +19,7 @@ from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.leveldb_table import unmask
 from ckptread.formats.ordered_code import SLICE_PREFIX, slice_key
-from ckptread.formats.tf_entries import BundleEntry, decode_entries
+from ckptread.formats.tf_entries import BundleEntry, array_problem, decode_entries
 from ckptread.formats.tf_index import read_header, read_tensor_index
 from ckptread.formats.tf_names import OBJECT_GRAPH, gather, named
 from ckptread.formats.tf_shards import Shards
@@ -103,9 +103,10 @@ class TfBundleReader(Reader):
         if entry.slices:
             return self._describe_sliced(raw_key, entry)
         problem = self._shards_of().problem(entry)
-        extent = self._extent(entry) if problem is None else None
+        if problem is None:
+            return TensorInfo(key, entry.shape, entry.dtype, entry.nbytes, self._extent(entry))
         nbytes, unsupported = max(0, entry.nbytes), not entry.is_known()
-        return TensorInfo(key, entry.shape, entry.dtype, nbytes, extent, problem, unsupported=unsupported)
+        return TensorInfo(key, entry.shape, entry.dtype, nbytes, None, problem, unsupported=unsupported)
 
     def _extent(self, entry: BundleEntry) -> Extent:
         """Strings have a checksum of their own kind: it is not the one of the bytes as they lie there."""
@@ -114,7 +115,7 @@ class TfBundleReader(Reader):
         return Extent(name, entry.offset, entry.nbytes, checksum, self._header.byteorder)
 
     def _describe_sliced(self, key: bytes, entry: BundleEntry) -> TensorInfo:
-        problem = entry.shape_problem()
+        problem = array_problem(entry.dtype, entry.shape)
         pieces = [piece_of(extents, entry.shape) for extents in entry.slices]
         problem = problem or tiling_problem(pieces, entry.shape)
         for extents, piece in zip(entry.slices, pieces, strict=True):

@@ -10,7 +10,7 @@ from ckptread.counts import plural
 from ckptread.escape import escape
 from ckptread.formats.candidate import look
 from ckptread.formats.mistakes import find_substitute
-from ckptread.formats.tf_entries import BundleEntry, size_problem
+from ckptread.formats.tf_entries import BundleEntry
 from ckptread.formats.tf_paths import listing
 from ckptread.source import FileSource, Source, changed, stamp_of
 from ckptread.spans import gaps
@@ -30,6 +30,7 @@ class Shards:
         self._stamps: dict[int, tuple[int, int, int] | None] = {}
         self._paths: dict[int, str] = {}
         self._insides: dict[int, bool] = {}
+        self._rooms: dict[int, int] = {}
         self._sources: dict[int, Source] = {}
         self._lock = threading.Lock()
 
@@ -77,7 +78,16 @@ class Shards:
 
     def problem(self, entry: BundleEntry) -> str | None:
         """Say why the bytes of an entry cannot be what it claims; None where they can."""
-        return entry.shape_problem() or self._place_problem(entry) or size_problem(entry)
+        if entry.shard not in self._rooms:
+            self._rooms[entry.shard] = self._room(entry.shard)
+        if not 0 <= entry.offset <= entry.offset + entry.nbytes <= self._rooms[entry.shard]:
+            return self._place_problem(entry) or entry.problem()
+        return entry.problem()
+
+    def _room(self, shard: int) -> int:
+        """Return how many bytes of a shard can be read; -1 where it is missing, or none of this checkpoint's."""
+        size = self.size(shard) if 0 <= shard < self._count and self._inside(shard) else None
+        return -1 if size is None else size
 
     def _place_problem(self, entry: BundleEntry) -> str | None:
         if not 0 <= entry.shard < self._count:
@@ -136,7 +146,7 @@ class Shards:
         return name.startswith(base + ".data-") and not name.endswith(f"-of-{self._count:05d}")
 
     def _size_findings(self, shard: int, size: int, listed: Sequence[BundleEntry]) -> Iterator[Finding]:
-        sound = [e for e in listed if e.is_placed()]
+        sound = [e for e in listed if e.offset >= 0 and e.problem() is None]
         end = max((entry.offset + entry.nbytes for entry in sound), default=0)
         path = self.path(shard)
         substitute = find_substitute(look(path)) if end != size else None

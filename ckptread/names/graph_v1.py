@@ -31,12 +31,15 @@ KERAS_NUMBERS = frozenset(
 POWERS = re.compile(r"(?:.*/)?beta[12]_power(?:_[0-9]+)?")
 AVERAGE = "/ExponentialMovingAverage"
 COUNTERS = re.compile(r"(?:global_step|save_counter|(?:.*/)?global_step)")
+TELLING = ("Ada", "ada", "SGD", "RMS", "Ftrl", "LAMB", "lamb_", "Momentum", "_slot_", "_power", AVERAGE, "global_step",
+           "save_counter")  # fmt: skip
+"""One of these is in every name that the expressions above take: of most names that is quickly said."""
 
 
 def describe(tensors: Sequence[TensorInfo], saved: Saved) -> list[TensorInfo]:
     """Return the tensors with their names, roles and trainable flags, in the order that the graph made them."""
     keys = {info.key for info in tensors}
-    ordered = sorted(tensors, key=lambda info: saved.known.get(info.key, len(saved.known)))
+    ordered = sorted(tensors, key=lambda info: saved.known.get(info.key, len(saved.known))) if saved.known else tensors
     return [_described(info, role_of(info.key, keys), saved) for info in ordered]
 
 
@@ -50,6 +53,8 @@ def _described(info: TensorInfo, role: Role, saved: Saved) -> TensorInfo:
 
 def role_of(name: str, names: Container[str]) -> Role:
     """Say what the variable called ``name`` is for, beside the variables called ``names``."""
+    if not any(map(name.__contains__, TELLING)):
+        return "model"
     if COUNTERS.fullmatch(name):
         return "bookkeeping"
     if name.endswith(AVERAGE) and name.removesuffix(AVERAGE) in names:
