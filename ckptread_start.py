@@ -1,4 +1,4 @@
-"""Where the command begins: from here on, Ctrl-C ends the process, and prints no traceback.
+"""Where the command begins and ends: from here on, Ctrl-C ends the process, and prints no traceback.
 
 It stands beside the package: to import any part of that is to import most of it, in which a user may well think
 better of it. Until ``main`` runs there is nothing to be tidied up, so the system's own way of ending will do.
@@ -11,7 +11,15 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # not wher
 
 
 def main() -> None:
-    """Run the command line, and exit with its code."""
+    """Run the command line, and end with its code: at once.
+
+    The system takes back a process faster than Python takes its objects apart, by a tenth of a start.
+    """
+    import os
+
     from ckptread.cli import main as run
 
-    run()
+    try:
+        run()
+    except SystemExit as ended:
+        os._exit(ended.code if isinstance(ended.code, int) else 2)

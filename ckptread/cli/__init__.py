@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 import sys
+from typing import NoReturn
 
 import ckptread
 from ckptread.escape import escape
@@ -24,7 +25,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line, and exit with its code."""
     try:
         _raise_interrupts()
