@@ -127,9 +127,7 @@ class _Draft:
 
     def _hide(self) -> str:
         """Give the nameless file a hidden name, for a moment: only a rename can replace another file."""
-        import secrets
-
-        path = os.path.join(self._folder, f"{self._prefix}{secrets.token_hex(6)}.part")
+        path = os.path.join(self._folder, f"{self._prefix}{os.urandom(6).hex()}.part")
         self._link(path)
         return path
 

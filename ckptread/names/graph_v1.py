@@ -14,12 +14,12 @@ from ckptread.names.saved_model import Saved
 from ckptread.records import replace
 from ckptread.tensors import Role, TensorInfo
 
-SLOT = re.compile(
+SLOT = (
     r"(.+)(?:/(?:Adam|AdaMax|Momentum|Adagrad|AdagradDA|Adadelta|RMSProp|Ftrl|Nadam|ProximalAdagrad|LAMB)(?:_[0-9])?"
     r"|/(?:adam|lamb)_[mv]|_slot_(?:v|vr|vc|m)|/(?:Adafactor|adafactor)(?:_[0-9])?)"
 )
 """A variable's name, then what an optimizer of TensorFlow 1 puts behind it."""
-KERAS_STATE = re.compile(
+KERAS_STATE = (
     r"(?:(?:training|train|.*/training)(?:_[0-9]+)?/)?"
     r"(Adam|SGD|RMSprop|Adagrad|Adadelta|Adamax|Nadam|Ftrl|AdamWeightDecay|LAMB)(?:_[0-9]+)?/(.+)"
 )
@@ -28,9 +28,9 @@ KERAS_NUMBERS = frozenset(
     ("iter", "decay", "learning_rate", "beta_1", "beta_2", "rho", "momentum", "beta", "l1_regularization_strength",
      "l2_regularization_strength", "learning_rate_power", "lr", "iterations", "epsilon")
 )  # fmt: skip
-POWERS = re.compile(r"(?:.*/)?beta[12]_power(?:_[0-9]+)?")
+POWERS = r"(?:.*/)?beta[12]_power(?:_[0-9]+)?"
 AVERAGE = "/ExponentialMovingAverage"
-COUNTERS = re.compile(r"(?:global_step|save_counter|(?:.*/)?global_step)")
+COUNTERS = r"save_counter|(?:.*/)?global_step"
 TELLING = ("Ada", "ada", "SGD", "RMS", "Ftrl", "LAMB", "lamb_", "Momentum", "_slot_", "_power", AVERAGE, "global_step",
            "save_counter")  # fmt: skip
 """One of these is in every name that the expressions above take: of most names that is quickly said."""
@@ -55,14 +55,14 @@ def role_of(name: str, names: Container[str]) -> Role:
     """Say what the variable called ``name`` is for, beside the variables called ``names``."""
     if not any(map(name.__contains__, TELLING)):
         return "model"
-    if COUNTERS.fullmatch(name):
+    if re.fullmatch(COUNTERS, name):
         return "bookkeeping"
     if name.endswith(AVERAGE) and name.removesuffix(AVERAGE) in names:
         return "ema"
-    slot = SLOT.fullmatch(name)
-    if (slot is not None and slot[1] in names) or POWERS.fullmatch(name):
+    slot = re.fullmatch(SLOT, name)
+    if (slot is not None and slot[1] in names) or re.fullmatch(POWERS, name):
         return "optimizer"
-    state = KERAS_STATE.fullmatch(name)
+    state = re.fullmatch(KERAS_STATE, name)
     if state is not None and (state[2] in KERAS_NUMBERS or state[2].rpartition("/")[0] in names):
         return "optimizer"
     return "model"
