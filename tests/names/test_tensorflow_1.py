@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ckptread.names import graph_v1
 from ckptread.names import tensorflow as names
 from ckptread.names.graph_v1 import role_of
 from tests.names import evidence
@@ -82,3 +85,19 @@ def test_without_a_meta_the_flags_are_unknown(tmp_path: Path) -> None:
 )
 def test_a_slot_is_one_only_where_its_variable_is_there(name: str, role: str) -> None:
     assert role_of(name, {"a/kernel"}) == role
+
+
+@given(
+    st.one_of(*map(st.from_regex, (graph_v1.SLOT, graph_v1.POWERS, graph_v1.COUNTERS)), st.just("x" + graph_v1.AVERAGE))
+)
+def test_no_name_that_tells_a_role_is_passed_over_as_usual(name: str) -> None:
+    assert any(part in name for part in graph_v1.TELLING)
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["Adam", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Ftrl", "LAMB"]
+)
+@pytest.mark.parametrize("scope", ["", "training/", "a/training_2/"])
+def test_the_state_of_a_keras_optimizer_in_a_graph_is_told_by_its_name(optimizer: str, scope: str) -> None:
+    assert role_of(f"{scope}{optimizer}/a/kernel/m", {"a/kernel"}) == "optimizer"
+    assert role_of(f"{scope}{optimizer}_1/learning_rate", set()) == "optimizer"
