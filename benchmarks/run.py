@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--folder", help="where to make the data (default: the system's temporary folder)")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md")
     given = parser.parse_args()
-    # pip compiles what it installs, but not what it installs for editing; and Python, told so, keeps no bytecode itself.
+    # As pip does with what it installs, though not for editing; Python itself may have been told to keep no bytecode.
     compileall.compile_dir(ROOT / "ckptread", quiet=1)
     folder = Path(tempfile.mkdtemp(prefix="ckptread-benchmark-", dir=given.folder))
     lines: list[str] = []
