@@ -17,9 +17,20 @@ MAX_RATIO = 100
 """Beyond that, so many bytes of values for a byte of the file."""
 
 
+def most_bytes(stored: int) -> int:
+    """Return what a file of ``stored`` bytes may come to in all."""
+    return max(FREE_BYTES, MAX_RATIO * stored)
+
+
+def bomb(stored: int) -> str:
+    """Return what is wrong with what goes beyond that."""
+    most = most_bytes(stored)
+    return f"with those before it, it comes to more than {most:,} bytes, from a file of {stored:,}: a bomb"
+
+
 def within(tensors: Iterable[TensorInfo], stored: int) -> Iterator[TensorInfo]:
     """Return the tensors of a file of ``stored`` bytes; those that go beyond what it may come to have a problem."""
-    most, claimed = max(FREE_BYTES, MAX_RATIO * stored), 0
+    most, claimed = most_bytes(stored), 0
     for info in tensors:
         if info.problem is not None or info.alias_of is not None:
             yield info
@@ -28,5 +39,4 @@ def within(tensors: Iterable[TensorInfo], stored: int) -> Iterator[TensorInfo]:
             claimed += info.nbytes
             yield info
             continue
-        problem = f"with those before it, it comes to more than {most:,} bytes, from a file of {stored:,}: a bomb"
-        yield replace(info, problem=problem, extent=None)
+        yield replace(info, problem=bomb(stored), extent=None)

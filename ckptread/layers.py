@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ckptread.errors import UnsafeFileError
 from ckptread.facts import LayerFact, ModelFacts
 from ckptread.reader import Reader
 from ckptread.records import dataclass, replace
 from ckptread.select import keep, tells_roles
 from ckptread.tensors import OBJECT_VALUE, TensorInfo
 
+MOST_PARTS = 32
+"""Layers within layers: real models have five; what is deeper counts as one component of a name, slashes and all."""
+DEEP_BYTES = 128 << 20
+"""What the rows below the first level may come to: each level has the names of those above it again."""
+ROW_BYTES = 1000
+"""What a row counts for beside its name and its keys."""
 STATES = ("optimizer", "ema")
 """The roles of what an optimizer keeps."""
 
@@ -77,7 +84,7 @@ def summarize(checkpoint: Reader, *, tensors: Iterable[TensorInfo] | None = None
     them. Where the file tells of no tensor what it is for, all of them count, and the rows are the paths to them. With
     ``depth`` above 1 the layers in a layer follow it as rows of their own, down to that depth. A layer that the file
     has in two places counts once, at the first. ``tensors`` are those to count, all by default; a layer with none of
-    them then has no row.
+    them then has no row. Raises UnsafeFileError where there are too many layers within layers.
     """
     counted = list(checkpoint.tensors.values() if tensors is None else tensors)
     weights = [info for info in keep(checkpoint.tensors, counted, "model") if info.alias_of is None]
@@ -88,7 +95,18 @@ def summarize(checkpoint: Reader, *, tensors: Iterable[TensorInfo] | None = None
     above = _around(paths, checkpoint.model)
     inside = [(path[len(above) :] if path[: len(above)] == above else path, info) for path, info in paths]
     rows = _rows(inside, facts, () if facts else above, depth + (0 if facts else len(above)), empty=tensors is None)
-    return ModelSummary(tuple(rows), _totals(weights, _states(checkpoint, counted)))
+    return ModelSummary(tuple(_bounded(rows, checkpoint.path)), _totals(weights, _states(checkpoint, counted)))
+
+
+def _bounded(rows: Iterable[LayerSummary], path: str) -> Iterator[LayerSummary]:
+    taken = 0
+    for row in rows:
+        taken += ROW_BYTES + len(row.name) + 8 * len(row.keys) if row.depth > 1 else 0
+        if taken > DEEP_BYTES:
+            raise UnsafeFileError(
+                path, "it has more layers within layers than can be listed", advice="give a smaller --depth"
+            )
+        yield row
 
 
 Paths = Sequence[tuple[tuple[str, ...], TensorInfo]]
@@ -98,7 +116,7 @@ Paths = Sequence[tuple[tuple[str, ...], TensorInfo]]
 def _paths(weights: Iterable[TensorInfo], *, by_place: bool) -> Paths:
     if by_place:
         return [((info.layer or info.place,), info) for info in weights]
-    return [(tuple(info.layer.split("/")) if info.layer else (), info) for info in weights]
+    return [(tuple(info.layer.split("/", MOST_PARTS)) if info.layer else (), info) for info in weights]
 
 
 def _around(paths: Paths, model: ModelFacts | None) -> tuple[str, ...]:

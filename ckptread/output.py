@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedRandom, FileIO
@@ -197,13 +198,16 @@ def member_names(tensors: Sequence[TensorInfo]) -> list[str]:
 
 def _told_apart(tensors: Sequence[TensorInfo], name_of: Callable[[str], str]) -> list[str]:
     seen: set[str] = set()
+    numbers: Counter[str] = Counter()
     names = []
     for tensor in tensors:
         name = name_of(tensor.name)
         if name.lower() in seen:
             name = f"{name}-{zlib.crc32(tensor.key.encode('utf-8', 'surrogateescape')):08x}"
-        while name.lower() in seen:
-            name += "_"
+        base = name
+        while name.lower() in seen:  # keys can be made of which all have one checksum: each number is tried once
+            numbers[base.lower()] += 1
+            name = f"{base}-{numbers[base.lower()] + 1}"
         seen.add(name.lower())
         names.append(name)
     return names

@@ -82,17 +82,19 @@ def salvage(
     if os.path.lexists(os.path.join(folder, MANIFEST)) and not force:
         raise CheckpointError(os.path.join(folder, MANIFEST), "the file exists", advice="--force replaces it")
     reasons = {f.key: f.message for f in verification.findings if f.key is not None and f.severity == "error"}
+    trust = _trust(verification)
     tensors = [info for info in reader.tensors.values() if info.alias_of is None]
     for info, name in zip(tensors, file_names(tensors), strict=True):
         if info.key in reasons or info.problem is not None:
             yield Lost(info, reasons.get(info.key, info.problem or ""))
         else:
-            yield _save(reader, verification, info, os.path.join(folder, name + ".npy"), raw, force, progress)
+            target = os.path.join(folder, name + ".npy")
+            yield _save(reader, trust.get(info.key, "checked"), info, target, raw, force, progress)
 
 
 def _save(
     reader: Reader,
-    verification: Verification,
+    trust: Trust,
     info: TensorInfo,
     target: str,
     raw: bool,
@@ -104,14 +106,14 @@ def _save(
     if isinstance(written, Skipped):
         return Lost(info, written.error.problem)
     name = os.path.basename(target)
-    return Saved(info, name, written.dtype, written.note, _sha256(target), _trust(verification, info))
+    return Saved(info, name, written.dtype, written.note, _sha256(target), trust)
 
 
-def _trust(verification: Verification, info: TensorInfo) -> Trust:
-    warned = any(f.key == info.key and f.severity == "warning" for f in verification.findings)
-    if warned or info.key in verification.doubtful:
-        return "doubtful"
-    return "unchecked" if info in verification.unchecked else "checked"
+def _trust(verification: Verification) -> dict[str | None, Trust]:
+    """Return, by key, what is not to be trusted as what is checked is."""
+    trust: dict[str | None, Trust] = {info.key: "unchecked" for info in verification.unchecked}
+    trust |= dict.fromkeys(verification.doubtful, "doubtful")
+    return trust | {f.key: "doubtful" for f in verification.findings if f.severity == "warning"}
 
 
 def _sha256(path: str) -> str:

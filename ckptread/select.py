@@ -1,18 +1,17 @@
 """Which tensors a user means: by stored key, by variable name, or by a glob of either.
 
-In a glob, ``*`` and ``?`` stay within one component of a name, ``**`` crosses any number of them. A pattern
+In a glob, ``*`` and ``?`` stay within one component of a name, ``**`` crosses any number of them (``globs``). A pattern
 without wildcards means the tensor of that name; where there is none, everything below that path (TensorFlow 1 keeps
 ``dense/kernel/Adam`` below ``dense/kernel``).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 
 from ckptread.errors import TensorNotFoundError
 from ckptread.escape import escape
+from ckptread.globs import is_glob, matcher
 from ckptread.tensors import TensorInfo
 
 Tensors = Mapping[str, TensorInfo]
@@ -117,7 +116,7 @@ def _matching(path: str, tensors: Tensors, pattern: str) -> Iterable[TensorInfo]
     hits = [t for t in tensors.values() if _called(t, pattern)]
     hits = hits or [t for t in tensors.values() if _means(pattern, t)]
     if not hits:
-        kind = "pattern" if _has_wildcard(pattern) else "tensor or path"
+        kind = "pattern" if is_glob(pattern) else "tensor or path"
         raise TensorNotFoundError(
             path, f"no tensor matches the {kind} {escape(pattern)!r}", advice=_suggest(tensors, pattern)
         )
@@ -125,12 +124,11 @@ def _matching(path: str, tensors: Tensors, pattern: str) -> Iterable[TensorInfo]
 
 
 def _means(pattern: str, tensor: TensorInfo) -> bool:
-    if not _has_wildcard(pattern):
+    if not is_glob(pattern):
         below = pattern.rstrip("/") + "/"
         plain = {pattern, pattern.removesuffix(":0")}
         return any(name in plain or name.startswith(below) for name in _names(tensor))
-    expression = _expression(pattern)
-    return any(expression.fullmatch(name) for name in _names(tensor))
+    return any(map(matcher(pattern), _names(tensor)))
 
 
 def _called(tensor: TensorInfo, name: str) -> bool:
@@ -139,27 +137,6 @@ def _called(tensor: TensorInfo, name: str) -> bool:
 
 def _names(tensor: TensorInfo) -> set[str]:
     return {tensor.key, escape(tensor.key), tensor.name}
-
-
-def _has_wildcard(pattern: str) -> bool:
-    return any(character in pattern for character in "*?[")
-
-
-@lru_cache(maxsize=256)
-def _expression(pattern: str) -> re.Pattern[str]:
-    """Translate a glob; ``a/**/b`` also matches ``a/b``."""
-    parts = re.split(r"(\*\*/|/\*\*$|\*\*|\*|\?|\[[^\]/]+\])", pattern)
-    return re.compile("".join(_translate(part) for part in parts), re.DOTALL)
-
-
-def _translate(part: str) -> str:
-    fixed = {"**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    if part in fixed:
-        return fixed[part]
-    if part.startswith("[") and part.endswith("]") and len(part) > 2:
-        inner = part[1:-1].replace("\\", r"\\").replace("[", r"\[").replace("^", r"\^")
-        return f"[^/{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
-    return re.escape(part)
 
 
 def _suggest(tensors: Tensors, name: str) -> str:
@@ -171,7 +148,7 @@ def _suggest(tensors: Tensors, name: str) -> str:
     near = [plain] if plain in paths else nearest(plain, names) or nearest(plain, paths)
     if near:
         return "did you mean " + " or ".join(near) + "?"
-    if _has_wildcard(name) and "/" not in name:
+    if is_glob(name) and "/" not in name:
         return f"'*' stays within one component of a name: try '**/{name}'"
     return "'ckptread inspect' lists the names"
 

@@ -12,6 +12,8 @@ from ckptread.records import dataclass
 
 ELLIPSIS = "…"
 GAP = "  "
+WIDEST = 400
+"""A cell that is longer moves what is to its right, in its own row: rows are not filled up to the longest name."""
 LEAST_WIDTH = 20
 """However narrow the terminal, names and remarks keep this many characters."""
 TAILS = (2 / 3, 1 / 2, 1 / 3, 5 / 6, 1 / 6)
@@ -38,7 +40,7 @@ class Table:
 
 def as_text(table: Table, width: int | None) -> Iterator[str]:
     """Yield lines of at most ``width`` characters, the longest texts being shortened; None cuts nothing."""
-    widths = [widest(column) for column in zip(table.plain_titles, *table.rows, strict=True)]
+    widths = [min(WIDEST, widest(column)) for column in zip(table.plain_titles, *table.rows, strict=True)]
     right = [title.startswith(">") for title in table.titles]
     if width is not None:
         _fit(widths, width, last_is_text=len(widths) > 1 and not right[-1])

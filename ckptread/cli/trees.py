@@ -8,8 +8,15 @@ from ckptread.cli.tables import Table, bytes_text, name_text, shape_text
 from ckptread.records import dataclass, field
 from ckptread.tensors import TensorInfo
 
+MOST_PARTS = 64
+"""A name's components that become branches; real ones have up to 20. The rest is the last one, slashes and all."""
+TREE_BYTES = 128 << 20
+"""What the branches of a tree may come to, each counted with its path; names beyond that are not split."""
+BRANCH_BYTES = 400
+"""What a branch counts for beside its path: what it takes in memory, with its row."""
 
-@dataclass
+
+@dataclass(slots=True)
 class Branch:
     """One component of the names: the tensors that end here, and the branches that go on."""
 
@@ -31,12 +38,15 @@ def tree_table(tensors: Sequence[TensorInfo], *, by_key: bool, depth: int | None
 
 def grow(tensors: Iterable[TensorInfo], *, by_key: bool) -> Branch:
     """Return the tree of these tensors' names."""
-    root = Branch("")
+    root, left = Branch(""), TREE_BYTES
     for tensor in tensors:
-        *path, last = (tensor.key if by_key else tensor.name).split("/")
-        branch = root
-        for part in [*path, last]:
-            branch = branch.branches.setdefault(part, Branch(part))
+        name, branch, end = tensor.key if by_key else tensor.name, root, 0
+        for part in name.split("/", MOST_PARTS) if left > 0 else [name]:
+            end += len(part) + 1
+            if part not in branch.branches:
+                branch.branches[part] = Branch(part)
+                left -= BRANCH_BYTES + end
+            branch = branch.branches[part]
             if tensor.alias_of is None:
                 branch.parameters += tensor.size
                 branch.nbytes += tensor.nbytes

@@ -18,7 +18,7 @@ from ckptread.claims import within
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.facts import ModelFacts
-from ckptread.formats.hdf5_chunks import Chunks, chunk_table
+from ckptread.formats.hdf5_chunks import Chunks, OpenChunks, chunk_table
 from ckptread.formats.hdf5_index import Index
 from ckptread.formats.hdf5_start import MODULE
 from ckptread.formats.hdf5_superblock import cut_short, stated_end
@@ -42,8 +42,6 @@ LIBRARY = "the HDF5 library"
 MAX_ANSWER_BYTES = 128 << 20
 """The most that the worker sends of one dataset: values, or where its chunks lie."""
 PIECE_BYTES = 4 << 20
-OPEN_CHUNKED = 4
-"""Chunked datasets that are kept open: each may hold 64 MiB of chunks."""
 MAX_READ_BYTES = 1 << 40
 """No array is asked of numpy beyond this; blocks are far below."""
 
@@ -90,7 +88,7 @@ class Hdf5Reader(Reader):
             raise self._cut
         self._seconds = deadline(source.size)
         self._worker = self._start()
-        self._chunks: dict[str, Chunks] = {}
+        self._chunks = OpenChunks()
         self._index = Index(source, path)
         try:
             self._list()
@@ -224,9 +222,7 @@ class Hdf5Reader(Reader):
                 raise DamagedFileError(self.path, f"the chunks of {escape(info.key)!r}: {error}") from error
             dtype = numpy_dtype(info.dtype, self.path)
             found = Chunks(self._source, info.key, self._index.layouts[info.key], dtype, table)
-            self._chunks[info.key] = found
-            for key in list(self._chunks)[:-OPEN_CHUNKED]:
-                self._chunks.pop(key, None)
+            self._chunks.add(info.key, found)
         return found
 
     def _ask_values(self, info: TensorInfo, slicing: Slicing, dtype: np.dtype[Any]) -> Array:
@@ -289,5 +285,6 @@ class Hdf5Reader(Reader):
 
     def close(self) -> None:
         """End the worker and close the file."""
+        self._chunks.close()
         self._worker.close()
         self._source.close()

@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 import zlib
 from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
+from ckptread.formats.hdf5_decoded import DECODED
 from ckptread.formats.hdf5_index import Layout
 from ckptread.records import dataclass
 from ckptread.slicing import overlap
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
 
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
 MAX_CHUNK_BYTES = 64 << 20
-CACHE_BYTES = 64 << 20
-"""Decoded chunks that are kept: a row of chunks is wanted again for each row of elements."""
 MAX_CHUNKS = 500_000
 """The most chunks of one dataset, each of which takes some 250 bytes here; of the usual 64 KiB they make 30 GiB."""
 FEW = 16
 """So few chunks are gone through whether they were written or not."""
+MOST_OPEN = 4
+"""Chunked datasets of a file whose chunks are known by heart: one for each thread."""
 SLACK_BYTES = 1 << 20
 """How much larger than its chunk a stored one may be: deflate adds little to what it cannot shrink."""
 
@@ -67,12 +68,14 @@ class Chunks:
         self._dtype = dtype
         self._table = table
         self._nbytes = element_count(layout.chunk) * dtype.itemsize
-        self._cache: OrderedDict[tuple[int, ...], Array] = OrderedDict()
         self._starts: list[tuple[int, ...]] | None = None
         if len(layout.fill) != dtype.itemsize or 0 in layout.chunk:
             raise DamagedFileError(source.name, f"the chunks of {escape(key)!r} have no size, or a wrong fill value")
         if self._nbytes > MAX_CHUNK_BYTES:
             raise UnsafeFileError(source.name, f"the chunks of {escape(key)!r} take {self._nbytes:,} bytes each")
+
+    def __len__(self) -> int:
+        return len(self._table)
 
     def __iter__(self) -> Iterator[tuple[tuple[int, ...], Chunk]]:
         return iter(self._table.items())
@@ -93,7 +96,16 @@ class Chunks:
             settled = [part for part in parts if part is not None]
             if len(settled) == len(parts):
                 where: tuple[Any, ...] = (*(part[0] for part in settled), ...)
-                out[where] = self._piece(start)[tuple(part[1] for part in settled)]
+                with self._turn():
+                    out[where] = self._piece(start)[tuple(part[1] for part in settled)]
+
+    def _turn(self) -> AbstractContextManager[object]:
+        """Return what has threads wait for each other where chunks are large."""
+        return nullcontext() if self._nbytes < LARGE_BYTES else _large
+
+    def forget(self) -> None:
+        """Let go of the chunks that are decoded."""
+        DECODED.forget(self)
 
     def _written(self, first: int, last: int) -> Sequence[tuple[int, ...]]:
         """Return where the chunks that were written begin, from ``first`` to ``last`` on the first axis."""
@@ -113,22 +125,17 @@ class Chunks:
         chunk = self._table.get(start)
         if chunk is None:
             return np.broadcast_to(self._fill_value(), self._layout.chunk)
-        if start in self._cache:
-            self._cache.move_to_end(start)
-            return self._cache[start]
-        values = np.frombuffer(self.decode(start, chunk), self._dtype).reshape(self._layout.chunk)
-        self._cache[start] = values
-        while len(self._cache) * self._nbytes > CACHE_BYTES and len(self._cache) > 1:
-            self._cache.popitem(last=False)
+        values = DECODED.get((self, start))
+        if values is None:
+            DECODED.make_room(self._nbytes)
+            values = np.frombuffer(self.decode(start, chunk), self._dtype).reshape(self._layout.chunk)
+            DECODED.keep((self, start), values)
         return values
 
     def check(self, start: tuple[int, ...], chunk: Chunk) -> bool:
         """Decode a chunk; return whether it has a checksum, which then agreed. Raises as ``decode`` does."""
-        if self._nbytes < LARGE_BYTES:
+        with self._turn():
             self.decode(start, chunk)
-        else:
-            with _large:
-                self.decode(start, chunk)
         filters = enumerate(self._layout.filters)
         return any(code == FLETCHER32 and not chunk.mask >> number & 1 for number, code in filters)
 
@@ -174,6 +181,32 @@ class Chunks:
             file, f"the chunk of {escape(self._key)!r} at {list(start)}, byte {offset:,}, {problem}",
             advice="the file is damaged: fetch it again", offset=offset,
         )  # fmt: skip
+
+
+class OpenChunks:
+    """The chunked datasets that a file was last asked for, by key; with MAX_CHUNKS in all, or only one of them."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Chunks] = {}
+
+    def get(self, key: str) -> Chunks | None:
+        """Return the chunks of a dataset, where they are known."""
+        return self._open.get(key)
+
+    def add(self, key: str, chunks: Chunks) -> None:
+        """Take in a dataset, and let go of the first ones where they are too many."""
+        self._open[key] = chunks
+        known = list(self._open.items())
+        while len(known) > MOST_OPEN or (len(known) > 1 and sum(len(each) for _, each in known) > MAX_CHUNKS):
+            first, gone = known.pop(0)
+            self._open.pop(first, None)
+            gone.forget()
+
+    def close(self) -> None:
+        """Let go of all."""
+        for chunks in list(self._open.values()):
+            chunks.forget()
+        self._open.clear()
 
 
 def chunk_table(raw: bytes, rank: int, size: int) -> dict[tuple[int, ...], Chunk]:

@@ -18,10 +18,10 @@ TOLD_BYTES = 128 << 20
 ENTRY_BYTES = 200
 MAX_KEY_BYTES = 64 << 10
 """The longest path of a dataset."""
+TEXTS = ("key", "group", "alias_of", "finding", "problem", "dtype")
+"""What is text in an entry: a short link can tell the long path that it leads to again and again."""
 LAYOUTS = frozenset(("contiguous", "compact", "chunked", "fill", "library", "none"))
 MAX_FILTERS = 32
-TEXTS = ("key", "finding", "dtype", "problem")
-"""What of an entry may be long."""
 SEVERITIES: Mapping[str, Severity] = {"note": "note", "error": "error"}
 
 
@@ -62,7 +62,7 @@ class Index:
             raise DamagedFileError(self.path, "the process that runs the HDF5 library sent too much")
 
     def _take_entry(self, entry: Mapping[str, Any], raw: bytes) -> None:
-        self._told += ENTRY_BYTES + sum(len(str(entry.get(name, ""))) for name in TEXTS)
+        self._told += ENTRY_BYTES + sum(len(str(entry.get(name) or "")) for name in TEXTS)
         if "finding" in entry:
             severity = SEVERITIES.get(str(entry.get("severity")), "warning")
             self.problems.append(Finding(severity, str(entry["finding"]), str(entry["key"]) or None, self.path))

@@ -6,10 +6,10 @@ import os
 import re
 from collections.abc import Iterator
 
-from ckptread.binary import Malformed, take, text
+from ckptread.binary import Allowance, Malformed, take, text
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
-from ckptread.formats.leveldb_table import Block, Entry, Table, entry_head
+from ckptread.formats.leveldb_table import ENTRY_BYTES, KEY_BYTES, Block, Entry, Table, entry_head
 from ckptread.formats.tf_entries import Header, decode_header
 from ckptread.formats.tf_paths import listing
 from ckptread.records import dataclass, field
@@ -34,6 +34,8 @@ class TensorIndex:
     problems: list[Finding] = field(default_factory=list)
     table: Table | None = None
     """None where the file does not end as a table does, and its entries were told without."""
+    loose: Allowance = field(default_factory=lambda: Allowance(KEY_BYTES, "bytes of keys"))
+    """What the keys of damaged blocks may come to."""
     _previous: bytes = b""
     _disorder: int = 0
 
@@ -83,7 +85,7 @@ def read_tensor_index(source: Source, *, remains: bool = False) -> TensorIndex:
         if not remains:
             raise
         index.problems.append(trouble(error))
-        index.doubt(_loose(source.read(0, source.size)))
+        index.doubt(_loose(source.read(0, source.size), index.loose))
         return index
     for number, block in enumerate(index.table.blocks):
         try:
@@ -93,7 +95,7 @@ def read_tensor_index(source: Source, *, remains: bool = False) -> TensorIndex:
                 raise
             index.problems.append(Finding("error", error.problem, None, source.name, block.offset, error.advice))
             if remains:
-                index.doubt(_unchecked(index.table, block))
+                index.doubt(_unchecked(index, index.table, block))
     return index
 
 
@@ -121,15 +123,15 @@ def _shards_beside(prefix: str) -> int:
     return max(1, *counts) if counts else 1
 
 
-def _unchecked(table: Table, block: Block) -> list[Entry]:
+def _unchecked(index: TensorIndex, table: Table, block: Block) -> list[Entry]:
     try:
-        return _loose(table.contents(block, checked=False))
+        return _loose(table.contents(block, checked=False), index.loose)
     except DamagedFileError:
         return []
 
 
-def _loose(data: bytes) -> list[Entry]:
-    """Return the entries at the beginning of some bytes, up to the first that makes no sense."""
+def _loose(data: bytes, allowance: Allowance) -> list[Entry]:
+    """Return the entries at the beginning of some bytes, up to the first that makes no sense, or is one too many."""
     entries: list[Entry] = []
     key, at = b"", 0
     try:
@@ -139,6 +141,7 @@ def _loose(data: bytes) -> list[Entry]:
             value, at = take(data, at, nbytes)
             if shared > len(key) or not (unshared or nbytes):
                 break
+            allowance.take(shared + unshared + ENTRY_BYTES, at)
             key = key[:shared] + suffix
             entries.append((key, value))
     except Malformed:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
+from ckptread.claims import bomb, most_bytes
 from ckptread.counts import plural
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UnsupportedError
 from ckptread.escape import escape
@@ -76,7 +77,7 @@ class ZipArchive:
         self.problems: list[Finding] = list(directory.problems)
         """What is wrong with the archive and with each of its members."""
         read = [self._member(raw, directory.base, directory.start) for raw in directory.entries]
-        self._occurrences = _refuse_duplicates(_refuse_overlaps(read))
+        self._occurrences = _refuse_bombs(_refuse_duplicates(_refuse_overlaps(read)), source.whole_file().size)
         self.members: dict[str, Member] = {}
         """By name, in the order of the directory; of a name that occurs twice, the first, which is refused."""
         for member, _ in self._occurrences:
@@ -265,6 +266,16 @@ def _refuse_duplicates(read: Sequence[Spanned]) -> list[Spanned]:
     counts = Counter(member.name for member, _ in read)
     return [(_refused(m, f"ambiguous: {counts[m.name]} members have this name") if counts[m.name] > 1 else m, span)
             for m, span in read]  # fmt: skip
+
+
+def _refuse_bombs(read: Iterable[Spanned], stored: int) -> list[Spanned]:
+    """Refuse the deflated members that go beyond what a file of ``stored`` bytes may come to in all."""
+    left, kept = most_bytes(stored), []
+    for member, span in read:
+        nbytes = member.nbytes if member.problem is None and member.method != STORED else 0
+        kept.append((member if nbytes <= left else _refused(member, bomb(stored)), span))
+        left -= nbytes if nbytes <= left else 0
+    return kept
 
 
 def _refused(member: Member, problem: str) -> Member:

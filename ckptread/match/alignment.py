@@ -6,22 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from ckptread.errors import TensorNotFoundError
+from ckptread.match.endings import pair_endings
 from ckptread.match.pairs import Basis, Pair
 from ckptread.reader import Reader
-from ckptread.records import dataclass
-from ckptread.select import common_ending, is_kept, match, tells_roles
+from ckptread.select import is_kept, match, tells_roles
 from ckptread.tensors import TensorInfo
 
 _Found = Sequence[tuple[TensorInfo, TensorInfo]]
 _Step = Callable[[Sequence[TensorInfo], Mapping[str, TensorInfo]], _Found]
-
-
-@dataclass(frozen=True)
-class _Name:
-    """What a tensor can be matched by: the components of its variable's name, or of its key."""
-
-    parts: tuple[str, ...]
-    tensor: TensorInfo
 
 
 def align(
@@ -55,7 +47,7 @@ def _by_key_and_name(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _F
 def _by_key(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
     """Pair what has one key, and names that do not contradict it: a layer that is called otherwise now."""
     pairs = [(t, b[t.key]) for t in a if t.key in b]
-    return [(one, other) for one, other in pairs if common_ending(_parts(one), _parts(other)) > 0]
+    return [(one, other) for one, other in pairs if _last(one) == _last(other)]
 
 
 def _named_both(a: TensorInfo, b: TensorInfo) -> bool:
@@ -63,11 +55,17 @@ def _named_both(a: TensorInfo, b: TensorInfo) -> bool:
 
 
 def _whole(a: TensorInfo, b: TensorInfo) -> bool:
-    return common_ending(_parts(a), _parts(b)) == min(len(_parts(a)), len(_parts(b)))
+    """Whether one name ends in all of the other."""
+    one, other = f"/{_plain(a)}", f"/{_plain(b)}"
+    return one.endswith(other) or other.endswith(one)
 
 
-def _parts(tensor: TensorInfo) -> tuple[str, ...]:
-    return tuple((tensor.variable or "").removesuffix(":0").split("/"))
+def _plain(tensor: TensorInfo) -> str:
+    return (tensor.variable or "").removesuffix(":0")
+
+
+def _last(tensor: TensorInfo) -> str:
+    return _plain(tensor).rpartition("/")[2]
 
 
 def _only_a_name(pair: Pair) -> bool:
@@ -128,39 +126,34 @@ def _meant(reader: Reader, patterns: Sequence[str], exclude: Sequence[str]) -> s
 def _by_name(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
     """Pair what has one name, then what ends alike."""
     names_a, names_b = _named(a), _named(b.values())
-    longest = max((len(name.parts) for name in [*names_a, *names_b]), default=0)
-    found: list[tuple[TensorInfo, TensorInfo]] = []
-    for whole in (True, False):
-        for length in range(longest, 0, -1):
-            pairs = _unique(names_a, names_b, length, whole)
-            found += pairs
-            gone_a, gone_b = {x.key for x, _ in pairs}, {y.key for _, y in pairs}
-            names_a = [n for n in names_a if n.tensor.key not in gone_a]
-            names_b = [n for n in names_b if n.tensor.key not in gone_b]
-    return found
+    found = _unique(names_a, names_b)
+    gone_a, gone_b = {x.key for x, _ in found}, {y.key for _, y in found}
+    left_a = [t for t in names_a if t.key not in gone_a]
+    left_b = [t for t in names_b if t.key not in gone_b]
+    alike = pair_endings([(_plain(t), t.role) for t in left_a], [(_plain(t), t.role) for t in left_b])
+    return [*found, *((left_a[one], left_b[other]) for one, other in alike)]
 
 
-def _named(tensors: Iterable[TensorInfo]) -> list[_Name]:
+def _named(tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
     """A name that ends in a position says nothing of what the tensor is, nor does an alias."""
-    return [_Name(_parts(t), t) for t in tensors if t.variable is not None and not t.positional and t.alias_of is None]
+    return [t for t in tensors if t.variable is not None and not t.positional and t.alias_of is None]
 
 
-def _unique(a: list[_Name], b: list[_Name], length: int, whole: bool) -> list[tuple[TensorInfo, TensorInfo]]:
-    """Pair the names whose last ``length`` components are theirs alone; ``whole`` ones have no more."""
-    ends_a, ends_b = _endings(a, length, whole), _endings(b, length, whole)
+def _unique(a: Iterable[TensorInfo], b: Iterable[TensorInfo]) -> list[tuple[TensorInfo, TensorInfo]]:
+    """Pair the tensors of one name, where it is theirs alone on both sides."""
+    of_a, of_b = _by_plain_name(a), _by_plain_name(b)
     return [
-        (ones[0], ends_b[end][0])
-        for end, ones in ends_a.items()
-        if len(ones) == 1 and len(ends_b.get(end, ())) == 1 and ones[0].role == ends_b[end][0].role
+        (ones[0], of_b[name][0])
+        for name, ones in of_a.items()
+        if len(ones) == 1 and len(of_b.get(name, ())) == 1 and ones[0].role == of_b[name][0].role
     ]
 
 
-def _endings(names: list[_Name], length: int, whole: bool) -> dict[tuple[str, ...], list[TensorInfo]]:
-    ends: dict[tuple[str, ...], list[TensorInfo]] = {}
-    for name in names:
-        if len(name.parts) == length or (not whole and len(name.parts) > length):
-            ends.setdefault(name.parts[-length:], []).append(name.tensor)
-    return ends
+def _by_plain_name(tensors: Iterable[TensorInfo]) -> dict[str, list[TensorInfo]]:
+    names: dict[str, list[TensorInfo]] = {}
+    for tensor in tensors:
+        names.setdefault(_plain(tensor), []).append(tensor)
+    return names
 
 
 _STEPS: Mapping[str, Sequence[tuple[Basis, _Step]]] = {

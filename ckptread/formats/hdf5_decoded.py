@@ -1,0 +1,57 @@
+"""Decoded chunks that are wanted again: one store for all files, so that what is kept in memory has one bound."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+MOST_BYTES = 128 << 20
+"""Of all chunks that are kept: two of the largest, as a comparison wants. A row of chunks is wanted again for each row
+of elements; Keras and h5py write chunks of a MiB or less."""
+Key = tuple[Hashable, tuple[int, ...]]
+
+
+class Decoded:
+    """Chunks by their dataset and place; those that were not used for longest make room for others."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Key, Array] = OrderedDict()
+        self._nbytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: Key) -> Array | None:
+        """Return a chunk, or None where it is not kept."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def make_room(self, nbytes: int) -> None:
+        """Drop what there is no room for beside so many bytes: before they are decoded, not after."""
+        with self._lock:
+            while self._kept and self._nbytes + nbytes > MOST_BYTES:
+                self._nbytes -= self._kept.popitem(last=False)[1].nbytes
+
+    def keep(self, key: Key, values: Array) -> None:
+        """Keep a chunk."""
+        self.make_room(values.nbytes)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = values
+                self._nbytes += values.nbytes
+
+    def forget(self, dataset: Hashable) -> None:
+        """Drop the chunks of a dataset."""
+        with self._lock:
+            for key in [key for key in self._kept if key[0] is dataset]:
+                self._nbytes -= self._kept.pop(key).nbytes
+
+
+DECODED = Decoded()
