@@ -7,6 +7,9 @@ goes through :func:`escape`.
 
 from __future__ import annotations
 
+LONGEST = 300
+"""What is shown of a name beside that of a row or message of its own: a name may take 64 KiB."""
+
 
 def escape(text: str) -> str:
     r"""Return ``text`` with every character that is not plainly printable as a backslash escape.
@@ -22,6 +25,16 @@ def escape(text: str) -> str:
     if text.isprintable() and "\\" not in text:
         return text
     return "".join(map(_escape_character, text))
+
+
+def short(text: str) -> str:
+    """Return ``text`` as ``escape`` does, the middle of a long one left out: for what many messages name alike."""
+    return escape(cut(text))
+
+
+def cut(text: str) -> str:
+    """Return ``text``, the middle of a long one left out."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
 
 
 def _escape_character(character: str) -> str:

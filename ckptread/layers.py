@@ -95,16 +95,16 @@ def summarize(checkpoint: Reader, *, tensors: Iterable[TensorInfo] | None = None
     above = _around(paths, checkpoint.model)
     inside = [(path[len(above) :] if path[: len(above)] == above else path, info) for path, info in paths]
     rows = _rows(inside, facts, () if facts else above, depth + (0 if facts else len(above)), empty=tensors is None)
-    return ModelSummary(tuple(_bounded(rows, checkpoint.path)), _totals(weights, _states(checkpoint, counted)))
+    return ModelSummary(tuple(_bounded(rows, checkpoint)), _totals(weights, _states(checkpoint, counted)))
 
 
-def _bounded(rows: Iterable[LayerSummary], path: str) -> Iterator[LayerSummary]:
+def _bounded(rows: Iterable[LayerSummary], checkpoint: Reader) -> Iterator[LayerSummary]:
     taken = 0
     for row in rows:
         taken += ROW_BYTES + len(row.name) + 8 * len(row.keys) if row.depth > 1 else 0
         if taken > DEEP_BYTES:
             raise UnsafeFileError(
-                path, "it has more layers within layers than can be listed", advice="give a smaller --depth"
+                checkpoint.path, "it has more layers within layers than can be listed", advice="give a smaller --depth"
             )
         yield row
 

@@ -24,6 +24,8 @@ NAMELESS = "/proc/self/fd"
 """Where Linux has the open files of a process, those without a name too."""
 BEGIN_BYTES = 16 << 20
 """What is written before the disk is made to begin with it."""
+LOOKED_AT = 600
+"""How much of a tensor's name is looked at for that: it may have 30,000 components."""
 NAME_BYTES = 150
 """The longest name that is made of a tensor's name; a longer one is cut, and told apart by a checksum."""
 
@@ -236,8 +238,9 @@ def member_name(name: str) -> str:
 
 
 def _safe(name: str, separator: str, letters: re.RegexFlag) -> str:
-    parts = [re.sub(r"[^\w.-]+", "_", part, flags=letters).strip(".") for part in name.split("/")]
+    begin = name[:LOOKED_AT]
+    parts = [re.sub(r"[^\w.-]+", "_", part, flags=letters).strip(".") for part in begin.split("/")]
     plain = separator.join(part for part in parts if part) or "tensor"
-    if len(plain) <= NAME_BYTES:
+    if len(plain) <= NAME_BYTES and begin == name:
         return plain
     return f"{plain[:NAME_BYTES].rstrip('./')}-{zlib.crc32(name.encode('utf-8', 'surrogateescape')):08x}"

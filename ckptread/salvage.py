@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from ckptread.errors import CheckpointError
 from ckptread.extract import Skipped, attempt
@@ -140,9 +140,7 @@ def write_manifest(document: Mapping[str, Any], folder: str, *, force: bool = Fa
 
     target = os.path.join(folder, MANIFEST)
     with written_whole(target, force) as file:
-        _write(file, json.dumps(document, indent=1, allow_nan=False))
+        for piece in json.JSONEncoder(indent=1, allow_nan=False).iterencode(document):
+            file.write(piece.encode())
+        file.write(b"\n")
     return target
-
-
-def _write(file: IO[bytes], text: str) -> None:
-    file.write(text.encode() + b"\n")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from ckptread.assurance import absence, doubtful_keys, mixed_steps, unchecked_tensors
 from ckptread.checksums import combine, extender, of_zeros
 from ckptread.errors import CheckpointError
-from ckptread.escape import escape
+from ckptread.escape import escape, short
 from ckptread.parallel import in_order
 from ckptread.reader import Reader, Tensor
 from ckptread.records import dataclass, field
@@ -151,7 +151,7 @@ def _regions_of(reader: Reader) -> tuple[list[Region], list[Finding]]:
 def _overlapping(regions: Sequence[Region]) -> Iterator[Finding]:
     """Warn of tensors that share bytes: one of them is not what was saved, or the file is made to expand."""
     for one, other in overlaps([region for region in regions if region.key is not None]):
-        message = f"its bytes overlap those of {escape(one.key or '')!r}"
+        message = f"its bytes overlap those of {short(one.key or '')!r}"
         yield Finding("warning", message, other.key, other.file, other.offset, "save the checkpoint anew")
 
 

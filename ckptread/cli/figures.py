@@ -9,6 +9,7 @@ from ckptread.cli import documents, render
 from ckptread.cli.options import Layout, Names
 from ckptread.cli.tables import Table, least_width, name_text, shape_text, without
 from ckptread.counts import plural
+from ckptread.escape import short
 from ckptread.reader import Reader
 from ckptread.select import distinct
 from ckptread.stats import Statistics, statistics
@@ -72,7 +73,7 @@ def _row(entry: Surveyed[Statistics], *, exact: bool) -> list[str]:
     counts = [stats.zeros, stats.nans, stats.infs]
     if exact:
         return [*("" if value is None else repr(value) for value in values), *map(str, counts), ""]
-    note = f"same as {name_text(entry.tensor.alias_of)}" if entry.tensor.alias_of else ""
+    note = f"same as {short(entry.tensor.alias_of)}" if entry.tensor.alias_of else ""
     return [*map(_digits, values), *(f"{count:,}" for count in counts), note]
 
 

@@ -15,6 +15,7 @@ from ckptread.cli.options import Layout
 from ckptread.cli.tables import Table, as_csv, as_markdown, as_text, bytes_text, name_text, number_text, shape_text
 from ckptread.cli.widths import columns
 from ckptread.counts import plural
+from ckptread.escape import cut
 from ckptread.select import tells_roles
 from ckptread.tensors import TensorInfo, element_count
 
@@ -72,7 +73,9 @@ def json_document(document: dict[str, Any]) -> None:
     """Print a document as JSON."""
     import json
 
-    print(json.dumps(document, indent=1, allow_nan=False))
+    for piece in json.JSONEncoder(indent=1, allow_nan=False).iterencode(document):  # all at once is too much for memory
+        sys.stdout.write(piece)
+    print()
 
 
 def table(rows: Table, layout: Layout) -> None:
@@ -150,7 +153,7 @@ def name_cells(tensor: TensorInfo, names: str) -> list[str]:
 
 
 def _remark(tensor: TensorInfo) -> str:
-    return tensor.problem or (f"same as {tensor.alias_of}" if tensor.alias_of else "")
+    return tensor.problem or (f"same as {cut(tensor.alias_of)}" if tensor.alias_of else "")
 
 
 @lru_cache(maxsize=4096)
@@ -222,6 +225,7 @@ def written(results: Iterable[Written | Skipped], *, quiet: bool = False) -> int
         if not quiet:
             shape = shape_text(result.shape)
             line(f"{name_text(result.tensor.name)}  {name_text(result.dtype)} {shape}  ->  {name_text(result.path)}")
+            sys.stdout.flush()  # writing gigabytes takes minutes: what is done is seen at once, in a pipe too
         if result.note:
             note(f"note: {name_text(result.tensor.name)}: {result.note}")
     if skipped:

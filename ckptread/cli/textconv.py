@@ -14,6 +14,7 @@ from ckptread.cli.tables import name_text, number_text, shape_text
 from ckptread.counts import plural
 from ckptread.digests import digest_tensor
 from ckptread.errors import CheckpointError
+from ckptread.escape import short
 from ckptread.reader import Reader
 from ckptread.select import distinct
 from ckptread.stats import Statistics, statistics
@@ -62,7 +63,7 @@ def _lines(reader: Reader) -> Iterator[str]:
     for tensor in tensors:
         yield ""
         yield name_text(tensor.name)
-        yield from _figures(next(read)) if tensor.key in keys else [f"  same as {name_text(tensor.alias_of or '')}"]
+        yield from _figures(next(read)) if tensor.key in keys else [f"  same as {short(tensor.alias_of or '')}"]
 
 
 def _figures(entry: Read) -> Iterator[str]:

@@ -10,7 +10,7 @@ from h5py import h5, h5d, h5g, h5l, h5o
 
 from ckptread.binary import text
 from ckptread.errors import UnsafeFileError
-from ckptread.escape import escape
+from ckptread.escape import escape, short
 from ckptread.formats.hdf5_describe_worker import attributes, describe, null_references
 from ckptread.formats.hdf5_strays_worker import FAILURES, strays
 from ckptread.source import Source
@@ -163,7 +163,7 @@ class Walk:
                 yield {"finding": STRAY, "key": key}
         elif isinstance(child, h5g.GroupID):
             if first != key:
-                yield {"finding": f"the group {escape(key)!r} is {escape(first) or '/'!r} again", "key": key}
+                yield {"finding": f"the group {escape(key)!r} is {short(first) or '/'!r} again", "key": key}
                 return
             self._groups.append((key, child))
             yield {"open": child}

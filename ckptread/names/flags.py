@@ -10,7 +10,8 @@ from ckptread.names.layers import LAYERS_KERAS_2, WEIGHTLESS
 from ckptread.names.variants import rows_of
 from ckptread.records import dataclass
 
-MAX_DEPTH = 16
+MAX_WRAPPED = 6
+"""Layers in wrappers in wrappers: real models have four. Bidirectional holds one layer twice, so each doubles them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Flags:
     def _owners(self, layer: Configured, weight: str, around: bool | None, depth: int = 0) -> Iterator[bool | None]:
         """Yield the flag of ``weight`` for each built-in layer, in ``layer`` or itself, that has such a weight."""
         row, flag = LAYERS_KERAS_2.get(layer.class_name or ""), self.inside(layer, around)
-        if row is None or depth > MAX_DEPTH:
+        if row is None or depth > MAX_WRAPPED:
             return
         rows = rows_of(layer.class_name or "", row, layer.config)
         may_train = {each.trainable for weights in rows for each in weights if each.name == weight}

@@ -15,7 +15,7 @@ from typing import Any
 from ckptread.names.configs import ANYTHING, Configured, parse
 from ckptread.names.flags import Flags, is_leaf
 from ckptread.names.groups import Attributes
-from ckptread.names.places import Located, locate
+from ckptread.names.places import Fits, Located, locate
 from ckptread.records import dataclass, replace
 from ckptread.tensors import Role, TensorInfo
 
@@ -68,10 +68,11 @@ def _model_tensors(
     layers = {layer.name: layer for layer in model.inner or ()}
     version_2 = not str(attributes.get(group, {}).get("keras_version", "")).startswith("3")
     stored: list[Stored] = []
+    flags, fits = Flags(version_2), Fits()
     for turn, name in enumerate(_list(attributes, group, "layer_names") or []):
         layer = layers.get(name, replace(ANYTHING, name=name))
         weights = list(_named(by_key, attributes, _join(group, name)))
-        places = locate(layer, [weight for _, weight in weights], model.trainable, Flags(version_2))
+        places = locate(layer, [weight for _, weight in weights], model.trainable, flags, fits)
         for (info, weight), where in zip(weights, places, strict=True):
             certain = version_2 or "/" in weight or is_leaf(layer)
             stored.append(Stored(info, weight, replace(where, order=(turn, *where.order)), certain))
@@ -103,7 +104,7 @@ def _list(attributes: Attributes, group: str, name: str) -> list[str] | None:
     if name in values:
         return _texts(values[name])
     parts = [_texts(values[f"{name}{at}"]) for at in range(_parts(values, name))]
-    return [text for part in parts for text in part] if parts else None
+    return list(dict.fromkeys(text for part in parts for text in part)) if parts else None
 
 
 def _parts(values: Mapping[str, Any], name: str) -> int:
@@ -111,7 +112,9 @@ def _parts(values: Mapping[str, Any], name: str) -> int:
 
 
 def _texts(value: Any) -> list[str]:
-    return [text for text in value if isinstance(text, str)] if isinstance(value, (list, tuple)) else []
+    """Return the texts of a list, each once: what stands twice says no more."""
+    texts = value if isinstance(value, list | tuple) else ()
+    return list(dict.fromkeys(text for text in texts if isinstance(text, str)))
 
 
 def _named(by_key: Mapping[str, TensorInfo], attributes: Attributes, group: str) -> Iterator[tuple[TensorInfo, str]]:

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ckptread.names.configs import Configured, inner_layers
-from ckptread.names.flags import Flags, bare, is_leaf
+from ckptread.names.flags import MAX_WRAPPED, Flags, bare, is_leaf
 from ckptread.names.layers import LAYERS_KERAS_2, Layer
 from ckptread.records import dataclass
 from ckptread.select import common_ending
 
 MAX_DEPTH = 64
 MAX_FITS = 100_000
-"""How often a stored name is held against a layer's: a second. A model of a hundred blocks alike takes some 20,000."""
+"""How often the stored names of a file are held against its layers': a second. A model of a hundred blocks alike takes
+some 20,000."""
 Scopes = tuple[str, ...]
 
 
@@ -59,26 +60,39 @@ Fit = tuple[int, int]
 """How well a leaf fits a stored name: components in agreement; where its name ends, counted from the first."""
 
 
-def locate(layer: Configured, weights: Sequence[str], around: bool | None, flags: Flags) -> list[Located]:
+@dataclass(slots=True)
+class Fits:
+    """How many more times a name may be held against a layer: one for all layers of a file."""
+
+    left: int = MAX_FITS
+
+
+def locate(
+    layer: Configured, weights: Sequence[str], around: bool | None, flags: Flags, fits: Fits | None = None
+) -> list[Located]:
     """Return where each of the ``weights`` that are stored for ``layer`` lies; ``around`` is the flag around it."""
     leaves = list(_leaves(layer, (), (), around, flags))
     stored = [tuple(weight.split("/")) for weight in weights]
-    owners = _owners(leaves, stored, flags)
+    owners = _owners(leaves, stored, flags, fits or Fits())
     wrappers = {leaf.order: leaf for leaf in leaves}
-    return [_located(layer, parts, around, flags, wrappers, *owners.get(parts[:-1], (None, 0))) for parts in stored]
+    common = None if layer.inner is None else _common(layer, around, flags)
+    return [
+        _located(layer, parts, around, flags, common, wrappers, *owners.get(parts[:-1], (None, 0))) for parts in stored
+    ]
 
 
 def _leaves(
-    layer: Configured, above: Scopes, order: tuple[int, ...], around: bool | None, flags: Flags
+    layer: Configured, above: Scopes, order: tuple[int, ...], around: bool | None, flags: Flags, wrapped: int = 0
 ) -> Iterator[Leaf]:
     """Yield ``layer`` where it is no model, and all that are none in it, in order."""
     name = tuple(layer.name.split("/")) if layer.name else ()
     chain, flag = (*above, *name), flags.inside(layer, around)
     if layer.inner is None:
         yield Leaf(layer, chain, len(name), order, around)
-    inside = layer.inner if layer.inner is not None else _wrapped(layer)
+    wrapped += layer.inner is None
+    inside = layer.inner if layer.inner is not None else _wrapped(layer) if wrapped <= MAX_WRAPPED else ()
     for at, each in enumerate(inside if len(order) < MAX_DEPTH else ()):
-        yield from _leaves(each, chain, (*order, at), flag, flags)
+        yield from _leaves(each, chain, (*order, at), flag, flags, wrapped)
 
 
 def _wrapped(layer: Configured) -> list[Configured]:
@@ -90,7 +104,9 @@ def _row(layer: Configured) -> Layer:
     return LAYERS_KERAS_2.get(layer.class_name or "", Layer())
 
 
-def _owners(leaves: Sequence[Leaf], stored: Sequence[Scopes], flags: Flags) -> dict[Scopes, tuple[Leaf | None, int]]:
+def _owners(
+    leaves: Sequence[Leaf], stored: Sequence[Scopes], flags: Flags, allowed: Fits
+) -> dict[Scopes, tuple[Leaf | None, int]]:
     """Return for each stored scope the leaf it means, and where the leaf's name ends in it.
 
     The best agreements are settled first; a leaf that is settled has one scope, and is out of question elsewhere.
@@ -98,10 +114,10 @@ def _owners(leaves: Sequence[Leaf], stored: Sequence[Scopes], flags: Flags) -> d
     by_name: dict[str, list[Leaf]] = {}
     for leaf in leaves:
         by_name.setdefault(leaf.chain[-1] if leaf.chain else "", []).append(leaf)
-    left, fits = MAX_FITS, {}
+    fits = {}
     for parts in stored:
-        left -= sum(len(by_name.get(scope, ())) for scope in parts[:-1])
-        fits[parts[:-1]] = list(_fits(parts, by_name, flags)) if left > 0 else []
+        allowed.left -= sum(len(by_name.get(scope, ())) for scope in parts[:-1])
+        fits[parts[:-1]] = list(_fits(parts, by_name, flags)) if allowed.left > 0 else []
     found: dict[Scopes, tuple[Leaf | None, int]] = {}
     taken: dict[int, Scopes] = {}
     for scopes in sorted(fits, key=lambda each: -max((fit[0] for fit, _ in fits[each]), default=0)):
@@ -133,6 +149,7 @@ def _located(
     parts: Scopes,
     around: bool | None,
     flags: Flags,
+    common: bool | None,
     wrappers: Mapping[tuple[int, ...], Leaf],
     leaf: Leaf | None,
     end: int,
@@ -145,7 +162,7 @@ def _located(
     if layer.name in scopes:
         scopes = scopes[scopes.index(layer.name) + 1 :]
     chain = (layer.name, *scopes) if layer.name else tuple(scopes)
-    known = flags.of(layer, weight, around) if layer.inner is None else _common(layer, around, flags)
+    known = flags.of(layer, weight, around) if layer.inner is None else common
     return Located(chain, known, (), layer.shared if layer.inner is None else None)
 
 

@@ -21,6 +21,8 @@ OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 OBJECT_KEY = "/.ATTRIBUTES/"
 """What every key of an object's value holds."""
 SECOND_LIST = "_all_variables/"
+MOST_COMPARED = 100_000
+"""How often two variables of one name are compared: three hundred may have the same one."""
 SameBytes = Callable[[str, str], bool]
 
 
@@ -140,10 +142,12 @@ def _aliases(tensors: Sequence[TensorInfo], facts: Mapping[str, Facts], same_byt
         if name:
             groups[name, info.shape, info.dtype].append(info.key)
     found: dict[str, str] = {}
+    left = MOST_COMPARED
     for keys in groups.values():
         firsts = [key for key in keys if not key.startswith(SECOND_LIST)]
         for second in (key for key in keys if key.startswith(SECOND_LIST)):
-            same = [key for key in firsts if same_bytes is not None and same_bytes(key, second)]
+            left -= len(firsts)
+            same = [key for key in firsts if same_bytes is not None and left > 0 and same_bytes(key, second)]
             if same_bytes is None and len(keys) == 2:
                 same = firsts
             if same:
