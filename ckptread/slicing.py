@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
+from ckptread.counts import plural
 from ckptread.records import dataclass
 from ckptread.tensors import element_count
 
@@ -129,7 +130,7 @@ def _indices(item: int | slice, dim: int, axis: int) -> range:
         return range(dim)[item]
     index = item.__index__()
     if not -dim <= index < dim:
-        raise IndexError(f"index {index} is outside axis {axis}, which has {dim} elements")
+        raise IndexError(f"index {index} is outside axis {axis}, which has {plural(dim, 'element')}")
     return range(index % dim, index % dim + 1)
 
 

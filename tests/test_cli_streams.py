@@ -86,3 +86,9 @@ def test_the_command_that_is_installed_begins_there():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["scripts"] == {"ckptread": "ckptread_start:main"}
     assert "ckptread_start.py" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+
+
+@FULL
+def test_an_error_that_cannot_be_said_still_has_its_code():
+    assert shell("inspect nosuch.h5", "2>/dev/full").returncode == 2
+    assert shell(f"show {KERAS} nosuch", "2>/dev/full").returncode == 2

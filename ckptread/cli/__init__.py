@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import ckptread
@@ -105,4 +106,5 @@ def _run() -> int:
 def _say(text: str) -> None:
     from ckptread.cli import render
 
-    render.note(f"ckptread: {text}")
+    with suppress(OSError):  # a full or closed stderr: the exit code still tells
+        render.note(f"ckptread: {text}")

@@ -47,8 +47,9 @@ def digest(
     layout: UseLayout = Layout.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
-    """Print the SHA-256 of each tensor's values, and of all together: the same in every container.
+    """Print a SHA-256 of each tensor, and one of all together.
 
+    It is of the values: the same in every container.
     With --check, exit 0: all agree, 1: something does not, 2: trouble.
     """
     refuse(DIGEST, {"--quiet": quiet, "--format json": layout is Layout.json})

@@ -48,12 +48,13 @@ def lines(texts: Iterable[str]) -> None:
 
 def prose(texts: Iterable[str]) -> None:
     """Print lines of a result; on a terminal, what is too long for it goes on in the next one, set in."""
-    width = terminal_width()
     for text in texts:
-        lines([text] if width is None or columns(text) <= width else _folded(text, width))
+        lines(_folded(text, terminal_width()))
 
 
-def _folded(text: str, width: int) -> list[str]:
+def _folded(text: str, width: int | None) -> list[str]:
+    if width is None or columns(text) <= width:
+        return [text]
     import textwrap
 
     indent = text[: len(text) - len(text.lstrip(" "))]
@@ -65,8 +66,10 @@ def _folded(text: str, width: int) -> list[str]:
 
 
 def note(text: str) -> None:
-    """Print one line that is not part of the result."""
-    print(text, file=sys.stderr)
+    """Say on stderr what is not part of the result."""
+    width = os.get_terminal_size(2).columns if sys.stderr.isatty() else None
+    for part in _folded(text, width):
+        print(part, file=sys.stderr)
 
 
 def json_document(document: dict[str, Any]) -> None:

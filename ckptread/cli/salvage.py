@@ -21,8 +21,9 @@ def salvage(
     raw: Annotated[bool, typer.Option("--raw", help="Keep the bits of what .npy cannot hold (bfloat16).")] = False,
     force: Force = False,
 ) -> None:
-    """Save every tensor that is whole as .npy, with a manifest.json of what was saved and what was lost.
+    """Save what is whole of a damaged checkpoint.
 
+    Every tensor that is whole goes to a .npy file; manifest.json says what was saved and what was lost.
     Exit 0: all is whole, 1: something is lost or in doubt, 2: nothing can be found, or the folder not be written.
     """
     with open_remains(path) as reader, render.Progress(2 * verify_nbytes(reader)) as progress:

@@ -23,8 +23,9 @@ def verify(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but the exit code.")] = False,
     layout: UseLayout = Layout.table,
 ) -> None:
-    """Check all that a checkpoint states of itself: sizes, places, names, and every checksum, reading every byte.
+    """Check whether a checkpoint is whole, and say what is wrong.
 
+    All that it states of itself is checked: sizes, places, names, and every checksum, reading every byte.
     Exit 0: nothing is wrong (there may be notes), 1: errors or warnings, 2: one cannot be opened at all.
     """
     refuse(VERIFY, {"--quiet": quiet, "--format": layout is not Layout.table})
