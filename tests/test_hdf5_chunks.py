@@ -1,12 +1,15 @@
 """Chunks stand where they were written, whatever index the file keeps of them, also where some were never written."""
 
 import itertools
+import struct
 
 import h5py
 import numpy as np
 import pytest
 
 import ckptread
+from ckptread.formats.hdf5_chunks import chunk_table
+from ckptread.verify import verify
 
 DATASETS = 60
 
@@ -53,3 +56,47 @@ def test_an_index_of_the_newest_format_is_counted_through_rightly(tmp_path, limi
     with ckptread.open(path) as reader:
         np.testing.assert_array_equal(reader.read("d"), values)
         assert reader.read("s").tolist() == values.astype("S").tolist()
+
+
+def tree_keys(data, at):
+    """Return where the keys of a leaf of a version 1 tree of chunks stand: 8 bytes, then an offset per dimension."""
+    count = int.from_bytes(data[at + 6 : at + 8], "little")
+    assert data[at : at + 6] == b"TREE\1\0"
+    return [at + 24 + number * (8 + 8 * 3 + 8) for number in range(count)]
+
+
+FAULTS = {
+    "two at one place": (1, 1, 0),  # key, dimension, value
+    "out of order": (1, 1, 6),
+    "beyond an element's end": (2, 2, 16),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("kind", ["i4", h5py.string_dtype()], ids=["numbers", "strings"])
+def test_an_index_that_contradicts_itself_gives_an_error_and_no_values(tmp_path, fault, kind):
+    """h5py reads fill values, or another chunk's, without a word."""
+    path = tmp_path / "tree.h5"
+    values = np.arange(1, 49).reshape(6, 8).astype("i4" if kind == "i4" else "S2")
+    with h5py.File(path, "w", libver=("earliest", "v108")) as file:
+        dataset = file.create_dataset("d", (6, 8), kind, chunks=(2, 2), compression=4)
+        dataset[...] = values
+    data = bytearray(path.read_bytes())
+    key, dimension, value = FAULTS[fault]
+    at = tree_keys(data, data.find(b"TREE\1\0"))[key] + 8 + 8 * dimension
+    data[at : at + 8] = value.to_bytes(8, "little")
+    path.write_bytes(data)
+    with ckptread.open(path) as reader:
+        with pytest.raises(ckptread.DamagedFileError, match="'d'"):
+            reader.read("d")
+        assert [finding.severity for finding in verify(reader).findings if finding.key == "d"] == ["error"]
+
+
+ROW = struct.Struct("<5Q")  # position, mask, offset, bytes
+
+
+@pytest.mark.parametrize(("position", "message"), [((0, 2), "the same place"), ((1, 2), "where no chunk begins")])
+def test_a_worker_that_tells_of_impossible_chunks_is_not_believed(position, message):
+    rows = ROW.pack(0, 2, 0, 0, 16) + ROW.pack(*position, 0, 16, 16)
+    with pytest.raises(ValueError, match=message):
+        chunk_table(rows, (2, 2), 64)

@@ -221,7 +221,7 @@ class Hdf5Reader(Reader):
         if found is None:
             raw = self._answer(info, {"ask": "chunks", "key": info.key})
             try:
-                table = chunk_table(raw, len(info.shape or ()), self._source.size)
+                table = chunk_table(raw, self._index.layouts[info.key].chunk, self._source.size)
             except ValueError as error:
                 raise DamagedFileError(self.path, f"the chunks of {escape(info.key)!r}: {error}") from error
             dtype = numpy_dtype(info.dtype, self.path)

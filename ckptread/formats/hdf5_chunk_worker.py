@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import h5py
@@ -14,6 +15,9 @@ from ckptread.tensors import element_count
 
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
 MAX_CHUNK_BYTES = 64 << 20
+MOST_LOOKED_UP, LOOKED_UP_BYTES = 4096, 16 << 20
+"""So many chunks are looked up one by one, which reads them: a few hundredths of a second."""
+AGAIN = "fetch the file again"
 
 
 class StoredChunk(NamedTuple):
@@ -31,6 +35,43 @@ class StoredChunk(NamedTuple):
 def stored_chunks(dataset: h5d.DatasetID) -> list[StoredChunk]:
     """Return the chunks that are stored, each at its true position.
 
+    Raises DamagedFileError where the index contradicts itself: the library, which goes through it in one way and looks
+    a chunk up in another, would then read one chunk for another, or none at all, and say nothing.
+    """
+    grid, unlimited = _grid(dataset)
+    found = _gone_through(dataset, grid, unlimited)
+    positions = [chunk.position for chunk in found]
+    if not (_ascend(positions) or (unlimited and _ascend([_swizzled(p, unlimited) for p in positions]))):
+        raise DamagedFileError("", "the index of its chunks is damaged: they stand out of order", advice=AGAIN)
+    few = len(found) <= MOST_LOOKED_UP and sum(chunk.nbytes for chunk in found) <= LOOKED_UP_BYTES
+    if few and not all(_agrees(dataset, chunk) for chunk in found):
+        raise DamagedFileError("", "the index of its chunks is damaged: one is not found by its place", advice=AGAIN)
+    return found
+
+
+def _ascend(positions: Sequence[tuple[int, ...]]) -> bool:
+    return all(one < other for one, other in pairwise(positions))
+
+
+def _swizzled(position: tuple[int, ...], unlimited: int) -> tuple[int, ...]:
+    """Return a position as an extensible array has it: the unlimited dimension comes first."""
+    return (position[unlimited], *position[:unlimited], *position[unlimited + 1 :])
+
+
+def _agrees(dataset: h5d.DatasetID, chunk: StoredChunk) -> bool:
+    """Whether the library finds this chunk by its position, or need not, for it lies outside the dataset by now."""
+    if any(at >= dim for at, dim in zip(chunk.position, dataset.get_space().shape, strict=True)):
+        return True
+    try:
+        mask, data = dataset.read_direct_chunk(chunk.position)
+    except (OSError, RuntimeError, ValueError):
+        return False
+    return (mask, len(data)) == (chunk.filter_mask, chunk.nbytes)
+
+
+def _gone_through(dataset: h5d.DatasetID, grid: list[int], unlimited: int | None) -> list[StoredChunk]:
+    """Return the chunks as the library tells them, going through the index.
+
     The library (HDF5 1.14 and 2.0) counts wrongly through an extensible array, the index of a dataset with one
     unlimited dimension, unless that dimension is the first: these positions are put right.
     """
@@ -38,8 +79,7 @@ def stored_chunks(dataset: h5d.DatasetID) -> list[StoredChunk]:
     dataset.chunk_iter(
         lambda info: said.append(StoredChunk(tuple(info.chunk_offset), info.filter_mask, info.byte_offset, info.size))
     )
-    grid, unlimited = _grid(dataset)
-    if unlimited in (None, 0) or not said:
+    if unlimited is None or unlimited == 0 or not said:
         return said
     chunk = dataset.get_create_plist().get_chunk()
     numbers = [_number(each.position, chunk, grid, unlimited) for each in said]

@@ -209,15 +209,23 @@ class OpenChunks:
         self._open.clear()
 
 
-def chunk_table(raw: bytes, rank: int, size: int) -> dict[tuple[int, ...], Chunk]:
-    """Return the chunks that the worker told: rows of position, mask, offset and stored bytes. Raises ValueError."""
+def chunk_table(raw: bytes, chunk: Sequence[int], size: int) -> dict[tuple[int, ...], Chunk]:
+    """Return the chunks that the worker told: rows of position, mask, offset and stored bytes. Raises ValueError.
+
+    ``chunk`` is the shape of one, ``size`` that of the file.
+    """
     import numpy as np
 
+    rank = len(chunk)
     rows = np.frombuffer(raw, "<u8").reshape(-1, rank + 3)
     if len(rows) > MAX_CHUNKS:
         raise ValueError(f"there are {len(rows):,}; at most {MAX_CHUNKS:,} are read")
     table = {tuple(row[:rank]): Chunk(*row[rank:]) for row in rows.tolist()}
-    if any(chunk.offset + chunk.nbytes > size for chunk in table.values()):
+    if len(table) < len(rows):
+        raise ValueError("two of them claim the same place")
+    if rank and 0 not in chunk and (rows[:, :rank] % np.array(chunk, "<u8")).any():
+        raise ValueError("one stands where no chunk begins")
+    if any(each.offset + each.nbytes > size for each in table.values()):
         raise ValueError("a chunk lies outside the file")
     return table
 
