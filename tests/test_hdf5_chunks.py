@@ -73,13 +73,14 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("compression", [None, "gzip", "lzf"])
 @pytest.mark.parametrize("kind", ["i4", h5py.string_dtype()], ids=["numbers", "strings"])
-def test_an_index_that_contradicts_itself_gives_an_error_and_no_values(tmp_path, fault, kind):
+def test_an_index_that_contradicts_itself_gives_an_error_and_no_values(tmp_path, fault, kind, compression):
     """h5py reads fill values, or another chunk's, without a word."""
     path = tmp_path / "tree.h5"
     values = np.arange(1, 49).reshape(6, 8).astype("i4" if kind == "i4" else "S2")
     with h5py.File(path, "w", libver=("earliest", "v108")) as file:
-        dataset = file.create_dataset("d", (6, 8), kind, chunks=(2, 2), compression=4)
+        dataset = file.create_dataset("d", (6, 8), kind, chunks=(2, 2), compression=compression)
         dataset[...] = values
     data = bytearray(path.read_bytes())
     key, dimension, value = FAULTS[fault]

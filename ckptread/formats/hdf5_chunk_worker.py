@@ -134,16 +134,20 @@ def _is_there(dataset: h5d.DatasetID, position: tuple[int, ...]) -> bool:
 
 
 def verify_chunks(dataset: h5py.Dataset) -> None:
-    """See that every deflated chunk is whole before the library reads it: it would pad a short one with old memory."""
+    """See to the index, and that every deflated chunk is whole, before the library reads the dataset.
+
+    It would pad a short one with old memory.
+    """
     plist = dataset.id.get_create_plist()
     if plist.get_layout() != h5d.CHUNKED:
         return
+    stored = stored_chunks(dataset.id)
     codes = [plist.get_filter(n)[0] for n in range(plist.get_nfilters())]
     if DEFLATE not in codes:
         return
     address_bytes = dataset.file.id.get_create_plist().get_sizes()[0]
     expected = element_count(tuple(plist.get_chunk())) * _disk_bytes(dataset.id.get_type(), address_bytes)
-    for chunk in stored_chunks(dataset.id):
+    for chunk in stored:
         mask, data = dataset.id.read_direct_chunk(chunk.position)
         if not mask and _inflated_bytes(data, FLETCHER32 in codes) != expected:
             raise DamagedFileError("", f"the chunk at {list(chunk.position)} does not inflate to its size")
