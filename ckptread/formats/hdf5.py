@@ -88,6 +88,7 @@ class Hdf5Reader(Reader):
             raise self._cut
         self._seconds = deadline(source.size)
         self._worker = self._start()
+        self._strays = True  # are listed too, until that is too much for the library
         self._chunks = OpenChunks()
         self._compared = 0
         self._index = Index(source, path)
@@ -118,19 +119,20 @@ class Hdf5Reader(Reader):
         """Have the file listed. Where only its attributes are too much for the library, its datasets stand."""
         listed = False
         try:
-            for message, raw in self._worker.ask({"ask": "index", "attributes": True}, self._seconds):
+            for message, raw in self._worker.ask({"ask": "index", "attributes": True, "strays": True}, self._seconds):
                 self._index.take(message, raw)
                 listed = listed or "listed" in message
         except DamagedFileError as error:
             if not listed:
                 raise
+            self._strays = False
             self._index.problems.append(Finding("error", f"not all that it holds can be listed: {error.problem}"))
 
     def _ask(self, question: Message) -> Iterator[Reply]:
         """Ask the worker, or a new one where the old one has not survived an earlier question."""
         if not self._worker.alive:
             self._worker = self._start()
-            for _ in self._worker.ask({"ask": "index", "attributes": False}, self._seconds):
+            for _ in self._worker.ask({"ask": "index", "attributes": False, "strays": self._strays}, self._seconds):
                 continue
         yield from self._worker.ask(question, self._seconds)
 

@@ -101,7 +101,8 @@ class Library:
 
         What no group leads to comes last: of a damaged file, all that is told before stands.
         """
-        for entries in (self._walk.entries(), self._walk.strays(self._source)):
+        strays = [self._walk.strays(self._source)] if message["strays"] else []
+        for entries in (self._walk.entries(), *strays):
             yield from _told(entries)
             if message["attributes"]:
                 yield {"entries": [], "listed": True}, b""
