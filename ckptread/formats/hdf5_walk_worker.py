@@ -25,6 +25,7 @@ USUAL_DEPTH = 500
 """Groups nested deeper are listed, with a warning: other programs that read them end in an error, or in a crash."""
 
 UNNAMED = b"unnamed"
+"""What an object is called whose name is lost, before the address of its description."""
 STRAY = "its own name is lost with the group that listed it: it goes by the byte that it is described at"
 
 Place = tuple[Any, bytes]
