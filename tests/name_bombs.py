@@ -5,7 +5,7 @@ import struct
 
 import h5py
 import numpy as np
-from bombs import MIB
+from bombs import MAGIC, MIB, raw_table, with_trailer
 
 from tests.table_writer import entry, field, handle, header, table, varint, write_bundle
 
@@ -150,7 +150,7 @@ def _npy(folder, shape):
 
 
 def links(folder):
-    """20,000 hard links to a dataset, and as many to a group, whose own names take 50,000 bytes."""
+    """4,000 hard links to a dataset, and as many to a group, whose own names take 50,000 bytes."""
     path = folder / "a.h5"
     with h5py.File(path, "w", libver="latest") as file:
         file["A" * 50_000] = np.zeros(3, "f4")
@@ -205,18 +205,14 @@ def _legacy(folder, layers, weights, again=1):
 def restart_points(folder):
     """A block that is nothing but five million restart points."""
     contents = b"\0\0\0" + b"\0\0\0\0" * 5_000_000 + struct.pack("<I", 5_000_000)
-    from bombs import raw_table
-
     (folder / "ck.index").write_bytes(raw_table(contents))
     return folder / "ck.index"
 
 
 def index_in_itself(folder):
     """A table whose index block names itself as its data, 1,000 times."""
-    from bombs import MAGIC, with_trailer
-
     first = b"".join(
-        varint(0) + varint(4) + varint(6) + b"%04d" % n + handle(0, 20_000).ljust(6, b"\0") for n in range(1_000)
+        varint(0) + varint(4) + varint(6) + b"%04d" % n + handle(0, 13_008).ljust(6, b"\0") for n in range(1_000)
     )
     contents = first + struct.pack("<II", 0, 1)
     where = handle(0, len(contents))

@@ -30,8 +30,8 @@ EXPANDED_BYTES = 128 << 20
 """The most that the snappy blocks of one table come to: an index of 200,000 tensors takes 30 MiB."""
 KEY_BYTES = 128 << 20
 """The most that the keys of one table come to: three bytes can repeat all of the key before them."""
-ENTRY_BYTES = 512
-"""What an entry counts for beside its key: what is made of it in memory."""
+ENTRY_BYTES = 300
+"""What an entry counts for beside its key, which counts twice: it is kept as bytes and as text."""
 PIECE_BYTES = 4 << 20
 PLAIN, SNAPPY = 0, 1
 
@@ -163,7 +163,7 @@ class Table:
             try:
                 shared, unshared, nbytes, head_at = entry_head(head, 0)
                 suffix, _ = take(window.read(at, min(head_at + unshared, end - at)), head_at, unshared)
-                self._keys.take(shared + unshared + ENTRY_BYTES, at)
+                self._keys.take(2 * (shared + unshared) + ENTRY_BYTES, at)
             except Malformed as error:
                 raise self._damaged(f"cannot be read: {error.problem}", block) from error
             at += head_at + unshared
@@ -263,7 +263,7 @@ def _decode_places(data: bytes, keys: Allowance) -> list[Place]:
         value_at = at + unshared
         if shared > len(key) or value_at + nbytes > end:
             raise Malformed("an entry runs past its end", at)
-        taken += shared + unshared + ENTRY_BYTES
+        taken += 2 * (shared + unshared) + ENTRY_BYTES
         if taken > most:
             keys.take(taken, at)
         key = key[:shared] + data[at:value_at]

@@ -141,7 +141,7 @@ def _loose(data: bytes, allowance: Allowance) -> list[Entry]:
             value, at = take(data, at, nbytes)
             if shared > len(key) or not (unshared or nbytes):
                 break
-            allowance.take(shared + unshared + ENTRY_BYTES, at)
+            allowance.take(2 * (shared + unshared) + ENTRY_BYTES, at)
             key = key[:shared] + suffix
             entries.append((key, value))
     except Malformed:

@@ -147,7 +147,9 @@ def _aliases(tensors: Sequence[TensorInfo], facts: Mapping[str, Facts], same_byt
         firsts = [key for key in keys if not key.startswith(SECOND_LIST)]
         for second in (key for key in keys if key.startswith(SECOND_LIST)):
             left -= len(firsts)
-            same = [key for key in firsts if same_bytes is not None and left > 0 and same_bytes(key, second)]
+            if left < 0:
+                return found
+            same = [key for key in firsts if same_bytes is not None and same_bytes(key, second)]
             if same_bytes is None and len(keys) == 2:
                 same = firsts
             if same:
