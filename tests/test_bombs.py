@@ -18,7 +18,10 @@ QUICK = {
 }  # fmt: skip
 """Those whose listing says all; the others take minutes to write or to read to their end."""
 WRITES_GIGABYTES = {"unwritten", "chunks_of_one"}
-SLOW = {"a_problem_each", "branches", "safetensors_names", "saved_model_of_names", "missing_files", "shards"}
+SLOW = {
+    "one_checksum", "a_problem_each", "branches", "safetensors_names", "saved_model_of_names", "missing_files",
+    "shards",
+}  # fmt: skip
 """Of 100,000 tensors and more, or 30 MiB: seconds for each command."""
 
 
