@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ckptread
-from ckptread.formats.hdf5_chunks import chunk_table
+from ckptread.formats.hdf5_chunks import chunk_table, fletcher32
 from ckptread.verify import verify
 
 DATASETS = 60
@@ -101,3 +101,64 @@ def test_a_worker_that_tells_of_impossible_chunks_is_not_believed(position, mess
     rows = ROW.pack(0, 2, 0, 0, 16) + ROW.pack(*position, 0, 16, 16)
     with pytest.raises(ValueError, match=message):
         chunk_table(rows, (2, 2), 64)
+
+
+@pytest.mark.parametrize("options", [{}, {"shuffle": True}, {"fletcher32": True}], ids=str)
+def test_an_lzf_chunk_that_ends_short_gives_an_error_and_no_old_memory(tmp_path, options):
+    """h5py hands out what lay in memory before."""
+    path = tmp_path / "lzf.h5"
+    values = np.repeat(np.arange(64, dtype="i4"), 16).reshape(32, 32)
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset("d", data=values, chunks=(32, 32), compression="lzf", **options)
+        mask, stored = dataset.id.read_direct_chunk((0, 0))
+    assert mask == 0
+    with ckptread.open(path) as reader:
+        np.testing.assert_array_equal(reader.read("d"), values)
+    body = stored[: len(stored) - 4] if "fletcher32" in options else stored
+    short = lzf_cut(body)
+    short += fletcher32(short).to_bytes(4, "little") if "fletcher32" in options else b""
+    with h5py.File(path, "r+") as file:
+        file["d"].id.write_direct_chunk((0, 0), short)
+    with ckptread.open(path) as reader:
+        with pytest.raises(ckptread.DamagedFileError, match="does not inflate to its size"):
+            reader.read("d")
+        assert [finding.severity for finding in verify(reader).findings if finding.key == "d"] == ["error"]
+
+
+def lzf_cut(data):
+    """Return a stream of LibLZF without its last token."""
+    at = last = 0
+    while at < len(data):
+        last = at
+        at += data[at] + 2 if data[at] < 32 else 2 if data[at] < 224 else 3
+    assert at == len(data)
+    return data[:last]
+
+
+def test_lzf_of_noise_and_of_runs_expands_to_its_size(tmp_path):
+    rng = np.random.default_rng(4)
+    path = tmp_path / "lzf.h5"
+    arrays = [np.zeros((50, 70), "f8"), rng.integers(0, 4, (50, 70)).astype("f8"), rng.standard_normal((50, 70))]
+    with h5py.File(path, "w") as file:
+        for number, values in enumerate(arrays):
+            file.create_dataset(str(number), data=values, chunks=(20, 30), compression="lzf")
+    with ckptread.open(path) as reader:
+        for number, values in enumerate(arrays):
+            np.testing.assert_array_equal(reader.read(str(number)), values)
+
+
+@pytest.mark.parametrize("compression", ["lzf", "gzip", None])
+@pytest.mark.parametrize("kind", ["i4", h5py.string_dtype()], ids=["numbers", "strings"])
+def test_a_chunk_that_no_filter_was_applied_to_and_is_too_short_gives_an_error(tmp_path, compression, kind):
+    path = tmp_path / "short.h5"
+    with h5py.File(path, "w", libver=("earliest", "v108")) as file:
+        dataset = file.create_dataset("d", (4, 4), kind, chunks=(2, 4), compression=compression)
+        dataset[...] = np.arange(16).reshape(4, 4).astype("i4" if kind == "i4" else "S2")
+        raw = dataset.id.read_direct_chunk((0, 0))[1]
+        dataset.id.write_direct_chunk((0, 0), raw[:8], filter_mask=1)
+    data = bytearray(path.read_bytes())
+    first = tree_keys(data, data.find(b"TREE\1\0"))[0]
+    data[first : first + 8] = struct.pack("<II", 8, 1 if compression else 0)  # its size, and the filters left out
+    path.write_bytes(data)
+    with ckptread.open(path) as reader, pytest.raises(ckptread.DamagedFileError, match="'d'"):
+        reader.read("d")

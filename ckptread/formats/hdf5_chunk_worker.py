@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,7 +14,12 @@ from h5py import h5d, h5s, h5t
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.tensors import element_count
 
-DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
+DEFLATE, SHUFFLE, FLETCHER32, LZF = 1, 2, 3, 32000
+UNCHECKED = {4, 5, 6}
+"""szip, nbit and scaleoffset, whose streams only the library can read."""
+LZF_TOKEN = re.compile(
+    b"[\x20-\xdf].|[\xe0-\xff]..|" + b"|".join(re.escape(bytes([n])) + b".{%d}" % (n + 1) for n in range(32)), re.DOTALL
+)
 MAX_CHUNK_BYTES = 64 << 20
 MOST_LOOKED_UP, LOOKED_UP_BYTES = 4096, 16 << 20
 """So many chunks are looked up one by one, which reads them: a few hundredths of a second."""
@@ -134,23 +140,30 @@ def _is_there(dataset: h5d.DatasetID, position: tuple[int, ...]) -> bool:
 
 
 def verify_chunks(dataset: h5py.Dataset) -> None:
-    """See to the index, and that every deflated chunk is whole, before the library reads the dataset.
+    """See to the index, and that every chunk comes to its size, before the library reads them.
 
     It would pad a short one with old memory.
     """
     plist = dataset.id.get_create_plist()
     if plist.get_layout() != h5d.CHUNKED:
         return
-    stored = stored_chunks(dataset.id)
     codes = [plist.get_filter(n)[0] for n in range(plist.get_nfilters())]
-    if DEFLATE not in codes:
-        return
     address_bytes = dataset.file.id.get_create_plist().get_sizes()[0]
     expected = element_count(tuple(plist.get_chunk())) * _disk_bytes(dataset.id.get_type(), address_bytes)
-    for chunk in stored:
-        mask, data = dataset.id.read_direct_chunk(chunk.position)
-        if not mask and _inflated_bytes(data, FLETCHER32 in codes) != expected:
+    for chunk in stored_chunks(dataset.id):
+        applied = {code for n, code in enumerate(codes) if not chunk.filter_mask >> n & 1}
+        if not applied & UNCHECKED and _expanded_bytes(dataset, chunk, applied) != expected:
             raise DamagedFileError("", f"the chunk at {list(chunk.position)} does not inflate to its size")
+
+
+def _expanded_bytes(dataset: h5py.Dataset, chunk: StoredChunk, applied: set[int]) -> int:
+    """Return how many bytes a chunk comes to, once the filters that were applied to it are undone."""
+    checksum_bytes = 4 if FLETCHER32 in applied else 0
+    if not applied & {DEFLATE, LZF}:
+        return chunk.nbytes - checksum_bytes
+    data = dataset.id.read_direct_chunk(chunk.position)[1]
+    expands = _inflated_bytes if DEFLATE in applied else _lzf_bytes
+    return expands(data[: len(data) - checksum_bytes])
 
 
 def _disk_bytes(kind: h5t.TypeID, address_bytes: int) -> int:
@@ -167,11 +180,23 @@ def _disk_bytes(kind: h5t.TypeID, address_bytes: int) -> int:
     return int(kind.get_size())
 
 
-def _inflated_bytes(data: bytes, checksummed: bool) -> int:
+def _lzf_bytes(data: bytes) -> int:
+    """Return how many bytes a chunk expands to, as LibLZF does it; -1 where it is no whole stream.
+
+    A byte below 32 says how many follow as they are, less one; any other begins a repetition, whose length stands in
+    its upper three bits, less two, and where these are all set, the next byte is added.
+    """
+    tokens = LZF_TOKEN.findall(data)
+    if sum(map(len, tokens)) != len(data):
+        return -1
+    return sum(t[0] + 1 if t[0] < 32 else (t[0] >> 5) + 2 if t[0] < 224 else t[1] + 9 for t in tokens)
+
+
+def _inflated_bytes(data: bytes) -> int:
     """Return how many bytes a chunk inflates to; more than a chunk may have counts as too many."""
     inflater = zlib.decompressobj()
     try:
-        size = len(inflater.decompress(data[:-4] if checksummed else data, MAX_CHUNK_BYTES + 1))
+        size = len(inflater.decompress(data, MAX_CHUNK_BYTES + 1))
     except zlib.error as error:
         raise DamagedFileError("", f"a chunk is no deflate stream: {error}") from error
     if size > MAX_CHUNK_BYTES:
