@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ckptread.binary import Malformed, text
-from ckptread.claims import within
+from ckptread.claims import most_bytes, within
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.escape import escape
 from ckptread.formats.leveldb_table import unmask
@@ -160,9 +160,12 @@ class TfBundleReader(Reader):
     def regions(self) -> Iterator[Region]:  # type: ignore[override]
         """The blocks of the index, and every tensor and slice."""
         yield from self._index.regions()
-        owners = self._slice_keys()
+        owners, left = self._slice_keys(), most_bytes(self._shards_of().nbytes)
         for key, entry in self._entries.items():
             if entry is not None and not entry.slices and self._shards_of().problem(entry) is None:
+                left -= entry.nbytes
+                if left < 0:  # tensors that lie over each other: what goes beyond is told with each
+                    return
                 yield self._region(text(owners.get(key, key)), entry)
 
     def _region(self, key: str, entry: BundleEntry) -> Region:
