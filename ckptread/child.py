@@ -17,6 +17,8 @@ Handler = Callable[[Message], Iterator[Reply]]
 DAMAGED = "the file is damaged: fetch it again"
 """What to do where a library refuses what it reads."""
 
+NO_ROOM = "reading it takes more memory than a checkpoint is given here"
+
 
 def serve(start: Callable[[Message], Handler]) -> None:
     """Be a child: take the first message, then answer questions until there are none. Does not return.
@@ -33,6 +35,8 @@ def serve(start: Callable[[Message], Handler]) -> None:
             for reply, raw in handler(message):
                 write_message(answers, reply, raw)
             write_message(answers, {"end": True})
+        except MemoryError:
+            write_message(answers, {"error": NO_ROOM, "kind": "UnsafeFileError", "advice": ""})
         except CheckpointError as error:
             write_message(answers, {"error": error.problem, "kind": type(error).__name__, "advice": error.advice})
         except Exception as error:

@@ -1,6 +1,7 @@
 """The worker: its limits, and that its parent survives whatever it does, with one clear error."""
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -212,3 +213,13 @@ def test_a_library_that_cannot_be_imported_is_named(monkeypatch):
     assert "the HDF5 library cannot be started: ModuleNotFoundError: No module named" in str(found.value)
     assert "absent_worker" in str(found.value)
     assert sys.executable in str(found.value)
+
+
+def test_a_file_that_takes_too_much_memory_is_not_called_damaged():
+    program = "from ckptread.child import serve\ndef answer(message): raise MemoryError\nserve(lambda first: answer)"
+    message = (2).to_bytes(4, "little") + b"{}"
+    ran = subprocess.run([sys.executable, "-c", program], input=2 * message, capture_output=True, check=True)
+    said = ran.stdout.decode("latin-1")
+    assert '"kind": "UnsafeFileError"' in said
+    assert "memory" in said
+    assert "damaged" not in said
