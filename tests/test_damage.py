@@ -5,6 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from cases import CASES, Case, name
@@ -130,3 +131,18 @@ def test_a_pipe_and_a_device_are_refused_without_waiting(tmp_path):
     for path in (tmp_path / "ck.index", tmp_path / "ck", tmp_path / "zero.h5"):
         with pytest.raises(ckptread.UnsafeFileError, match="not a regular file"):
             ckptread.open(path)
+
+
+def test_a_dataset_that_cannot_be_described_hides_no_other(tmp_path):
+    path = tmp_path / "one.h5"
+    with h5py.File(path, "w") as file:
+        file["also"] = np.ones(3)
+        file.create_dataset("bad", data=np.ones((64, 64), "f4"), chunks=(8, 8))
+        file["good"] = np.arange(6.0)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"TREE\x01", b"XREE\x01"))  # the index of the chunks; that of the group is of kind 0
+    with ckptread.open(path) as reader:
+        assert {key for key, info in reader.tensors.items() if info.problem} == {"bad"}
+        assert np.array_equal(reader["good"], np.arange(6.0))
+        with pytest.raises(ckptread.CheckpointError, match="cannot be described"):
+            np.asarray(reader["bad"])

@@ -158,7 +158,7 @@ class Walk:
         key = text(path)
         first = self._seen.setdefault(address, key)
         if isinstance(child, h5d.DatasetID):
-            yield self._remaining(child, key, place, first)
+            yield self._dataset(child, key, place, first)
             yield from self._references(child, key)
             if self._astray:
                 yield {"finding": STRAY, "key": key}
@@ -169,15 +169,6 @@ class Walk:
             self._groups.append((key, child))
             yield {"open": child}
 
-    def _remaining(self, dataset: h5d.DatasetID, key: str, place: Place, first: str) -> Message:
-        """Return a dataset's message; where only what remains is wanted, one that says why there is none."""
-        try:
-            return self._dataset(dataset, key, place, first)
-        except FAILURES as error:
-            if not self._remains:
-                raise
-            return _refused(key, f"it cannot be described: {escape(str(error)[:200])}")
-
     def _references(self, dataset: h5d.DatasetID, key: str) -> Iterator[Message]:
         try:
             count = null_references(dataset)
@@ -187,8 +178,13 @@ class Walk:
             yield {"finding": f"{count:,} of the references of {escape(key)!r} lead nowhere", "key": key}
 
     def _dataset(self, dataset: h5d.DatasetID, key: str, place: Place, first: str) -> Message:
+        """Return a dataset's message: what it is, or why that cannot be said, which hides no other."""
+        try:
+            described = describe(dataset)
+        except FAILURES as error:
+            return _refused(key, f"it cannot be described: {escape(str(error)[:200])}")
         self.places[key] = place
-        return {**describe(dataset), "key": key, "alias_of": None if first == key else first}
+        return {**described, "key": key, "alias_of": None if first == key else first}
 
     def attributes(self) -> Iterator[Message]:
         """Yield a message per group with attributes: last, for a damaged one can hang the library."""
