@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from ckptread.parallel import in_order
 from ckptread.stored import Stored
 from ckptread.tensors import TensorInfo
 
@@ -20,10 +19,8 @@ DESCRIPTIONS = {
     "complex64": "<c8", "complex128": "<c16",
 }  # fmt: skip
 """What a .npy header calls the dtypes that are numpy's own."""
-PIECE_BYTES = 2 << 20
-"""What is read, checked and written at once: the processor's cache holds it."""
-SHARED_BYTES = 32 << 20
-"""A larger tensor is read by one thread while another writes."""
+PIECE_BYTES = 512 << 10
+"""What is read, checked and written at once, by one thread: a processor's own cache holds it all that while."""
 ALIGNMENT = 64
 GROWTH = 21
 """Digits that numpy leaves room for, so that the first dimension can grow in place."""
@@ -53,19 +50,14 @@ class Copy:
         """Write the header and the values. Raises DamagedFileError after the last of them, for their checksum."""
         stored = self._stored
         stream.write(npy_header(DESCRIPTIONS[self._info.dtype], self.shape))
-        pieces = range(0, stored.nbytes, PIECE_BYTES)
         parts = []
-        for data, checksum in in_order(self._read, pieces, threads=1 if stored.nbytes <= SHARED_BYTES else None):
+        for at in range(0, stored.nbytes, PIECE_BYTES):
+            data = stored.read(at, min(PIECE_BYTES, stored.nbytes - at))
             stream.write(data)
-            parts.append((checksum, len(data)))
+            parts.append((stored.extend(0, data), len(data)))
             if progress:
                 progress(len(data))
         stored.verify(parts)
-
-    def _read(self, at: int) -> tuple[bytes, int]:
-        """Return a piece and its checksum."""
-        data = self._stored.read(at, min(PIECE_BYTES, self._stored.nbytes - at))
-        return data, self._stored.extend(0, data)
 
 
 def copy_of(info: TensorInfo, stored: Stored | None) -> Copy | None:

@@ -42,10 +42,8 @@ def written(values):
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("shared_bytes", [0, 1 << 30])
-def test_a_copy_is_what_numpy_saves(checkpoint, tmp_path, monkeypatch, shared_bytes):
+def test_a_copy_is_what_numpy_saves(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(copying, "PIECE_BYTES", 1000)
-    monkeypatch.setattr(copying, "SHARED_BYTES", shared_bytes)
     path, arrays = checkpoint
     with ckptread.open(path) as reader:
         for key, values in arrays.items():
@@ -53,10 +51,8 @@ def test_a_copy_is_what_numpy_saves(checkpoint, tmp_path, monkeypatch, shared_by
             assert (tmp_path / key).read_bytes() == written(values)
 
 
-@pytest.mark.parametrize("shared_bytes", [0, 1 << 30])
-def test_a_wrong_checksum_leaves_no_file(checkpoint, tmp_path, monkeypatch, shared_bytes):
+def test_a_wrong_checksum_leaves_no_file(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(copying, "PIECE_BYTES", 1000)
-    monkeypatch.setattr(copying, "SHARED_BYTES", shared_bytes)
     path, _ = checkpoint
     with open(f"{path}.data-00000-of-00001", "r+b") as file:
         file.seek(70_000)
