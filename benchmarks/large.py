@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data import GIB, files
-from measure import run
+from measure import remove, run
 from peers import ckptread
 from rows import Folder
 
@@ -38,14 +38,15 @@ def _commands(folder: Folder, large: Path, twin: Path) -> dict[str, list[str]]:
         "digest": ckptread("digest", large),
         "inspect --stats": ckptread("inspect", large, "--stats"),
         "diff, identical": ckptread("diff", large, twin),
-        "extract": ckptread("extract", large, "w", "-o", folder.out, "--force"),
+        "extract": ckptread("extract", large, "w", "-o", folder.out),
     }
 
 
 def _run(command: list[str], folder: Folder) -> tuple[float, float]:
     run(command, folder.path / "output")
+    remove([folder.out])
     result = run(command, folder.path / "output")
-    folder.out.unlink(missing_ok=True)
+    remove([folder.out])
     return result
 
 

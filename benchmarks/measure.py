@@ -43,11 +43,17 @@ def run(command: Command, output: Path, *, reports: bool = False) -> tuple[float
     return (float(output.read_text().split()[-1]) if reports else seconds), peak
 
 
-def in_turn(commands: Sequence[Command], runs: int, output: Path, *, reports: Sequence[bool] = ()) -> list[Runs]:
-    """Run commands in turn, A B A B ..., after a warm-up of each: a machine that slows down slows all of them."""
+def in_turn(
+    commands: Sequence[Command], runs: int, output: Path, *, reports: Sequence[bool] = (), written: Iterable[Path] = ()
+) -> list[Runs]:
+    """Run commands in turn, A B A B ..., after a warm-up of each: a machine that slows down slows all of them.
+
+    What is ``written`` is removed before each run: no command replaces what the one before has left.
+    """
     results = [Runs() for _ in commands]
     for number in range(runs + 1):
         for at, (command, result) in enumerate(zip(commands, results, strict=True)):
+            remove(written)
             seconds, peak = run(command, output, reports=bool(reports and reports[at]))
             if number:
                 result.seconds.append(seconds)
@@ -55,15 +61,23 @@ def in_turn(commands: Sequence[Command], runs: int, output: Path, *, reports: Se
     return results
 
 
-def cold(command: Command, files: Iterable[Path], runs: int, output: Path) -> Runs:
+def cold(command: Command, files: Iterable[Path], runs: int, output: Path, written: Iterable[Path] = ()) -> Runs:
     """Run a command with its files dropped from the page cache before each run."""
     result = Runs()
     for _ in range(runs):
+        remove(written)
         drop(files)
         seconds, peak = run(command, output)
         result.seconds.append(seconds)
         result.peaks.append(peak)
     return result
+
+
+def remove(files: Iterable[Path]) -> None:
+    """Remove files, and have the disk done with that."""
+    for file in [file for file in files if file.exists()]:
+        file.unlink()
+        os.sync()
 
 
 def drop(files: Iterable[Path]) -> None:

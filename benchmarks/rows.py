@@ -42,6 +42,8 @@ class Row:
     """Our time is to be at most the peer's and this many seconds."""
     reads: tuple[Path, ...] = ()
     """Checkpoints that are dropped from the cache for the cold figures."""
+    writes: tuple[Path, ...] = ()
+    """What it and its peer write: removed before each run."""
     nbytes: int = 0
     """Bytes of values, for a rate."""
     peer_reports: bool = False
@@ -132,17 +134,19 @@ def _listings(folder: Folder) -> Iterator[Row]:
 
 def _extracts(folder: Folder) -> Iterator[Row]:
     a, name = folder.tensorflow("a"), "dense_032/kernel"
-    yield Row("extract a tensor of 1/64 of a TensorFlow checkpoint",
-              ckptread("extract", a, name, "-o", folder.out, "--force"), "TensorFlow and np.save",
-              script(TF_EXTRACT, a, name, folder.path / "peer.npy", needs="tensorflow"), 25, reads=(a,))  # fmt: skip
+    written = (folder.out, folder.path / "peer.npy", folder.path / "copy")
+    yield Row("extract a tensor of 1/64 of a TensorFlow checkpoint", ckptread("extract", a, name, "-o", folder.out),
+              "TensorFlow and np.save", script(TF_EXTRACT, a, name, folder.path / "peer.npy", needs="tensorflow"), 25,
+              reads=(a,), writes=written)  # fmt: skip
     nbytes = 4 * folder.nbytes
     for kind, title in (("tf", "TensorFlow"), ("hdf5", "HDF5"), ("keras", ".keras")):
         large = folder.large(nbytes, kind)
         key = "w" if kind == "tf" else "layers/w/vars/0"
         source = data.files(large)[0]
         yield Row(f"extract a tensor of {nbytes / GIB:g} GiB, {title}",
-                  ckptread("extract", large, key, "-o", folder.out, "--force"), "cp, then sync FILE",
-                  copied(source, folder.path / "copy"), 1 / 1.2, 96, nbytes=nbytes, reads=(large,))  # fmt: skip
+                  ckptread("extract", large, key, "-o", folder.out), "cp, then sync FILE",
+                  copied(source, folder.path / "copy"), 1 / 1.2, 96, nbytes=nbytes, reads=(large,),
+                  writes=written)  # fmt: skip
         for left in (folder.out, folder.path / "copy"):
             left.unlink(missing_ok=True)
     folder.drop(*(f"large-{nbytes // MIB}{ending}" for ending in ("", ".h5", ".keras")))

@@ -72,11 +72,10 @@ def _row(cells: object) -> Iterator[str]:
 
 def _measured(row: Row, runs: int, output: Path) -> list[str]:
     """Run a row's commands, and return its cells."""
-    ours, *others = in_turn(
-        [row.command, *([row.peer] if row.peer else [])], runs, output, reports=[False, row.peer_reports]
-    )
+    commands = [row.command, *([row.peer] if row.peer else [])]
+    ours, *others = in_turn(commands, runs, output, reports=[False, row.peer_reports], written=row.writes)
     files = [file for path in row.reads for file in data.files(path)]
-    uncached = f"{cold(row.command, files, 3, output).median:.3f} s" if files else "-"
+    uncached = f"{cold(row.command, files, 3, output, row.writes).median:.3f} s" if files else "-"
     peer = others[0] if others else None
     theirs = [f"{peer.median:.3f} s", f"{peer.peak:,.0f} MiB"] if peer else ["-", "not here" if row.peer_name else "-"]
     wanted, found, fine = _verdict(row, ours, peer)
