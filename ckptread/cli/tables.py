@@ -40,15 +40,17 @@ class Table:
 
 def as_text(table: Table, width: int | None) -> Iterator[str]:
     """Yield lines of at most ``width`` characters, the longest texts being shortened; None cuts nothing."""
-    widths = [min(WIDEST, widest(column)) for column in zip(table.plain_titles, *table.rows, strict=True)]
+    texts = list(zip(table.plain_titles, *table.rows, strict=True))
+    widths = [min(WIDEST, widest(column)) for column in texts]
     right = [title.startswith(">") for title in table.titles]
+    plain = all("".join(column).isascii() for column in texts)
     if width is not None:
         _fit(widths, width, last_is_text=len(widths) > 1 and not right[-1])
     tail = TAILS[0] if width is None else _telling_tail([row[0] for row in table.rows], widths[0])
     line = GAP.join(f"{{:{'>' if to_right else '<'}{size}}}" for size, to_right in zip(widths, right, strict=True))
     for row in chain([table.plain_titles], table.rows):
         cells = row if width is None else _fitted(row, widths, tail)
-        if all(map(str.isascii, cells)):
+        if plain:
             yield line.format(*cells).rstrip()
         else:
             yield GAP.join(map(padded, cells, widths, right)).rstrip()

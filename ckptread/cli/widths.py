@@ -24,7 +24,7 @@ def _columns_of(character: str) -> int:
 
 def widest(texts: Sequence[str]) -> int:
     """Return the columns of the widest of some texts."""
-    return max(map(len if all(map(str.isascii, texts)) else columns, texts))
+    return max(map(len if "".join(texts).isascii() else columns, texts))
 
 
 def padded(text: str, width: int, right: bool = False) -> str:

@@ -133,10 +133,8 @@ def _decode_usual(data: bytes) -> BundleEntry | None:
     place = PLACE.fullmatch(data, 4 + data[3])
     if kind is None or place is None:
         return None
-    shard, offset, nbytes, crc32c = place.groups(b"\0")
-    return BundleEntry(
-        kind[0], kind[1], _number(shard), _number(offset), _number(nbytes), int.from_bytes(crc32c, "little"), ()
-    )
+    shard, offset, nbytes, crc32c = place.groups(b"")
+    return BundleEntry(*kind, _number(shard), _number(offset), _number(nbytes), int.from_bytes(crc32c, "little"), ())
 
 
 @lru_cache(maxsize=4096)
@@ -151,7 +149,7 @@ def _decode_kind(data: bytes) -> tuple[str, tuple[int, ...]] | None:
 
 
 def _number(data: bytes) -> int:
-    """Return a varint that is known to be one: seven bits of each byte, the lowest first."""
+    """Return a varint that is known to be one: seven bits of each byte, the lowest first. Of no bytes, 0."""
     value = 0
     for byte in data[::-1]:
         value = value << 7 | byte & 0x7F

@@ -8,7 +8,7 @@ Mesh TensorFlow, ``kernel/adam_m`` by BERT's. A name is believed to be a slot on
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from ckptread.names.saved_model import Saved
 from ckptread.records import replace
@@ -39,8 +39,9 @@ TELLING = ("Ada", "ada", "SGD", "RMS", "Ftrl", "LAMB", "lamb_", "Momentum", "_sl
 def describe(tensors: Sequence[TensorInfo], saved: Saved) -> list[TensorInfo]:
     """Return the tensors with their names, roles and trainable flags, in the order that the graph made them."""
     keys = {info.key for info in tensors}
+    telling = _telling(keys)
     ordered = sorted(tensors, key=lambda info: saved.known.get(info.key, len(saved.known))) if saved.known else tensors
-    return [_described(info, role_of(info.key, keys), saved) for info in ordered]
+    return [_described(info, role_of(info.key, keys, telling), saved) for info in ordered]
 
 
 def _described(info: TensorInfo, role: Role, saved: Saved) -> TensorInfo:
@@ -51,9 +52,18 @@ def _described(info: TensorInfo, role: Role, saved: Saved) -> TensorInfo:
     return replace(info, variable=info.key, layer=layer if role == "model" else None, role=role, trainable=trainable)
 
 
-def role_of(name: str, names: Container[str]) -> Role:
-    """Say what the variable called ``name`` is for, beside the variables called ``names``."""
-    if not any(map(name.__contains__, TELLING)):
+def _telling(names: Iterable[str]) -> Sequence[str]:
+    """Return the telling words that occur in any of the names at all: in most checkpoints, one or two."""
+    text = "\n".join(names)
+    return [word for word in TELLING if word in text]
+
+
+def role_of(name: str, names: Container[str], telling: Sequence[str] = TELLING) -> Role:
+    """Say what the variable called ``name`` is for, beside the variables called ``names``.
+
+    No other words than the ``telling`` ones are in any of the names.
+    """
+    if not telling or not any(map(name.__contains__, telling)):
         return "model"
     if re.fullmatch(COUNTERS, name):
         return "bookkeeping"
