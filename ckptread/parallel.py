@@ -20,7 +20,7 @@ MOST_THREADS = 4
 """More threads than this wait for the interpreter lock and for memory."""
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """What keeps numpy's library of linear algebra from starting threads beside these: they wait for each other, busily."""
-KEPT_BYTES = 16 << 20
+KEPT_BYTES = 4 << 20
 """glibc's malloc keeps what is freed once a block of this size was (mallopt(3), M_MMAP_THRESHOLD): else it gives every
 buffer back to the system, to be handed it again page by page, cleared."""
 AHEAD = 2
