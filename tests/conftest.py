@@ -1,6 +1,7 @@
 """What several test files need."""
 
 import os
+import signal
 import sys
 from dataclasses import dataclass
 
@@ -25,6 +26,11 @@ def pytest_report_header():
 
 
 FLOAT32, STRING, INT64, BFLOAT16 = 1, 7, 9, 14
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has Ctrl-C ignored by what it starts in the background, and so by all that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
