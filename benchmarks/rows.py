@@ -8,6 +8,7 @@ from pathlib import Path
 
 import data
 from data import GIB, MIB
+from measure import remove
 from peers import (
     H5PY_LIST,
     KERAS_EDITOR,
@@ -147,8 +148,7 @@ def _extracts(folder: Folder) -> Iterator[Row]:
                   ckptread("extract", large, key, "-o", folder.out), "cp, then sync FILE",
                   copied(source, folder.path / "copy"), 1 / 1.2, 96, nbytes=nbytes, reads=(large,),
                   writes=written)  # fmt: skip
-        for left in (folder.out, folder.path / "copy"):
-            left.unlink(missing_ok=True)
+        remove(written)
     folder.drop(*(f"large-{nbytes // MIB}{ending}" for ending in ("", ".h5", ".keras")))
 
 

@@ -16,7 +16,6 @@ from ckptread.worker import READY, Message, Reply, write_message
 Handler = Callable[[Message], Iterator[Reply]]
 DAMAGED = "the file is damaged: fetch it again"
 """What to do where a library refuses what it reads."""
-
 NO_ROOM = "reading it takes more memory than a checkpoint is given here"
 
 

@@ -1,4 +1,4 @@
-"""JSON in untrusted bytes: data only, of bounded size, depth and memory.
+"""JSON in untrusted bytes: data only, of bounded size, depth and memory; and JSON of our own, in pieces.
 
 ``json.loads`` alone recurses as deep as the text says, takes thirty times the text's size for a list of empty
 lists, and keeps the last of two equal keys.
@@ -7,6 +7,7 @@ lists, and keeps the last of two equal keys.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -90,3 +91,11 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise Malformed(f"it is no JSON ({name})", 0)
+
+
+def as_json(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the pieces of a document's text, a newline the last: all of it at once can be too much for memory."""
+    import json
+
+    yield from json.JSONEncoder(indent=1, allow_nan=False).iterencode(document)
+    yield "\n"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ckptread.errors import CheckpointError
 from ckptread.extract import Skipped, attempt
+from ckptread.jsondata import as_json
 from ckptread.output import file_names, make_folder, written_whole
 from ckptread.plan import Conversion, Progress
 from ckptread.reader import Reader, Tensor
@@ -136,11 +137,8 @@ def gathered(reader: Reader, verification: Verification, outcomes: Sequence[Save
 
 def write_manifest(document: Mapping[str, Any], folder: str, *, force: bool = False) -> str:
     """Write the manifest into the folder, and return its path. Raises CheckpointError."""
-    import json
-
     target = os.path.join(folder, MANIFEST)
     with written_whole(target, force) as file:
-        for piece in json.JSONEncoder(indent=1, allow_nan=False).iterencode(document):
+        for piece in as_json(document):
             file.write(piece.encode())
-        file.write(b"\n")
     return target

@@ -74,11 +74,9 @@ def note(text: str) -> None:
 
 def json_document(document: dict[str, Any]) -> None:
     """Print a document as JSON."""
-    import json
+    from ckptread.jsondata import as_json
 
-    for piece in json.JSONEncoder(indent=1, allow_nan=False).iterencode(document):  # all at once is too much for memory
-        sys.stdout.write(piece)
-    print()
+    sys.stdout.writelines(as_json(document))
 
 
 def table(rows: Table, layout: Layout) -> None:

@@ -41,9 +41,9 @@ class Table:
 def as_text(table: Table, width: int | None) -> Iterator[str]:
     """Yield lines of at most ``width`` characters, the longest texts being shortened; None cuts nothing."""
     texts = list(zip(table.plain_titles, *table.rows, strict=True))
-    widths = [min(WIDEST, widest(column)) for column in texts]
-    right = [title.startswith(">") for title in table.titles]
     plain = all("".join(column).isascii() for column in texts)
+    widths = [min(WIDEST, max(map(len if plain else columns, column))) for column in texts]
+    right = [title.startswith(">") for title in table.titles]
     if width is not None:
         _fit(widths, width, last_is_text=len(widths) > 1 and not right[-1])
     tail = TAILS[0] if width is None else _telling_tail([row[0] for row in table.rows], widths[0])

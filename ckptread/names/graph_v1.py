@@ -63,7 +63,7 @@ def role_of(name: str, names: Container[str], telling: Sequence[str] = TELLING) 
 
     No other words than the ``telling`` ones are in any of the names.
     """
-    if not telling or not any(map(name.__contains__, telling)):
+    if not any(map(name.__contains__, telling)):
         return "model"
     if re.fullmatch(COUNTERS, name):
         return "bookkeeping"
