@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # The suite runs one process per core; TensorFlow is kept from taking all of them in each.
 TEST_ENV := TF_CPP_MIN_LOG_LEVEL=3 KERAS_BACKEND=tensorflow TF_ENABLE_ONEDNN_OPTS=0 CUDA_VISIBLE_DEVICES=
 # pip compiles what it installs, but not what it installs for editing: the first start should be as fast as the next.
-COMPILE = $(BIN)/python -m compileall -q ckptread ckptread_start.py
+COMPILE = $(BIN)/python -m compileall -q ckptread
 
 .PHONY: demo test check format docs fuzz fuzz-commands clean
 

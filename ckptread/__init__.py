@@ -1,50 +1,67 @@
 """Read TensorFlow, Keras and HDF5 checkpoints without rebuilding the model.
 
 >>> import ckptread
->>> with ckptread.open("fixtures/tf_objects/ckpt-1") as checkpoint:  # doctest: +SKIP
-...     checkpoint["dense/kernel"][:2]
+>>> with ckptread.open("fixtures/tf-object/ckpt-1") as checkpoint:
+...     checkpoint["sequential/dense/kernel"].shape
+(3, 2)
 """
 
-from ckptread.digests import Digest, digest
-from ckptread.errors import (
-    CheckpointError,
-    DamagedFileError,
-    TensorNotFoundError,
-    UnknownFormatError,
-    UnsafeFileError,
-    UnsupportedError,
-)
-from ckptread.facts import LayerFact, ModelFacts
-from ckptread.formats import locate
-from ckptread.formats import open_checkpoint as open  # noqa: A004 - as in ckptread.open(path)
-from ckptread.layers import Amount, LayerSummary, ModelSummary, ModelTotals, summarize
-from ckptread.reader import Reader, Tensor
-from ckptread.tensors import Extent, Finding, Region, TensorInfo
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ckptread.errors import CheckpointError as CheckpointError
+    from ckptread.errors import DamagedFileError as DamagedFileError
+    from ckptread.errors import TensorNotFoundError as TensorNotFoundError
+    from ckptread.errors import UnknownFormatError as UnknownFormatError
+    from ckptread.errors import UnsafeFileError as UnsafeFileError
+    from ckptread.errors import UnsupportedError as UnsupportedError
+    from ckptread.formats.locate import locate as locate
+    from ckptread.formats.locate import open_checkpoint as open  # noqa: A004 - as in ckptread.open(path)
+    from ckptread.model import LayerFact as LayerFact
+    from ckptread.model import ModelFacts as ModelFacts
+    from ckptread.operations.digest.digest import Digest as Digest
+    from ckptread.operations.digest.digest import digest as digest
+    from ckptread.operations.inspect.layers import Amount as Amount
+    from ckptread.operations.inspect.layers import LayerSummary as LayerSummary
+    from ckptread.operations.inspect.layers import ModelSummary as ModelSummary
+    from ckptread.operations.inspect.layers import ModelTotals as ModelTotals
+    from ckptread.operations.inspect.layers import summarize as summarize
+    from ckptread.reader import Reader as Reader
+    from ckptread.reader import Tensor as Tensor
+    from ckptread.tensors import Extent as Extent
+    from ckptread.tensors import Finding as Finding
+    from ckptread.tensors import Region as Region
+    from ckptread.tensors import TensorInfo as TensorInfo
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Amount",
-    "CheckpointError",
-    "DamagedFileError",
-    "Digest",
-    "Extent",
-    "Finding",
-    "LayerFact",
-    "LayerSummary",
-    "ModelFacts",
-    "ModelSummary",
-    "ModelTotals",
-    "Reader",
-    "Region",
-    "Tensor",
-    "TensorInfo",
-    "TensorNotFoundError",
-    "UnknownFormatError",
-    "UnsafeFileError",
-    "UnsupportedError",
-    "digest",
-    "locate",
-    "open",
-    "summarize",
-]
+_MODULES = {
+    "errors": ("CheckpointError", "DamagedFileError", "TensorNotFoundError", "UnknownFormatError", "UnsafeFileError",
+               "UnsupportedError"),
+    "formats.locate": ("locate", "open"),
+    "model": ("LayerFact", "ModelFacts"),
+    "operations.digest.digest": ("Digest", "digest"),
+    "operations.inspect.layers": ("Amount", "LayerSummary", "ModelSummary", "ModelTotals", "summarize"),
+    "reader": ("Reader", "Tensor"),
+    "tensors": ("Extent", "Finding", "Region", "TensorInfo"),
+}  # fmt: skip
+"""The public names, by the module that each is in. A name is imported when it is first used."""
+
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_ELSEWHERE = {"open": "open_checkpoint"}
+"""What a public name is called in its module, where it is not called so there."""
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - a test holds it to what the type checker sees
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ckptread' has no attribute {name!r}")
+    value = getattr(import_module(f"ckptread.{_HOMES[name]}"), _ELSEWHERE.get(name, name))
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

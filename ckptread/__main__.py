@@ -1,6 +1,6 @@
 """``python -m ckptread``."""
 
-from ckptread.cli import main
+from ckptread.cli.startup import main
 
 if __name__ == "__main__":
     main()

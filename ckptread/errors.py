@@ -14,7 +14,7 @@ Every message reads ``file: what is wrong; what to do``.
 
 from __future__ import annotations
 
-from ckptread.escape import escape
+from ckptread.wording import escape
 
 
 class CheckpointError(Exception):

@@ -13,17 +13,16 @@ from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ckptread.binary import Malformed
-from ckptread.checksums import extender
-from ckptread.counts import plural
 from ckptread.errors import CheckpointError, UnsupportedError
-from ckptread.escape import escape
-from ckptread.facts import ModelFacts
+from ckptread.model import ModelFacts
 from ckptread.select import find, meant
 from ckptread.slicing import Selection, settle, split
-from ckptread.source import Source
-from ckptread.stored import Stored, check, stored
+from ckptread.storage.checksums import extender
+from ckptread.storage.source import Source
+from ckptread.storage.stored import Stored, check, stored
 from ckptread.tensors import Extent, Finding, Region, TensorInfo
+from ckptread.untrusted.binary import Malformed
+from ckptread.wording import escape, plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -269,7 +268,7 @@ def _extended_dtype(name: str) -> np.dtype[Any]:
     import numpy as np
 
     if name.startswith(("[", "{")):
-        from ckptread.literals import read_literal
+        from ckptread.untrusted.literals import read_literal
 
         compound: np.dtype[Any] = np.dtype(read_literal(name))
         return compound

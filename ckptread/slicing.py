@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
-from ckptread.counts import plural
 from ckptread.records import dataclass
 from ckptread.tensors import element_count
+from ckptread.wording import plural
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from ckptread.cli import COMMANDS
+from ckptread.cli.startup import COMMANDS
 from ckptread.cli.app import build
 
 HERE = Path(__file__).parent

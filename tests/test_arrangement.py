@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptread.match.arrangement import MOST_ARRANGEMENTS, Arrangement, arrangements, box, plain, runs, select
+from ckptread.operations.diff.match.layouts import (
+    MOST_ARRANGEMENTS,
+    Arrangement,
+    arrangements,
+    box,
+    plain,
+    runs,
+    select,
+)
 
 shapes = st.lists(st.integers(1, 4), max_size=5).map(tuple)
 

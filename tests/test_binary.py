@@ -2,7 +2,7 @@
 
 import pytest
 
-from ckptread.binary import (
+from ckptread.untrusted.binary import (
     Malformed,
     Message,
     bytes_field,

@@ -17,7 +17,7 @@ import pytest
 from cases import FIXTURES
 
 import ckptread
-from ckptread.verify import verify
+from ckptread.operations.verify.verify import verify
 
 
 class InProcess:
@@ -31,8 +31,8 @@ class InProcess:
         self._library = None
 
     def ask(self, message, seconds):
-        from ckptread.formats.hdf5_worker import Library
-        from ckptread.inflated import rebuild
+        from ckptread.formats.hdf5.reference.main import Library
+        from ckptread.storage.inflated import rebuild
 
         try:
             self._library = self._library or Library(rebuild(*self._where))
@@ -141,6 +141,6 @@ def small_keras(path):
 
 @HALVES
 def test_every_bit_of_a_keras_archive(tmp_path, half, monkeypatch):
-    monkeypatch.setattr("ckptread.formats.hdf5.Worker", InProcess)
+    monkeypatch.setattr("ckptread.formats.hdf5.reader.Worker", InProcess)
     path = small_keras(tmp_path / "m.keras")
     assert missed(str(path), path, half, 2) == []

@@ -7,8 +7,8 @@ from bombs import BOMBS
 from name_bombs import NAME_BOMBS, keys_of_one_checksum
 from watched import watch
 
-from ckptread.formats import hdf5_decoded
-from ckptread.output import file_names
+from ckptread.formats.hdf5 import chunk_cache as hdf5_decoded
+from ckptread.storage.writing import file_names
 from ckptread.tensors import TensorInfo
 
 QUICK = {

@@ -8,9 +8,9 @@ from cases import ABSENT, FIXTURES, ROOT, SHARED
 from conftest import write
 from test_stats import InMemory
 
-from ckptread.checks import check
 from ckptread.errors import CheckpointError
-from ckptread.rules import Rule, read_rules, rules_from
+from ckptread.operations.check.check import check
+from ckptread.operations.check.rules import Rule, read_rules, rules_from
 
 GOOD = {
     "backbone/kernel": np.array([[1.0, -2.0]], "float32"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptread.checksums import combine, extender, of_zeros
+from ckptread.storage.checksums import combine, extender, of_zeros
 
 WHOLE = {"crc32": zlib.crc32, "crc32c": google_crc32c.value}
 

@@ -259,7 +259,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path):
     target = tmp_path / "out" / "w.npy"
     target.parent.mkdir()
     script = (
-        "import os, signal, sys; from ckptread import output; from ckptread.cli import main\n"
+        "import os, signal, sys; from ckptread.storage import writing as output; from ckptread.cli.startup import main\n"
         "output._Draft.settle = lambda *a: os.kill(os.getpid(), signal.SIGINT)\n"
         f"sys.argv = ['ckptread', 'extract', {prefix!r}, 'w', '-o', {str(target)!r}]; main()"
     )

@@ -11,7 +11,7 @@ import pytest
 from cases import FIXTURES
 from conftest import ARRAYS, write
 
-from ckptread.change import FIGURES
+from ckptread.values.difference import FIGURES
 
 MODEL = FIXTURES / "keras3" / "model.keras"
 

@@ -71,7 +71,7 @@ def test_ctrl_c_before_the_command_is_imported_ends_it_without_a_word():
 
 
 def test_ctrl_c_while_a_command_runs_ends_it_without_a_word():
-    ran = begun(f"import ckptread.cli as cli\ndef run(): {INTERRUPT}\ncli._run = run\nckptread_start.main()")
+    ran = begun(f"import ckptread.cli.startup as cli\ndef run(): {INTERRUPT}\ncli._run = run\nckptread_start.main()")
     assert (ran.returncode, ran.stderr) == (130, b"")
 
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from test_stats import InMemory
 
-from ckptread import change as change_module
-from ckptread import compare as compare_module
-from ckptread.change import Tolerance
-from ckptread.compare import compare_values
-from ckptread.diff import compare
-from ckptread.match.alignment import align
+from ckptread.operations.diff.diff import compare
+from ckptread.operations.diff.match.by_name import align
 from ckptread.tensors import TensorInfo
+from ckptread.values import comparison as compare_module
+from ckptread.values import difference as change_module
+from ckptread.values.comparison import compare_values
+from ckptread.values.difference import Tolerance
 
 FLOATS = ["float16", "float32", "float64", "complex64"]
 INTEGERS = ["int8", "uint8", "int16", "uint32", "int64", "uint64", "bool"]

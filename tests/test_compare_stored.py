@@ -16,9 +16,9 @@ from hypothesis.extra import numpy as hnp
 from test_compare import check_floats
 
 import ckptread
-from ckptread import compare as compare_module
-from ckptread.change import Tolerance
-from ckptread.compare import compare_values
+from ckptread.values import comparison as compare_module
+from ckptread.values.comparison import compare_values
+from ckptread.values.difference import Tolerance
 
 DT_NUMBERS = {"float32": 1, "float64": 2, "int32": 3, "uint8": 4, "float16": 19}
 

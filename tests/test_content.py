@@ -12,12 +12,13 @@ from hypothesis.extra import numpy as hnp
 from test_stats import InMemory
 
 import ckptread
-from ckptread.change import Tolerance
-from ckptread.diff import compare
-from ckptread.match import arranged, fingerprint
-from ckptread.match.fingerprint import fingerprint as fingerprint_of
-from ckptread.match.mapping import Mapping, document, load
-from ckptread.match.pairing import pair
+from ckptread.operations.diff.diff import compare
+from ckptread.operations.diff.match import compare_layouts as arranged
+from ckptread.operations.diff.match import fingerprint
+from ckptread.operations.diff.match.fingerprint import fingerprint as fingerprint_of
+from ckptread.operations.diff.match.pairing import pair
+from ckptread.operations.diff.match.saved_mapping import Mapping, document, load
+from ckptread.values.difference import Tolerance
 
 DTYPES = ["float16", "float32", "float64", "int8", "uint16", "int64", "uint64", "bool", "complex64", "complex128",
           ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2, ml_dtypes.int4]  # fmt: skip
@@ -100,7 +101,7 @@ def test_permuted_tensors_are_found_in_blocks_of_any_size(dtype, shape, random, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arranged, "WHOLE_BYTES", sizes[0])
         patch.setattr(arranged, "BOX_BYTES", sizes[1])
-        patch.setattr("ckptread.match.content.WHOLE_BYTES", sizes[0])
+        patch.setattr("ckptread.operations.diff.match.by_content.WHOLE_BYTES", sizes[0])
         (found,) = by_content({"one": a}, {"other": b})
         assert (found.a.key, found.b.key, found.by) == ("one", "other", "content")
         arrangement = found.arrangement
@@ -117,7 +118,7 @@ def test_permuted_tensors_are_found_in_blocks_of_any_size(dtype, shape, random, 
 
 
 def Mapping_of(pairs):
-    from ckptread.match.mapping import Entry
+    from ckptread.operations.diff.match.saved_mapping import Entry
 
     return Mapping(tuple(Entry(p.a.key, p.b.key, p.arrangement) for p in pairs))
 
@@ -294,8 +295,8 @@ def test_a_broken_mapping_is_refused(tmp_path, run, text, checkpoint):
 
 
 def test_a_mapping_that_does_not_fit_is_a_difference_of_shape():
-    from ckptread.match.arrangement import Arrangement
-    from ckptread.match.mapping import Entry
+    from ckptread.operations.diff.match.layouts import Arrangement
+    from ckptread.operations.diff.match.saved_mapping import Entry
 
     mapping = Mapping((Entry("x", "y", Arrangement((3, 4), (1, 0))), Entry("gone", "y2", None)))
     found = diff({"x": spread((2, 6))}, {"y": spread((4, 3))}, mapping)

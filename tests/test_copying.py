@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from numpy.lib import format as npy
 
 import ckptread
-from ckptread import copying, output
-from ckptread.copying import DESCRIPTIONS, npy_header
-from ckptread.extract import to_file
+from ckptread.operations.extract import npy_copy as copying
+from ckptread.operations.extract.extract import to_file
+from ckptread.operations.extract.npy_copy import DESCRIPTIONS, npy_header
+from ckptread.storage import writing as output
 
 DT_FLOAT, DT_INT64 = 1, 9
 

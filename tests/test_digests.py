@@ -18,8 +18,8 @@ from hypothesis.extra import numpy as hnp
 from test_stats import InMemory
 
 import ckptread
-from ckptread import digests
-from ckptread.digests import canonical_dtype, digest, digest_tensor
+from ckptread.operations.digest import digest as digests
+from ckptread.operations.digest.digest import canonical_dtype, digest, digest_tensor
 from ckptread.tensors import TensorInfo
 
 PAGE = (ROOT / "docs" / "digest.md").read_text()
@@ -145,7 +145,7 @@ def test_every_tensor_has_the_digest_of_its_values_whatever_the_parts(case, monk
             if values.dtype.names is None and entry.tensor.shape is not None:
                 assert entry.figure == tensor_digest(values, canonical_dtype(entry.tensor.dtype))
         for threads in (1, 3):
-            monkeypatch.setattr("ckptread.parallel.thread_count", lambda count=threads: count)
+            monkeypatch.setattr("ckptread.storage.threads.thread_count", lambda count=threads: count)
             monkeypatch.setattr(digests, "PART_BYTES", 5)
             monkeypatch.setattr(digests, "LARGE_BYTES", 0)
             assert digest(reader, reader.tensors.values()) == whole

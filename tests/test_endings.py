@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptread.match import endings
-from ckptread.match.endings import pair_endings
+from ckptread.operations.diff.match import name_endings as endings
+from ckptread.operations.diff.match.name_endings import pair_endings
 
 NAMES = st.lists(st.tuples(st.lists(st.sampled_from(["a", "b", "ab", ""]), min_size=1, max_size=5).map("/".join),
                            st.sampled_from("xy")), max_size=7)  # fmt: skip

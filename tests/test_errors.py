@@ -2,7 +2,7 @@
 
 import ckptread
 from ckptread import errors
-from ckptread.escape import escape
+from ckptread.wording import escape
 
 
 def test_every_error_is_a_checkpoint_error_and_the_builtin_that_callers_expect():

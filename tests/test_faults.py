@@ -13,10 +13,10 @@ import pytest
 from conftest import write
 
 import ckptread
-from ckptread.extract import to_file, to_folder, to_npz
-from ckptread.output import written_whole
-from ckptread.source import FileSource
-from ckptread.verify import verify
+from ckptread.operations.extract.extract import to_file, to_folder, to_npz
+from ckptread.operations.verify.verify import verify
+from ckptread.storage.source import FileSource
+from ckptread.storage.writing import written_whole
 
 OLD = b"old contents"
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
@@ -62,7 +62,7 @@ def killed_at(monkeypatch, moment, work):
 @pytest.mark.parametrize("hidden", [False, True])
 def test_a_kill_between_any_two_calls_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch, before, hidden):
     if hidden:
-        monkeypatch.setattr("ckptread.output.NAMELESS", "/nowhere")
+        monkeypatch.setattr("ckptread.storage.writing.NAMELESS", "/nowhere")
     target = tmp_path / "out" / "w.npy"
     target.parent.mkdir()
 
@@ -91,7 +91,7 @@ def test_a_kill_between_any_two_calls_leaves_the_old_file_or_the_new_one(tmp_pat
 
 PROGRAM = """
 import sys, ckptread
-from ckptread.extract import to_file
+from ckptread.operations.extract.extract import to_file
 with ckptread.open(sys.argv[1]) as reader:
     print("ready", flush=True)
     while True:
@@ -122,7 +122,7 @@ def test_ctrl_c_during_an_extract_leaves_nothing(big):
         "def pread(descriptor, nbytes, offset):\n"
         "    if offset > 5_000_000:\n        os.kill(os.getpid(), signal.SIGINT)\n"
         "    return plain(descriptor, nbytes, offset)\n"
-        "os.pread = pread\nfrom ckptread.cli import main\nmain()\n"
+        "os.pread = pread\nfrom ckptread.cli.startup import main\nmain()\n"
     )
     ran = subprocess.run(
         [sys.executable, "-c", program, folder / "ck", folder / "out" / "w.npy"],
@@ -204,7 +204,7 @@ def test_what_comes_to_be_there_in_the_meantime_is_never_replaced(tmp_path):
 def test_a_new_file_has_everyday_permissions(tmp_path):
     for hidden in ("/proc/self/fd", "/nowhere"):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ckptread.output.NAMELESS", hidden)
+            patch.setattr("ckptread.storage.writing.NAMELESS", hidden)
             with written_whole(str(tmp_path / "w"), force=True) as file:
                 file.write(b"x")
         plain = tmp_path / "plain"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptread.globs import TOKENS, _follow, _single, matcher
+from ckptread.select import TOKENS, _follow, _single, matcher
 
 FIXED = {"**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]", "[ab]": "[ab]", "[!a]": "[^/a]"}
 """What each wildcard means, as an expression that tries every way."""

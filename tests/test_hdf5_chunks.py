@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import ckptread
-from ckptread.formats.hdf5_chunks import chunk_table, fletcher32
-from ckptread.verify import verify
+from ckptread.formats.hdf5.chunks import chunk_table, fletcher32
+from ckptread.operations.verify.verify import verify
 
 DATASETS = 60
 

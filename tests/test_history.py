@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from test_stats import InMemory
 
-from ckptread import history as module
 from ckptread.errors import CheckpointError
-from ckptread.history import Chosen, first_nan, history
-from ckptread.runs import find_steps, in_order
+from ckptread.operations.history import history as module
+from ckptread.operations.history.history import Chosen, first_nan, history
+from ckptread.operations.history.steps import find_steps, in_order
 
 
 def found_in(*paths):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ckptread.binary import Malformed
-from ckptread.jsondata import JSON_COST, JSON_DEPTH, bounded_json
+from ckptread.untrusted.binary import Malformed
+from ckptread.untrusted.json_text import JSON_COST, JSON_DEPTH, bounded_json
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
-from ckptread.formats.hdf5 import open_hdf5
-from ckptread.formats.keras_archive import open_keras
-from ckptread.source import FileSource
+from ckptread.formats.hdf5.reader import open_hdf5
+from ckptread.formats.keras.archive import open_keras
+from ckptread.operations.verify.verify import verify
+from ckptread.storage.source import FileSource
 from ckptread.tensors import Finding
-from ckptread.verify import verify
 
 HOSTILE = Path(__file__).parents[1] / "../shared/hostile"
 CASES = Path(__file__).parents[1] / "../shared/cases"

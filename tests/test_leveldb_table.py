@@ -5,9 +5,9 @@ import pytest
 from table_writer import MAGIC, block, handle, masked, table, varint, with_trailer
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
-from ckptread.formats import leveldb_table
-from ckptread.formats.leveldb_table import Table, unmask
-from ckptread.source import FileSource
+from ckptread.formats.tensorflow import leveldb_table
+from ckptread.formats.tensorflow.leveldb_table import Table, unmask
+from ckptread.storage.source import FileSource
 
 ENTRIES = [(f"layer_{n // 10}/{n}".encode(), bytes([n]) * (n % 7)) for n in range(100)]
 

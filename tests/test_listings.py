@@ -59,7 +59,7 @@ def test_what_is_no_listing_is_refused(run, checkpoint, tmp_path, text):
 
 
 def test_a_listing_comes_through_a_pipe(checkpoint):
-    program = "import sys; from ckptread.cli import main; sys.argv[0] = 'ckptread'; main()"
+    program = "import sys; from ckptread.cli.startup import main; sys.argv[0] = 'ckptread'; main()"
     listed = subprocess.run(
         [sys.executable, "-c", program, "digest", checkpoint], capture_output=True, check=True
     ).stdout

@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from ckptread.losses import lossless, lost
+from ckptread.values.conversion import lossless, lost
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
 FLOATS = ["float16", "float32", "float64", "bfloat16", "float8_e4m3fn"]

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
-from ckptread.formats.npy_fortran import FortranArray
-from ckptread.formats.npz import open_npy, open_npz
+from ckptread.formats.numpy.fortran import FortranArray
+from ckptread.formats.numpy.npz import open_npy, open_npz
 from ckptread.tensors import Checksum
 
 DTYPES = ["f2", "f4", "f8", "i1", "u1", "i2", "u4", "i8", "?", "c8", "c16", ">f4", ">i2", ">c16", "S5", "U3", ">U4",
@@ -281,7 +281,7 @@ def test_a_file_that_is_no_zip_is_told_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_a_fortran_array_is_read_in_bands(tmp_path: Path, monkeypatch, save) -> None:
     """Blocks come from a band that is read once; the whole is verified before the first is given out."""
-    monkeypatch.setattr("ckptread.formats.npy_fortran.BAND_BYTES", 5000)
+    monkeypatch.setattr("ckptread.formats.numpy.fortran.BAND_BYTES", 5000)
     bands = []
     read = FortranArray._read
     monkeypatch.setattr(FortranArray, "_read", lambda self, ranges: bands.append(ranges[0]) or read(self, ranges))
@@ -302,7 +302,7 @@ def test_a_fortran_array_is_read_in_bands(tmp_path: Path, monkeypatch, save) -> 
 
 STREAM = """
 import re, sys
-from ckptread.formats.npz import open_npz
+from ckptread.formats.numpy.npz import open_npz
 with open_npz(sys.argv[1]) as reader:
     total = sum(int(block.sum()) for block in reader["w"].blocks())
 print(total, re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ckptread.parallel import AHEAD, in_order, thread_count
+from ckptread.storage.threads import AHEAD, in_order, thread_count
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, None])

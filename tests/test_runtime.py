@@ -140,7 +140,7 @@ def shrinking(monkeypatch):
         return opening
 
     monkeypatch.setattr(ckptread, "open", opener(ckptread.open))
-    monkeypatch.setattr("ckptread.cli.salvage.open_remains", opener(ckptread.formats.open_remains))
+    monkeypatch.setattr("ckptread.cli.commands.salvage.open_remains", opener(ckptread.formats.open_remains))
     return left
 
 

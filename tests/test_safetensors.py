@@ -14,8 +14,8 @@ import safetensors
 from safetensors.numpy import save, save_file
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UnsupportedError
-from ckptread.formats.safetensors import DTYPES, open_safetensors
-from ckptread.formats.safetensors_index import open_sharded
+from ckptread.formats.safetensors.index import open_sharded
+from ckptread.formats.safetensors.reader import DTYPES, open_safetensors
 
 HOSTILE = Path(__file__).parents[1] / "../shared/hostile"
 

@@ -13,10 +13,10 @@ import pytest
 from cases import FIXTURES
 from h5py import h5g
 
-from ckptread.formats import open_remains
-from ckptread.formats.hdf5_superblock import lookup3
-from ckptread.salvage import Saved, salvage
-from ckptread.verify import verify
+from ckptread.formats.hdf5.superblock import lookup3
+from ckptread.formats.locate import open_remains
+from ckptread.operations.salvage.salvage import Saved, salvage
+from ckptread.operations.verify.verify import verify
 
 LAYERS = 12
 """More than a group holds in its own description: their names go to a heap, which comes late in the file."""

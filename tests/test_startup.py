@@ -24,7 +24,7 @@ def loaded_by(*arguments):
     """Run a command, and return which of the slow modules it has loaded."""
     program = (
         f"import sys; sys.argv = ['ckptread', *{list(map(str, arguments))!r}]\n"
-        "from ckptread.cli import main\n"
+        "from ckptread.cli.startup import main\n"
         "try:\n    main()\nexcept SystemExit as error:\n    code = error.code\n"
         f"found = sorted(set(sys.modules) & {SLOW!r})\n"
         "import json\nsys.stderr.write('\\n' + json.dumps([code, found]))\n"
@@ -89,8 +89,8 @@ def test_a_tensorflow_checkpoint_is_listed_without_what_names_keras_files(checkp
     program = "import sys, ckptread.cli as c\ntry: c.main()\nfinally: print([m for m in sys.modules if 'names.' in m])"
     command = [sys.executable, "-c", program, "inspect", checkpoint]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "ckptread.names.tensorflow" in ran.stdout.splitlines()[-1]
-    assert not {"ckptread.names.keras", "ckptread.names.layers", "ckptread.names.walk"} & set(
+    assert "ckptread.names.tensorflow.describe" in ran.stdout.splitlines()[-1]
+    assert not {"ckptread.names.keras.describe", "ckptread.names.keras.layers", "ckptread.names.keras.walk"} & set(
         ast.literal_eval(ran.stdout.splitlines()[-1])
     )
 
@@ -109,7 +109,7 @@ def test_listing_reads_the_index_and_no_value(checkpoint, monkeypatch):
 @pytest.fixture
 def started(monkeypatch):
     """The modules of the workers that are started, in order."""
-    from ckptread import worker
+    from ckptread.worker import parent as worker
 
     modules, start = [], worker._start
 
@@ -138,7 +138,7 @@ def started(monkeypatch):
 def test_one_worker_per_file_is_started_and_none_is_left(arguments, workers, tmp_path, monkeypatch, run, started):
     import h5py
 
-    from ckptread import worker
+    from ckptread.worker import parent as worker
 
     monkeypatch.chdir(tmp_path)
     for name in ("a.h5", "b.h5"):
@@ -158,8 +158,8 @@ def test_a_worker_that_was_started_early_reads_the_file_that_is_opened(tmp_path)
     import h5py
 
     import ckptread
-    from ckptread.formats.hdf5_start import start_workers
-    from ckptread.worker import dismiss_early
+    from ckptread.formats.hdf5.early_start import start_workers
+    from ckptread.worker.parent import dismiss_early
 
     for name, key in (("x.h5", "old"), ("y.h5", "new")):
         with h5py.File(tmp_path / name, "w") as file:

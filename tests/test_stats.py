@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ckptread import stats
 from ckptread.reader import Reader, Tensor
-from ckptread.stats import histogram, statistics
 from ckptread.tensors import TensorInfo
+from ckptread.values import statistics as stats
+from ckptread.values.statistics import histogram, statistics
 
 PLAIN = ["float16", "float32", "float64", "int8", "uint8", "int32", "uint16", "int64", "uint64", "bool"]
 SMALL = {

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ckptread.cli.tables import LEAST_WIDTH, Table, as_text
-from ckptread.cli.widths import columns
+from ckptread.reports.table import LEAST_WIDTH, Table, as_text
+from ckptread.reports.widths import columns
 
 NAMES = ["encoder/layer_0/attention/query/kernel", "encoder/layer_0/attention/query/bias"]
 PROBLEM = "its shard model.ckpt-0.data-00001-of-00002 is missing"

@@ -14,7 +14,7 @@ from cases import CASES, FIXTURES, ROOT
 from conftest import write
 
 import ckptread
-from ckptread.digests import digest
+from ckptread.operations.digest.digest import digest
 
 MODEL = FIXTURES / "keras3" / "model.keras"
 

@@ -4,9 +4,9 @@ import table_writer
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ckptread.binary import Allowance
-from ckptread.formats import tf_entries
-from ckptread.formats.tf_entries import decode_entries
+from ckptread.formats.tensorflow import entries as tf_entries
+from ckptread.formats.tensorflow.entries import decode_entries
+from ckptread.untrusted.binary import Allowance
 
 numbers = st.one_of(st.integers(0, 200), st.integers(0, 1 << 40))
 entries = st.builds(

@@ -14,7 +14,7 @@ from conftest import ARRAYS, FLOAT32, write
 from table_writer import entry, header, table
 
 import ckptread
-from ckptread.verify import verify
+from ckptread.operations.verify.verify import verify
 
 NOT_READ = {"numpy/objects.npz": "pickle"}
 """Fixtures with a tensor that is legal and never read: a warning, not damage."""

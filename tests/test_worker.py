@@ -11,8 +11,9 @@ import pytest
 from conftest import write
 
 import ckptread
-from ckptread import worker
-from ckptread.formats import hdf5, tf_checkpoint
+from ckptread.formats.hdf5 import reader as hdf5
+from ckptread.formats.tensorflow import reference as tf_checkpoint
+from ckptread.worker import parent as worker
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 H5, KERAS = FIXTURES / "keras2" / "model.h5", FIXTURES / "keras3" / "model.keras"
@@ -216,7 +217,7 @@ def test_a_library_that_cannot_be_imported_is_named(monkeypatch):
 
 
 def test_a_file_that_takes_too_much_memory_is_not_called_damaged():
-    program = "from ckptread.child import serve\ndef answer(message): raise MemoryError\nserve(lambda first: answer)"
+    program = "from ckptread.worker.child import serve\ndef answer(message): raise MemoryError\nserve(lambda first: answer)"
     message = (2).to_bytes(4, "little") + b"{}"
     ran = subprocess.run([sys.executable, "-c", program], input=2 * message, capture_output=True, check=True)
     said = ran.stdout.decode("latin-1")

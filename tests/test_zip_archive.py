@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
-from ckptread.formats import zip_directory
-from ckptread.formats.zip_archive import ZipArchive
-from ckptread.inflate import MAX_EXPANSION
-from ckptread.inflated import MAX_STOPS, PAGE_BYTES, STOP_PAGES, InflatedSource, rebuild
-from ckptread.source import FileSource
+from ckptread.formats.zip import directory as zip_directory
+from ckptread.formats.zip.archive import ZipArchive
+from ckptread.storage.inflate import MAX_EXPANSION
+from ckptread.storage.inflated import MAX_STOPS, PAGE_BYTES, STOP_PAGES, InflatedSource, rebuild
+from ckptread.storage.source import FileSource
 
 LOCAL, ENTRY, END = zip_directory.LOCAL, zip_directory.ENTRY, zip_directory.END
 

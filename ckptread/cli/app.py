@@ -37,6 +37,6 @@ def build(names: Sequence[str]) -> typer.Typer:
     )
     app.callback()(options)
     for name in names:
-        module = import_module(f"ckptread.cli.{name}")
+        module = import_module(f"ckptread.cli.commands.{name}")
         app.command()(getattr(module, name))
     return app

@@ -14,13 +14,13 @@ from ckptread.records import asdict
 from ckptread.tensors import Finding, TensorInfo
 
 if TYPE_CHECKING:  # a listing needs neither, and each takes milliseconds to import
-    from ckptread.diff import Difference, TensorDifference
-    from ckptread.facts import ModelFacts
-    from ckptread.layers import ModelSummary
-    from ckptread.salvage import Salvage
-    from ckptread.stats import Histogram, Statistics
-    from ckptread.summary import Group, Totals
-    from ckptread.verify import Verification
+    from ckptread.model import ModelFacts
+    from ckptread.operations.diff.diff import Difference, TensorDifference
+    from ckptread.operations.inspect.layers import ModelSummary
+    from ckptread.operations.inspect.totals import Group, Totals
+    from ckptread.operations.salvage.salvage import Salvage
+    from ckptread.operations.verify.verify import Verification
+    from ckptread.values.statistics import Histogram, Statistics
 
 SCHEMA = 1
 
@@ -128,7 +128,7 @@ def difference(found: Difference, tensors: Sequence[TensorDifference], verdict: 
 
 def verifications(found: Sequence[Verification]) -> Document:
     """Return what was checked of each checkpoint, and what was found."""
-    from ckptread.cli.verdicts import verdict, worst_exit
+    from ckptread.cli.views.verify import verdict, worst_exit
 
     checked = [
         {
@@ -180,7 +180,7 @@ def _source(info: TensorInfo) -> Document | None:
 
 def tensor_difference(entry: TensorDifference) -> Document:
     """Return one compared pair; the figures are null where no values were compared, or all are the same."""
-    from ckptread.change import FIGURES
+    from ckptread.values.difference import FIGURES
 
     document: Document = {
         "a": entry.a.key if entry.a else None,

@@ -11,20 +11,19 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
-from ckptread.cli.options import Layout
-from ckptread.cli.tables import Table, as_csv, as_markdown, as_text, bytes_text, name_text, number_text, shape_text
-from ckptread.cli.widths import columns
-from ckptread.counts import plural
-from ckptread.escape import cut
+from ckptread.cli.parse.options import Layout
+from ckptread.reports.table import Table, as_csv, as_markdown, as_text, bytes_text, name_text, number_text, shape_text
+from ckptread.reports.widths import columns
 from ckptread.select import tells_roles
 from ckptread.tensors import TensorInfo, element_count
+from ckptread.wording import cut, plural
 
 if TYPE_CHECKING:
-    from ckptread.diff import Difference
-    from ckptread.extract import Skipped, Written
+    from ckptread.operations.diff.diff import Difference
+    from ckptread.operations.each_tensor import Surveyed
+    from ckptread.operations.extract.extract import Skipped, Written
+    from ckptread.operations.inspect.totals import Group, Totals
     from ckptread.reader import Reader
-    from ckptread.summary import Group, Totals
-    from ckptread.survey import Surveyed
 
 PATIENCE = 1.0
 """Seconds of work before a progress bar shows."""
@@ -74,7 +73,7 @@ def note(text: str) -> None:
 
 def json_document(document: dict[str, Any]) -> None:
     """Print a document as JSON."""
-    from ckptread.jsondata import as_json
+    from ckptread.untrusted.json_text import as_json
 
     sys.stdout.writelines(as_json(document))
 
@@ -215,7 +214,7 @@ def untold(
 
 def written(results: Iterable[Written | Skipped], *, quiet: bool = False) -> int:
     """Say of each tensor where it was written, and what was done to its values; return how many were not."""
-    from ckptread.extract import Skipped
+    from ckptread.operations.extract.extract import Skipped
 
     skipped = 0
     for result in results:

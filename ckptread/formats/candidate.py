@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ckptread.records import dataclass
-from ckptread.source import FileSource
+from ckptread.storage.source import FileSource
 
 HEAD_BYTES = 4096
 TAIL_BYTES = 66_000

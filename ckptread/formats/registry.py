@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ckptread.formats.candidate import Candidate
 from ckptread.formats.mistakes import find_mistake
-from ckptread.formats.tf_paths import v1_files
+from ckptread.formats.tensorflow.paths import v1_files
 from ckptread.reader import Reader
 from ckptread.records import dataclass
 from ckptread.tensors import Finding
@@ -76,26 +76,26 @@ def _is_weight_map(c: Candidate) -> bool:
 
 
 def _open_bundle(path: str) -> Reader:
-    from ckptread.formats.tf_bundle import TfBundleReader
+    from ckptread.formats.tensorflow.bundle import TfBundleReader
 
     return TfBundleReader(path)
 
 
 def _open_v1(path: str) -> Reader:
-    from ckptread.formats.tf_v1 import TfV1Reader
+    from ckptread.formats.tensorflow.v1 import TfV1Reader
 
     return TfV1Reader(v1_files(path) or [path], path)
 
 
 def _open_saved_model(path: str) -> Reader:
-    from ckptread.formats.saved_model import open_saved_model
+    from ckptread.formats.tensorflow.saved_model import open_saved_model
 
     return open_saved_model(path)
 
 
 def _open_hdf5(path: str) -> Reader:
-    from ckptread.formats.hdf5 import open_hdf5
-    from ckptread.source import FileSource
+    from ckptread.formats.hdf5.reader import open_hdf5
+    from ckptread.storage.source import FileSource
 
     reader = open_hdf5(FileSource(path), path)
     if path.endswith(".keras"):
@@ -106,62 +106,62 @@ def _open_hdf5(path: str) -> Reader:
 
 
 def _open_keras_shards(path: str) -> Reader:
-    from ckptread.formats.keras_shards import open_sharded
+    from ckptread.formats.keras.shards import open_sharded
 
     return open_sharded(path)
 
 
 def _open_keras(path: str) -> Reader:
-    from ckptread.formats.keras_archive import open_keras
+    from ckptread.formats.keras.archive import open_keras
 
     return open_keras(path)
 
 
 def _open_npz(path: str) -> Reader:
-    from ckptread.formats.npz import open_npz
+    from ckptread.formats.numpy.npz import open_npz
 
     return open_npz(path)
 
 
 def _open_npy(path: str) -> Reader:
-    from ckptread.formats.npz import open_npy
+    from ckptread.formats.numpy.npz import open_npy
 
     return open_npy(path)
 
 
 def _open_safetensors(path: str) -> Reader:
-    from ckptread.formats.safetensors import open_safetensors
+    from ckptread.formats.safetensors.reader import open_safetensors
 
     return open_safetensors(path)
 
 
 def _open_safetensors_index(path: str) -> Reader:
-    from ckptread.formats.safetensors_index import open_sharded
+    from ckptread.formats.safetensors.index import open_sharded
 
     return open_sharded(path)
 
 
 def _bundle_remains(path: str) -> Reader:
-    from ckptread.formats.tf_bundle import TfBundleReader
+    from ckptread.formats.tensorflow.bundle import TfBundleReader
 
     return TfBundleReader(path, remains=True)
 
 
 def _hdf5_remains(path: str) -> Reader:
-    from ckptread.formats.hdf5 import open_hdf5
-    from ckptread.source import FileSource
+    from ckptread.formats.hdf5.reader import open_hdf5
+    from ckptread.storage.source import FileSource
 
     return open_hdf5(FileSource(path), path, remains=True)
 
 
 def _keras_remains(path: str) -> Reader:
-    from ckptread.formats.keras_archive import open_keras
+    from ckptread.formats.keras.archive import open_keras
 
     return open_keras(path, remains=True)
 
 
 def _npz_remains(path: str) -> Reader:
-    from ckptread.formats.npz import open_npz
+    from ckptread.formats.numpy.npz import open_npz
 
     return open_npz(path, remains=True)
 

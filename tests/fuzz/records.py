@@ -38,8 +38,8 @@ def with_checksum(value, data):
 
     The last of two equal fields counts, in protocol buffers; an entry that is no message stays as it is.
     """
-    from ckptread.binary import Malformed
-    from ckptread.formats.tf_messages import BUNDLE_ENTRY
+    from ckptread.formats.tensorflow.messages import BUNDLE_ENTRY
+    from ckptread.untrusted.binary import Malformed
 
     try:
         fields = BUNDLE_ENTRY.decode(value)

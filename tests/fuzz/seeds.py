@@ -7,8 +7,8 @@ import zlib
 from functools import cache
 from pathlib import Path
 
-from ckptread.formats.leveldb_table import Table
-from ckptread.source import FileSource
+from ckptread.formats.tensorflow.leveldb_table import Table
+from ckptread.storage.source import FileSource
 from tests import table_writer
 from tests.fuzz.records import joined
 

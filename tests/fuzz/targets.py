@@ -13,24 +13,28 @@ import zlib
 
 import numpy as np
 
-from ckptread import binary, jsondata
 from ckptread.errors import CheckpointError
-from ckptread.formats import hdf5_chunks, hdf5_index, hdf5_values, tf_messages
-from ckptread.formats.leveldb_table import BytesSource, Table
-from ckptread.formats.npy import read_header
-from ckptread.formats.npz import NpzReader
-from ckptread.formats.safetensors import SafetensorsReader
-from ckptread.formats.tf_bundle import TfBundleReader
-from ckptread.formats.tf_v1 import TfV1Reader
-from ckptread.formats.zip_archive import ZipArchive
-from ckptread.names import messages, object_graph, saved_model
-from ckptread.names.keras import KerasEvidence
-from ckptread.names.keras import describe as describe_keras
-from ckptread.names.tensorflow import TensorFlowEvidence
-from ckptread.names.tensorflow import describe as describe_tensorflow
+from ckptread.formats.hdf5 import chunks as hdf5_chunks
+from ckptread.formats.hdf5 import index as hdf5_index
+from ckptread.formats.hdf5 import values as hdf5_values
+from ckptread.formats.numpy.npy_header import read_header
+from ckptread.formats.numpy.npz import NpzReader
+from ckptread.formats.safetensors.reader import SafetensorsReader
+from ckptread.formats.tensorflow import messages as tf_messages
+from ckptread.formats.tensorflow.bundle import TfBundleReader
+from ckptread.formats.tensorflow.leveldb_table import BytesSource, Table
+from ckptread.formats.tensorflow.v1 import TfV1Reader
+from ckptread.formats.zip.archive import ZipArchive
+from ckptread.names.keras.describe import KerasEvidence
+from ckptread.names.keras.describe import describe as describe_keras
+from ckptread.names.tensorflow import messages, object_graph, saved_model
+from ckptread.names.tensorflow.describe import TensorFlowEvidence
+from ckptread.names.tensorflow.describe import describe as describe_tensorflow
 from ckptread.reader import Tensor, numpy_dtype
 from ckptread.tensors import TensorInfo, element_count
-from ckptread.worker import Worker
+from ckptread.untrusted import binary
+from ckptread.untrusted import json_text as jsondata
+from ckptread.worker.parent import Worker
 from tests.fuzz.records import pairs, records, table_of, with_checksum
 
 OURS = (CheckpointError, binary.Malformed)

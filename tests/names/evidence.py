@@ -11,8 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ckptread.names.keras import KerasEvidence
-from ckptread.names.tensorflow import OBJECT_GRAPH_KEY, TensorFlowEvidence
+from ckptread.names.keras.describe import KerasEvidence
+from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY, TensorFlowEvidence
 from ckptread.tensors import TensorInfo
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ckptread.names import keras as keras_names
-from ckptread.names import tensorflow as tensorflow_names
+from ckptread.names.keras import describe as keras_names
+from ckptread.names.tensorflow import describe as tensorflow_names
 from ckptread.tensors import TensorInfo
 from tests.names import evidence
 

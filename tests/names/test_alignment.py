@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 import ckptread
-from ckptread.diff import compare
-from ckptread.match.alignment import align, choose
+from ckptread.operations.diff.diff import compare
+from ckptread.operations.diff.match.by_name import align, choose
 from ckptread.tensors import TensorInfo
 from tests.names.test_models import (
     all_frozen,

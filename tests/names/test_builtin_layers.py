@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import pytest
 
-from ckptread.names.layers import LAYERS, WEIGHTLESS
+from ckptread.names.keras.layers import LAYERS, WEIGHTLESS
 from tests.names import formats
 from tests.names.agreement import disagreements, unordered_disagreements, weights_of
 

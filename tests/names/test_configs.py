@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from ckptread.names.configs import parse
-from ckptread.names.flags import Flags
-from ckptread.names.keras import KerasEvidence, describe
-from ckptread.names.places import MAX_FITS, locate
+from ckptread.names.keras.configs import parse
+from ckptread.names.keras.describe import KerasEvidence, describe
+from ckptread.names.keras.legacy_places import MAX_FITS, locate
+from ckptread.names.keras.trainable import Flags
 from ckptread.tensors import TensorInfo
 
 

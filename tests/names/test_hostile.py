@@ -16,12 +16,12 @@ import keras
 import pytest
 import tensorflow as tf
 
-from ckptread.layers import summarize
-from ckptread.names import keras as keras_names
-from ckptread.names import model
-from ckptread.names import tensorflow as tensorflow_names
-from ckptread.names.keras import KerasEvidence
-from ckptread.names.tensorflow import TensorFlowEvidence
+from ckptread.names.keras import describe as keras_names
+from ckptread.names.keras import model_facts as model
+from ckptread.names.keras.describe import KerasEvidence
+from ckptread.names.tensorflow import describe as tensorflow_names
+from ckptread.names.tensorflow.describe import TensorFlowEvidence
+from ckptread.operations.inspect.layers import summarize
 from ckptread.reader import Reader
 from ckptread.tensors import TensorInfo
 from tests.names import evidence

@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import pytest
 
-from ckptread.facts import LayerFact
-from ckptread.names.keras import KerasEvidence
-from ckptread.names.model import facts
+from ckptread.model import LayerFact
+from ckptread.names.keras.describe import KerasEvidence
+from ckptread.names.keras.model_facts import facts
 from tests.names import evidence
 from tests.names.test_models import custom, made, nested
 

@@ -244,7 +244,7 @@ def test_files_without_stored_names_go_by_the_config(tmp_path: Path) -> None:
     """Keras before 3.8 stored no names; they are taken out here."""
     from dataclasses import replace
 
-    from ckptread.names.keras import describe
+    from ckptread.names.keras.describe import describe
     from tests.names import evidence
 
     for make in CONFIGURED:

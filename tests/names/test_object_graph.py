@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ckptread.names import tensorflow as names
+from ckptread.names.tensorflow import describe as names
 from tests.names import evidence
 
 L = keras.layers

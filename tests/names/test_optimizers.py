@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from ckptread.names import optimizers as table
+from ckptread.names.keras import optimizers as table
 from ckptread.tensors import TensorInfo
 from tests.names import formats
 

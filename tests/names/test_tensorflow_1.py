@@ -10,9 +10,9 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckptread.names import graph_v1
-from ckptread.names import tensorflow as names
-from ckptread.names.graph_v1 import role_of
+from ckptread.names.tensorflow import describe as names
+from ckptread.names.tensorflow import graph_v1
+from ckptread.names.tensorflow.graph_v1 import role_of
 from tests.names import evidence
 
 v1 = tf.compat.v1

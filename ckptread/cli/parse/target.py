@@ -1,0 +1,46 @@
+"""Where ``ckptread extract`` writes to, as the user said it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+from ckptread.records import dataclass
+from ckptread.storage.writing import file_names
+from ckptread.tensors import TensorInfo
+from ckptread.wording import escape
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file, a folder, one .npz for all, or stdout."""
+
+    kind: Literal["file", "folder", "npz", "stream"]
+    path: str
+
+    @classmethod
+    def of(cls, output: str | None, tensors: Sequence[TensorInfo], *, sliced: bool) -> Target:
+        """Return the target that ``-o`` means for these tensors. Raises ValueError where it means none."""
+        several = len(tensors) > 1
+        if several and sliced:
+            raise ValueError(f"--slice is for one tensor, and {len(tensors)} are meant")
+        if several and (output is None or output == "-"):
+            raise ValueError(f"{len(tensors)} tensors are meant: say where to with -o FOLDER or -o FILE.npz")
+        if output is None:
+            return cls("file", file_names(tensors)[0] + ".npy")
+        return cls("stream", "-") if output == "-" else cls._path(output, tensors)
+
+    @classmethod
+    def _path(cls, output: str, tensors: Sequence[TensorInfo]) -> Target:
+        """A path that ends in a slash, or is a folder, is one; else its ending says what it is, else their number."""
+        several = len(tensors) > 1
+        if output.endswith(("/", os.sep)) or os.path.isdir(output):
+            return cls("folder", output)
+        if output.endswith(".npz"):
+            return cls("npz", output)
+        if several and output.endswith(".npy"):
+            raise ValueError(
+                f"{len(tensors)} tensors are meant, and {escape(output)} is one file: give a folder or a .npz"
+            )
+        return cls("folder" if several else "file", output)

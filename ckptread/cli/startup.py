@@ -1,0 +1,120 @@
+"""Where the command begins and ends. Exit codes are diff(1)'s: 0 fine or same, 1 different or a check failed, 2 trouble.
+
+Everything here that makes a start fast says what it gains, of a start of about 80 ms.
+"""
+
+import _signal  # type: ignore[import-not-found] # signal itself takes 3 ms more, for its enums
+
+# Until `main` runs there is nothing to clean up: Ctrl-C ends the process without a traceback, while imports run too.
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # a shell may have it ignored
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
+import gc
+import os
+import sys
+from contextlib import suppress
+from typing import NoReturn
+
+import ckptread
+from ckptread.formats.hdf5.early_start import start_workers
+from ckptread.storage.threads import ONE_THREAD
+from ckptread.wording import escape
+from ckptread.worker.parent import dismiss_early
+
+COMMANDS = ("inspect", "show", "extract", "diff", "digest", "check", "history", "textconv", "verify", "salvage")
+"""The commands, in the order that --help lists them: each is a function in the module of its name."""
+
+TROUBLE = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+def main() -> NoReturn:
+    """Run the command line, and exit with its code."""
+    code = run()
+    gc.freeze()  # the interpreter collects garbage as it ends: 11 ms for the objects of a large listing
+    sys.exit(code)
+
+
+def run() -> int:
+    """Run the command line, and return its exit code."""
+    try:
+        _raise_interrupts()
+        _have_streams()
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output (head, less) has gone: end quietly
+        _discard_output()
+        code = BROKEN_PIPE
+    except OSError as error:  # a full disk
+        _discard_output()
+        _say(f"the output cannot be written: {error.strerror or error}")
+        code = TROUBLE
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    finally:
+        dismiss_early()
+        if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+            _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # a second Ctrl-C during the exit is quiet too
+    return code
+
+
+def _raise_interrupts() -> None:
+    """Have Ctrl-C raise KeyboardInterrupt, unless it is ignored: there is something to tidy up from now on."""
+    if _signal.getsignal(_signal.SIGINT) is _signal.SIG_DFL:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+
+
+def _have_streams() -> None:
+    """Have stdin, stdout and stderr, if only /dev/null: else the first file that is opened would be taken for one.
+
+    What an encoding lacks is written as an escape.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        continue
+    os.close(descriptor)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", closefd=False))
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """Send what is left in stdout's buffer nowhere, so that Python's own last flush does not fail on it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run() -> int:
+    """Run the command that was asked for, and return its exit code."""
+    os.environ.update({name: value for name, value in ONE_THREAD.items() if name not in os.environ})
+    gc.set_threshold(200_000, 20, 20)  # a listing makes objects by the million, and no rubbish: a tenth of its time
+    start_workers(sys.argv[2:])  # their imports take longer than ours, which come now
+    from ckptread.cli.app import build
+
+    asked = sys.argv[1:2]
+    app = build(asked if asked and asked[0] in COMMANDS else COMMANDS)
+    try:
+        app()
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # which typer has made an exit code 1 of
+            raise BrokenPipeError from None
+        return error.code if isinstance(error.code, int) else TROUBLE
+    except (ckptread.CheckpointError, ValueError, IndexError) as error:
+        _say(str(error))
+    except MemoryError:
+        _say("there is not enough memory for this")
+    except (OSError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # the last wall: whatever it is, it is no traceback for a user
+        what = escape(f"{type(error).__name__}: {error}"[:200])
+        _say(f"a defect of ckptread's own, {what}; please report it, with the command and the file")
+    else:
+        return 0
+    return TROUBLE
+
+
+def _say(text: str) -> None:
+    from ckptread.cli import render
+
+    with suppress(OSError):  # a full or closed stderr: the exit code still tells
+        render.note(f"ckptread: {text}")

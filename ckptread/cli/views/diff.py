@@ -1,0 +1,226 @@
+"""A comparison as rows and sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ckptread.cli.parse.options import DiffOrder
+from ckptread.operations.diff.diff import Difference, TensorDifference
+from ckptread.records import asdict
+from ckptread.reports.table import Table, name_text, number_text, shape_text
+from ckptread.values.difference import FIGURES
+from ckptread.wording import escape
+
+MARKS = {"added": "+", "removed": "-", "not-comparable": "!"}
+"""Of what changed, the mark is ~."""
+WORDS = {"added": "only in B", "removed": "only in A", "not-comparable": "not comparable"}
+COUNTED = {"shape": "of another shape", "dtype": "of another dtype", "removed": "only in A", "added": "only in B",
+           "not-comparable": "not comparable"}  # fmt: skip
+
+ATTENDANT = {"optimizer", "metric", "bookkeeping"}
+"""The roles of what attends a model's training, and is not the model."""
+
+
+def ordered(entries: Sequence[TensorDifference], sort: DiffOrder) -> list[TensorDifference]:
+    """Return the rows in the order that was asked for; what changed most on top."""
+    if sort is DiffOrder.name:
+        return sorted(entries, key=lambda entry: entry.name)
+    return sorted(entries, key=_weight, reverse=True) if sort is DiffOrder.change else list(entries)
+
+
+def _weight(entry: TensorDifference) -> tuple[bool, int, float]:
+    """What cannot be compared first, then changed values by how much they changed, then what stands alone.
+
+    Counters, metrics and the optimizer's state come behind all that: they always change.
+    """
+    group = {"not-comparable": 4, "shape": 3, "changed": 2, "dtype": 2, "transposed": 2, "removed": 1, "added": 1}
+    change = entry.change
+    size = change.relative_l2 if change and change.relative_l2 is not None else 0.0
+    rank = 3 if entry.suspect else group.get(entry.status, 0)
+    tensor = entry.a or entry.b
+    behind = tensor is not None and tensor.role in ATTENDANT
+    return not behind, rank, math.inf if math.isnan(size) else size
+
+
+def difference_table(entries: Sequence[TensorDifference]) -> Table:
+    """Return a row per tensor that differs, for people: what has no meaning in any row is left out."""
+    titles = ["name", "what", "shape", ">changed", ">max abs", ">rel L2", "note"]
+    rows = [_row(entry) for entry in entries]
+    kept = [n for n in range(len(titles)) if n < 3 or any(row[n] for row in rows)]
+    return Table([titles[n] for n in kept], [[row[n] for n in kept] for row in rows])
+
+
+def _row(entry: TensorDifference) -> list[str]:
+    change = entry.change
+    figures = ["", "", ""]
+    if change is not None:
+        figures = [
+            f"{change.changed:,} of {change.count:,}",
+            number_text(change.max_abs),
+            number_text(change.relative_l2),
+        ]
+    shapes = _both([shape_text(t.shape) for t in (entry.a, entry.b) if t is not None])
+    return [f"{MARKS.get(entry.status, '~')} {_names(entry)}", WORDS.get(entry.status, entry.status), shapes,
+            *figures, _note(entry)]  # fmt: skip
+
+
+def _names(entry: TensorDifference) -> str:
+    """One name where both sides are called alike, or were paired by their names."""
+    if entry.by in {None, "key", "variable"} or entry.a is None or entry.b is None:
+        return name_text(entry.name)
+    return _both([name_text(entry.a.name), name_text(entry.b.name)])
+
+
+def _both(sides: list[str]) -> str:
+    """One text where the sides agree, or there is only one; else both."""
+    return " -> ".join(dict.fromkeys(sides))
+
+
+def _note(entry: TensorDifference) -> str:
+    """What no figure says: dtypes, NaN and Inf, zeros of two signs, how axes lie, why nothing could be compared."""
+    notes = []
+    if entry.a and entry.b and entry.a.dtype != entry.b.dtype:
+        notes.append(_both([escape(entry.a.dtype), escape(entry.b.dtype)]) + _values_agree(entry))
+    if entry.arrangement is not None and entry.a is not None and not entry.suspect:
+        notes.append(entry.arrangement.text(entry.a.shape or ()))
+    if (entry.reason and (entry.by != "content" or entry.suspect) and entry.status != "transposed") or entry.suspect:
+        notes.append(name_text(entry.reason))
+    change = entry.change
+    if change is not None:
+        for word, one, other in (("NaN", change.nans_a, change.nans_b), ("Inf", change.infs_a, change.infs_b)):
+            if one or other:
+                notes.append(f"{word} {one:,} -> {other:,}")
+        if change.signed_zeros:
+            notes.append(f"{change.signed_zeros:,} zeros changed sign")
+    return "; ".join(notes)
+
+
+def _values_agree(entry: TensorDifference) -> str:
+    """Whether values of two dtypes are equal once they are widened."""
+    if entry.status != "dtype":
+        return ""
+    if entry.change is None or not entry.change.changed:
+        return ", equal values"
+    return ", equal within the tolerance" if not entry.change.beyond else ""
+
+
+def full_table(entries: Sequence[TensorDifference]) -> Table:
+    """Return a row per tensor that differs with every figure, for machines and pull requests."""
+    titles = ["name", "status", "a", "b", "dtype a", "dtype b", "shape a", "shape b", "matched by", "certainty",
+              *(">" + name.replace("_", " ") for name in FIGURES), "note"]  # fmt: skip
+    return Table(titles, [_full_row(entry) for entry in entries])
+
+
+def _full_row(entry: TensorDifference) -> list[str]:
+    sides = (entry.a, entry.b)
+    figures = asdict(entry.change) if entry.change else {}
+    return [
+        name_text(entry.name),
+        entry.status,
+        *("" if t is None else name_text(t.key) for t in sides),
+        *("" if t is None else name_text(t.dtype) for t in sides),
+        *("" if t is None else shape_text(t.shape) for t in sides),
+        entry.by or "",
+        entry.certainty or "",
+        *("" if figures.get(name) is None else repr(figures[name]) for name in FIGURES),
+        _note(entry),
+    ]
+
+
+def layer_table(entries: Sequence[TensorDifference]) -> Table:
+    """Return a row per layer that has a difference: how many of its tensors differ, and the largest figures."""
+    layers: dict[str, list[TensorDifference]] = {}
+    for entry in entries:
+        tensor = entry.a or entry.b
+        layers.setdefault(tensor.place if tensor else "", []).append(entry)
+    changed = {layer: members for layer, members in layers.items() if any(entry.differs for entry in members)}
+    order = sorted(changed.items(), key=lambda item: max(map(_weight, item[1])), reverse=True)
+    titles = ["layer", ">tensors", ">differ", ">changed", ">max abs", ">max rel L2", "note"]
+    return Table(titles, [_layer_row(layer, members) for layer, members in order])
+
+
+def _layer_row(layer: str, members: list[TensorDifference]) -> list[str]:
+    changes = [entry.change for entry in members if entry.change is not None]
+    counts: dict[str, int] = {}
+    for entry in members:
+        if entry.differs:
+            word = COUNTED.get(entry.status, entry.status)
+            counts[word] = counts.get(word, 0) + 1
+    return [
+        name_text(layer),
+        f"{len(members):,}",
+        f"{sum(entry.differs for entry in members):,}",
+        f"{sum(change.changed for change in changes):,}",
+        *(_largest([getattr(change, name) for change in changes]) for name in ("max_abs", "relative_l2")),
+        ", ".join(f"{count:,} {word}" for word, count in counts.items()),
+    ]
+
+
+def _largest(figures: Sequence[float | None]) -> str:
+    known = [figure for figure in figures if figure is not None]
+    return number_text(max(known)) if known else ""
+
+
+def rest(found: Difference) -> str:
+    """Return the one line that says what is no difference, or "" where everything is one."""
+    counts = found.counts
+    parts = []
+    if counts["same"]:
+        parts.append(f"{counts['same']:,} the same, bit for bit")
+    if counts["renamed"]:
+        parts.append(f"{counts['renamed']:,} the same under another name")
+    turned = sum(entry.status == "transposed" and not entry.differs for entry in found.tensors)
+    if turned:
+        parts.append(f"{turned:,} the same with their axes permuted")
+    if counts["within-tolerance"]:
+        parts.append(f"{counts['within-tolerance']:,} {_within(found)}")
+    return "unchanged: " + ", ".join(parts) if parts else ""
+
+
+def _within(found: Difference) -> str:
+    if not found.tolerance.exact:
+        return f"within the tolerance (rtol {found.tolerance.rtol:g}, atol {found.tolerance.atol:g})"
+    changes = [entry.change for entry in found.tensors if entry.status == "within-tolerance"]
+    zeros = sum(change.signed_zeros for change in changes if change)
+    return "of equal values" + (f" ({zeros:,} zeros changed sign)" if zeros else " (another dtype, or other NaN)")
+
+
+def verdict(found: Difference, scope: str = "") -> str:
+    """Return the one line that says whether the two are the same, and what was compared."""
+    compared, count = len(found.tensors), len(found.differences)
+    noun = "tensor" if compared == 1 else "tensors"
+    if found.stopped:
+        return f"different: stopped at {count} of the differences, after {compared:,} {noun}"
+    if not compared:
+        return f"same: there is nothing to compare{f' ({scope})' if scope else ''}"
+    what = "shapes, dtypes and values compared" if _by_values(found) else "names, shapes, dtypes and values compared"
+    what += f"; {scope}" if scope else ""
+    if found.same:
+        return f"same: {compared:,} {noun}, {_manner(found)} ({what})"
+    return f"different: {count:,} of {compared:,} {noun} ({what}): {_counted(found)}"
+
+
+def _by_values(found: Difference) -> bool:
+    """Whether names have not counted anywhere."""
+    paired = [entry for entry in found.tensors if entry.by is not None]
+    return bool(paired) and all(entry.by in {"content", "shape", "given"} for entry in paired)
+
+
+def _manner(found: Difference) -> str:
+    counts = found.counts
+    if counts["within-tolerance"] or any(entry.change for entry in found.tensors):
+        manner = "equal values" if found.tolerance.exact else "within the tolerance"
+    else:
+        manner = "bit for bit"
+    apart = [f"{counts['renamed']:,} under another name"] if counts["renamed"] else []
+    apart += [f"{counts['transposed']:,} with permuted axes"] if counts["transposed"] else []
+    return manner + (", " + " and ".join(apart) if apart else "")
+
+
+def _counted(found: Difference) -> str:
+    counts: dict[str, int] = {}
+    for entry in found.differences:
+        word = "wrongly transposed?" if entry.suspect else COUNTED.get(entry.status, entry.status)
+        counts[word] = counts.get(word, 0) + 1
+    return ", ".join(f"{count:,} {word}" for word, count in counts.items())

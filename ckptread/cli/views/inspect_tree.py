@@ -1,0 +1,79 @@
+"""A listing as a tree of path components, with the totals of every branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ckptread.records import dataclass, field
+from ckptread.reports.table import Table, bytes_text, name_text, shape_text
+from ckptread.tensors import TensorInfo
+
+MOST_PARTS = 64
+"""A name's components that become branches; real ones have up to 20. The rest is the last one, slashes and all."""
+TREE_BYTES = 128 << 20
+"""What the branches of a tree may come to, each counted with its path; names beyond that are not split."""
+BRANCH_BYTES = 400
+"""What a branch counts for beside its path: what it takes in memory, with its row."""
+
+
+@dataclass(slots=True)
+class Branch:
+    """One component of the names: the tensors that end here, and the branches that go on."""
+
+    name: str
+    tensors: list[TensorInfo] = field(default_factory=list)
+    branches: dict[str, Branch] = field(default_factory=dict)
+    parameters: int = 0
+    nbytes: int = 0
+
+
+def tree_table(tensors: Sequence[TensorInfo], *, by_key: bool, depth: int | None, exact: bool = False) -> Table:
+    """Return the rows of a tree; branches below ``depth`` are summed up in their parent's row.
+
+    ``exact`` gives whole paths and plain numbers, for machines; a row without a dtype is a branch.
+    """
+    root = grow(tensors, by_key=by_key)
+    return Table(["name", "dtype", "shape", ">parameters", ">bytes"], list(_rows(root, depth, exact=exact)))
+
+
+def grow(tensors: Iterable[TensorInfo], *, by_key: bool) -> Branch:
+    """Return the tree of these tensors' names."""
+    root, left = Branch(""), TREE_BYTES
+    for tensor in tensors:
+        name, branch, end = tensor.key if by_key else tensor.name, root, 0
+        for part in name.split("/", MOST_PARTS) if left > 0 else [name]:
+            end += len(part) + 1
+            if part not in branch.branches:
+                branch.branches[part] = Branch(part)
+                left -= BRANCH_BYTES + end
+            branch = branch.branches[part]
+            if tensor.alias_of is None:
+                branch.parameters += tensor.size
+                branch.nbytes += tensor.nbytes
+        branch.tensors.append(tensor)
+    return root
+
+
+def _rows(root: Branch, depth: int | None, *, exact: bool) -> Iterator[list[str]]:
+    """Walk with a stack: names may have a thousand components. Before a name stands its path, or an indent."""
+    stack = [(child, "", depth) for child in reversed(root.branches.values())]
+    while stack:
+        node, before, left = stack.pop()
+        yield [name_text(before + node.name) if exact else before + _label(node, left), *_facts(node, exact=exact)]
+        if left is None or left > 1:
+            deeper = None if left is None else left - 1
+            below = f"{before}{node.name}/" if exact else before + "  "
+            stack += [(child, below, deeper) for child in reversed(node.branches.values())]
+
+
+def _label(node: Branch, left: int | None) -> str:
+    folded = node.branches and left == 1
+    return name_text(node.name) + ("/" if node.branches else "") + (" …" if folded else "")
+
+
+def _facts(node: Branch, *, exact: bool) -> list[str]:
+    only = node.tensors[0] if node.tensors else None
+    described = [name_text(only.dtype), shape_text(only.shape)] if only else ["", ""]
+    if exact:
+        return [*described, str(node.parameters), str(node.nbytes)]
+    return [*described, f"{node.parameters:,}", bytes_text(node.nbytes)]

@@ -1,0 +1,262 @@
+"""Chunks of an HDF5 dataset: where they lie, and their bytes with the filters undone.
+
+Every chunk must come out at exactly its size. The HDF5 library pads one whose deflate stream ends short with old
+memory, and hands that out as values; here it is an error.
+Specification: HDF5 File Format, III.I "Data Storage - Filter Pipeline"; the Fletcher-32 of H5checksum.c.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.formats.hdf5.chunk_cache import DECODED
+from ckptread.formats.hdf5.index import Layout
+from ckptread.records import dataclass
+from ckptread.slicing import overlap
+from ckptread.storage.source import Source
+from ckptread.tensors import element_count
+from ckptread.wording import escape
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
+MAX_CHUNK_BYTES = 64 << 20
+MAX_CHUNKS = 500_000
+"""The most chunks of one dataset, each of which takes some 250 bytes here; of the usual 64 KiB they make 30 GiB."""
+FEW = 16
+"""So few chunks are gone through whether they were written or not."""
+MOST_OPEN = 4
+"""Chunked datasets of a file whose chunks are known by heart: one for each thread."""
+SLACK_BYTES = 1 << 20
+"""How much larger than its chunk a stored one may be: deflate adds little to what it cannot shrink."""
+
+
+LARGE_BYTES = 8 << 20
+"""Chunks from this size on are decoded one at a time, in any number of threads: each takes three times as much."""
+_large = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Where one chunk lies."""
+
+    mask: int
+    """Bit n is set where the filter n was left out for this chunk."""
+    offset: int
+    nbytes: int
+
+
+class Chunks:
+    """The chunks of one dataset. A chunk that was never written is all fill value."""
+
+    def __init__(
+        self, source: Source, key: str, layout: Layout, dtype: np.dtype[Any], table: dict[tuple[int, ...], Chunk]
+    ):
+        self._source = source
+        self._key = key
+        self._layout = layout
+        self._dtype = dtype
+        self._table = table
+        self._nbytes = element_count(layout.chunk) * dtype.itemsize
+        self._starts: list[tuple[int, ...]] | None = None
+        if len(layout.fill) != dtype.itemsize or 0 in layout.chunk:
+            raise DamagedFileError(source.name, f"the chunks of {escape(key)!r} have no size, or a wrong fill value")
+        if self._nbytes > MAX_CHUNK_BYTES:
+            raise UnsafeFileError(source.name, f"the chunks of {escape(key)!r} take {self._nbytes:,} bytes each")
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[tuple[tuple[int, ...], Chunk]]:
+        return iter(self._table.items())
+
+    def read(self, ranges: Sequence[range], out: Array) -> None:
+        """Fill ``out`` with the ranges of the whole dataset."""
+        steps = self._layout.chunk
+        spans = [range(r[0] // n, r[-1] // n + 1) for r, n in zip(ranges, steps, strict=True)]
+        if element_count(tuple(map(len, spans))) <= len(self._table) + FEW:
+            starts: Iterable[tuple[int, ...]] = product(
+                *(range(s[0] * n, s[-1] * n + 1, n) for s, n in zip(spans, steps, strict=True))
+            )
+        else:  # most chunks were never written, and need not be gone through
+            out[...] = self._fill_value()
+            starts = self._written(spans[0][0] * steps[0], spans[0][-1] * steps[0])
+        for start in starts:
+            parts = [overlap(r, s, s + n) for r, s, n in zip(ranges, start, steps, strict=True)]
+            settled = [part for part in parts if part is not None]
+            if len(settled) == len(parts):
+                where: tuple[Any, ...] = (*(part[0] for part in settled), ...)
+                with self._turn():
+                    out[where] = self._piece(start)[tuple(part[1] for part in settled)]
+
+    def _turn(self) -> AbstractContextManager[object]:
+        """Return what has threads wait for each other where chunks are large."""
+        return nullcontext() if self._nbytes < LARGE_BYTES else _large
+
+    def forget(self) -> None:
+        """Let go of the chunks that are decoded."""
+        DECODED.forget(self)
+
+    def _written(self, first: int, last: int) -> Sequence[tuple[int, ...]]:
+        """Return where the chunks that were written begin, from ``first`` to ``last`` on the first axis."""
+        if self._starts is None:
+            self._starts = sorted(self._table)
+        return self._starts[bisect_left(self._starts, (first,)) : bisect_left(self._starts, (last + 1,))]
+
+    def _fill_value(self) -> Any:
+        import numpy as np
+
+        return np.frombuffer(self._layout.fill, self._dtype, 1)[0]
+
+    def _piece(self, start: tuple[int, ...]) -> Array:
+        """Return a chunk's values, or the fill value in its shape."""
+        import numpy as np
+
+        chunk = self._table.get(start)
+        if chunk is None:
+            return np.broadcast_to(self._fill_value(), self._layout.chunk)
+        values = DECODED.get((self, start))
+        if values is None:
+            DECODED.make_room(self._nbytes)
+            values = np.frombuffer(self.decode(start, chunk), self._dtype).reshape(self._layout.chunk)
+            DECODED.keep((self, start), values)
+        return values
+
+    def check(self, start: tuple[int, ...], chunk: Chunk) -> bool:
+        """Decode a chunk; return whether it has a checksum, which then agreed. Raises as ``decode`` does."""
+        with self._turn():
+            self.decode(start, chunk)
+        filters = enumerate(self._layout.filters)
+        return any(code == FLETCHER32 and not chunk.mask >> number & 1 for number, code in filters)
+
+    def decode(self, start: tuple[int, ...], chunk: Chunk) -> bytes:
+        """Return the bytes of a chunk. Raises DamagedFileError where a filter or the size does not agree."""
+        if chunk.nbytes > self._nbytes + self._nbytes // 8 + SLACK_BYTES:
+            raise self._damaged(start, chunk, f"takes {chunk.nbytes:,} bytes, stored")
+        data = self._source.read(chunk.offset, chunk.nbytes)
+        for number in reversed(range(len(self._layout.filters))):
+            if not chunk.mask >> number & 1:
+                data = self._undo(self._layout.filters[number], data, start, chunk)
+        if len(data) != self._nbytes:
+            raise self._damaged(start, chunk, f"comes to {len(data):,} bytes, not to the {self._nbytes:,} of a chunk")
+        return data
+
+    def _undo(self, code: int, data: bytes, start: tuple[int, ...], chunk: Chunk) -> bytes:
+        if code == DEFLATE:
+            return self._inflate(data, start, chunk)
+        if code == SHUFFLE:
+            return unshuffle(data, self._dtype.itemsize)
+        if code != FLETCHER32:
+            raise self._damaged(start, chunk, f"went through the filter {code}")
+        if len(data) < 4 or fletcher32(data[:-4]) != int.from_bytes(data[-4:], "little"):
+            raise self._damaged(start, chunk, "does not have the checksum that the file states")
+        return data[:-4]
+
+    def _inflate(self, data: bytes, start: tuple[int, ...], chunk: Chunk) -> bytes:
+        limit = self._nbytes + 4  # a checksum may lie within
+        inflater = zlib.decompressobj()
+        try:
+            inflated = inflater.decompress(data, limit)
+        except zlib.error as error:
+            raise self._damaged(start, chunk, "is no deflate stream") from error
+        if not inflater.eof and inflater.unconsumed_tail:
+            raise self._damaged(start, chunk, f"inflates to more than the {self._nbytes:,} bytes of a chunk")
+        if not inflater.eof:
+            raise self._damaged(start, chunk, f"is a deflate stream that ends early, after {len(inflated):,} bytes")
+        return inflated
+
+    def _damaged(self, start: tuple[int, ...], chunk: Chunk, problem: str) -> DamagedFileError:
+        file, offset = self._source.locate(chunk.offset)
+        return DamagedFileError(
+            file, f"the chunk of {escape(self._key)!r} at {list(start)}, byte {offset:,}, {problem}",
+            advice="the file is damaged: fetch it again", offset=offset,
+        )  # fmt: skip
+
+
+class OpenChunks:
+    """The chunked datasets that a file was last asked for, by key; with MAX_CHUNKS in all, or only one of them."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Chunks] = {}
+
+    def get(self, key: str) -> Chunks | None:
+        """Return the chunks of a dataset, where they are known."""
+        return self._open.get(key)
+
+    def add(self, key: str, chunks: Chunks) -> None:
+        """Take in a dataset, and let go of the first ones where they are too many."""
+        self._open[key] = chunks
+        known = list(self._open.items())
+        while len(known) > MOST_OPEN or (len(known) > 1 and sum(len(each) for _, each in known) > MAX_CHUNKS):
+            first, gone = known.pop(0)
+            self._open.pop(first, None)
+            gone.forget()
+
+    def close(self) -> None:
+        """Let go of all."""
+        for chunks in list(self._open.values()):
+            chunks.forget()
+        self._open.clear()
+
+
+def chunk_table(raw: bytes, chunk: Sequence[int], size: int) -> dict[tuple[int, ...], Chunk]:
+    """Return the chunks that the worker told: rows of position, mask, offset and stored bytes. Raises ValueError.
+
+    ``chunk`` is the shape of one, ``size`` that of the file.
+    """
+    import numpy as np
+
+    rank = len(chunk)
+    rows = np.frombuffer(raw, "<u8").reshape(-1, rank + 3)
+    if len(rows) > MAX_CHUNKS:
+        raise ValueError(f"there are {len(rows):,}; at most {MAX_CHUNKS:,} are read")
+    table = {tuple(row[:rank]): Chunk(*row[rank:]) for row in rows.tolist()}
+    if len(table) < len(rows):
+        raise ValueError("two of them claim the same place")
+    if rank and 0 not in chunk and (rows[:, :rank] % np.array(chunk, "<u8")).any():
+        raise ValueError("one stands where no chunk begins")
+    if any(each.offset + each.nbytes > size for each in table.values()):
+        raise ValueError("a chunk lies outside the file")
+    return table
+
+
+def unshuffle(data: bytes, itemsize: int) -> bytes:
+    """Put the bytes of each element together again; what is no whole element stays at the end."""
+    import numpy as np
+
+    count = len(data) // itemsize
+    if itemsize < 2 or count < 2:
+        return data
+    whole = count * itemsize
+    octets = np.frombuffer(data, np.uint8, whole).reshape(itemsize, count)
+    return octets.T.tobytes() + data[whole:]
+
+
+def fletcher32(data: bytes) -> int:
+    """Return HDF5's Fletcher-32: of big-endian 16-bit words, an odd byte last; sums folded to 16 bits."""
+    import numpy as np
+
+    padded = data + b"\0" if len(data) % 2 else data
+    words = np.frombuffer(padded, ">u2").astype(np.uint64)
+    low = high = 0
+    for at in range(0, words.size, 1 << 16):
+        piece = words[at : at + (1 << 16)]
+        weights = np.arange(piece.size, 0, -1, dtype=np.uint64)
+        high = (high + low * piece.size + int((piece * weights).sum())) % 65535
+        low = (low + int(piece.sum())) % 65535
+    return _folded(high, words) << 16 | _folded(low, words)
+
+
+def _folded(total: int, words: Array) -> int:
+    """HDF5 folds its sums, by which 0 and 65535 are told apart: only all-zero data has the sum 0."""
+    return 65535 if total == 0 and words.any() else total

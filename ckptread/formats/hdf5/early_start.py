@@ -1,0 +1,35 @@
+"""The HDF5 worker started for the files that a command names, before the command itself is imported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from ckptread.worker.parent import start_early
+
+MODULE = "ckptread.formats.hdf5.reference.main"
+MOST = 2
+"""A command opens one file or two; of longer lists, each is opened in its turn."""
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+ZIP_MAGIC = b"PK\3\4"
+
+
+def start_workers(arguments: Iterable[str]) -> None:
+    """Start a worker for each of the first arguments that names an HDF5 file, or a .keras archive.
+
+    A guess, by a few bytes: what the file is will be settled when it is opened.
+    """
+    for path in [argument for argument in arguments if not argument.startswith("-")][:MOST]:
+        try:
+            if _wants_worker(path):
+                start_early(MODULE, path)
+        except (OSError, ValueError):
+            continue  # opening it will say why
+
+
+def _wants_worker(path: str) -> bool:
+    if not os.path.isfile(path):  # nothing that is no file is opened, or waited for
+        return False
+    with open(path, "rb") as file:
+        head = file.read(len(HDF5_MAGIC))
+    return head == HDF5_MAGIC or (head.startswith(ZIP_MAGIC) and path.endswith(".keras"))

@@ -1,0 +1,296 @@
+"""HDF5 files: those of Keras, and any other.
+
+What it is: datasets in groups, with attributes; each dataset contiguous, in chunks, or within its description.
+Specification: HDF5 File Format Specification 3.0, https://support.hdfgroup.org/documentation/hdf5/latest/.
+Read here: the index, through h5py in a worker; the bytes by this process: contiguous, compact and chunked, with
+deflate, shuffle and fletcher32. What only the library can decode (strings of any length, other filters), it reads.
+Not read: external links and storage, virtual datasets (they lie in other files), plugins' filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.formats.hdf5.chunks import Chunks, OpenChunks, chunk_table
+from ckptread.formats.hdf5.early_start import MODULE
+from ckptread.formats.hdf5.group_trees import check_trees
+from ckptread.formats.hdf5.index import Index
+from ckptread.formats.hdf5.superblock import cut_short, stated_end
+from ckptread.formats.keras.evidence import gather
+from ckptread.model import ModelFacts
+from ckptread.names.keras.describe import describe
+from ckptread.names.keras.model_facts import facts
+from ckptread.reader import Reader, numpy_dtype, readable
+from ckptread.slicing import Selection, Slicing, read_box, settle
+from ckptread.tensors import Finding, Region, TensorInfo, element_count, trouble
+from ckptread.untrusted.binary import Malformed
+from ckptread.untrusted.budget import within
+from ckptread.wording import escape
+from ckptread.worker.parent import Message, Reply, Worker, deadline
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ckptread.storage.source import Source
+
+    Array = np.ndarray[Any, Any]
+
+LIBRARY = "the HDF5 library"
+MAX_ANSWER_BYTES = 128 << 20
+"""The most that the worker sends of one dataset: values, or where its chunks lie."""
+PIECE_BYTES = 4 << 20
+MAX_READ_BYTES = 1 << 40
+"""No array is asked of numpy beyond this; blocks are far below."""
+
+
+def open_hdf5(
+    source: Source,
+    path: str,
+    *,
+    format: str = "hdf5",  # noqa: A002 - the reader's attribute
+    metadata: Mapping[str, str] | None = None,
+    config: Any = None,
+    remains: bool = False,
+) -> Hdf5Reader:
+    """Open the HDF5 file that ``source`` holds, which the reader then owns.
+
+    ``metadata`` and ``config`` are what an archive around it says of the model. With ``remains`` a file that is cut
+    short or damaged is opened too, with what can be found in it. Raises CheckpointError.
+    """
+    try:
+        return Hdf5Reader(source, path, format, metadata or {}, config, remains)
+    except BaseException:
+        source.close()
+        raise
+
+
+class Hdf5Reader(Reader):
+    """An open HDF5 file."""
+
+    def __init__(
+        self,
+        source: Source,
+        path: str,
+        format: str,  # noqa: A002 - the reader's attribute
+        metadata: Mapping[str, str],
+        config: Any,
+        remains: bool,
+    ) -> None:
+        self.format = format
+        self.path = path
+        self._source = source
+        self._remains = remains
+        self._cut = cut_short(source)
+        if self._cut is not None and not remains:
+            raise self._cut
+        self._seconds = deadline(source.size)
+        self._worker = self._start()
+        self._strays = True  # are listed too, until that is too much for the library
+        self._chunks = OpenChunks()
+        self._compared = 0
+        self._index = Index(source, path)
+        try:
+            self._list()
+        except BaseException:
+            self._worker.close()
+            raise
+        self.metadata = {**metadata, **self._said()}
+        self.evidence, problems = gather(self._index.attributes, config, self.metadata, self._same_bytes)
+        cut = [] if self._cut is None else [trouble(self._cut)]
+        self.problems = [*cut, *self._index.problems, *problems]
+        listed = list(within(self._index.tensors.values(), source.whole_file().size))
+        self.tensors = {t.key: t for t in describe(listed, self.evidence)}
+
+    @cached_property
+    def model(self) -> ModelFacts | None:
+        """What the config says, of an archive or a whole-model .h5."""
+        return facts(self.evidence)
+
+    def _start(self) -> Worker:
+        descriptor, steps = self._source.recipe()
+        claims = (stated_end(self._source) or self._source.size) if self._remains else None
+        first = {"steps": steps, "claims": claims}
+        return Worker(MODULE, LIBRARY, self.path, first, descriptor=descriptor)
+
+    def _list(self) -> None:
+        """Have the file listed. Where only its attributes are too much for the library, its datasets stand."""
+        listed = False
+        try:
+            for message, raw in self._worker.ask({"ask": "index", "attributes": True, "strays": True}, self._seconds):
+                self._index.take(message, raw)
+                listed = listed or "listed" in message
+        except DamagedFileError as error:
+            if not listed:
+                raise
+            self._strays = False
+            self._index.problems.append(Finding("error", f"not all that it holds can be listed: {error.problem}"))
+
+    def _ask(self, question: Message) -> Iterator[Reply]:
+        """Ask the worker, or a new one where the old one has not survived an earlier question."""
+        if not self._worker.alive:
+            self._worker = self._start()
+            for _ in self._worker.ask({"ask": "index", "attributes": False, "strays": self._strays}, self._seconds):
+                continue
+        yield from self._worker.ask(question, self._seconds)
+
+    def rest(self) -> None:
+        """End the worker until it is wanted again: of many open files, few are read at a time."""
+        self._worker.close()
+
+    def _same_bytes(self, key: str, other: str) -> bool:
+        """Whether two contiguous datasets hold the same bytes."""
+        one, two = (self._index.layouts[k] for k in (key, other))
+        nbytes = self._index.tensors[key].nbytes
+        if {one.kind, two.kind} != {"contiguous"} or nbytes != self._index.tensors[other].nbytes:
+            return False
+        self._compared += nbytes
+        if self._compared > self._source.size:  # no file holds so many copies, unless they lie over each other
+            return False
+        pieces = range(0, nbytes, PIECE_BYTES)
+        return all(
+            self._source.read(one.offset + at, min(PIECE_BYTES, nbytes - at))
+            == self._source.read(two.offset + at, min(PIECE_BYTES, nbytes - at))
+            for at in pieces
+        )
+
+    def _said(self) -> dict[str, str]:
+        """What the file says of its writer."""
+        root = self._index.attributes.get("", {})
+        return {name: str(root[name]) for name in ("keras_version", "backend") if name in root}
+
+    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
+        """Return the values of a dataset, or of the part that ``selection`` means."""
+        import numpy as np
+
+        info = readable(self, key)
+        shape = (0,) if info.shape is None else info.shape
+        slicing = settle(selection, shape)
+        dtype = numpy_dtype(info.dtype, self.path)
+        if element_count(slicing.box) * dtype.itemsize > MAX_READ_BYTES:
+            raise UnsafeFileError(self.path, f"{escape(info.key)!r} claims {info.nbytes:,} bytes")
+        if dtype.hasobject and info.shape is not None and element_count(slicing.box):
+            return slicing.finish(self._ask_values(info, slicing, dtype))
+        box = self._empty(info, slicing, dtype) if out is None else out.reshape(slicing.box)
+        if box.size and info.shape is not None:
+            self._fill(info, slicing, box)
+        return np.asarray(slicing.finish(box)) if out is None else out
+
+    def _empty(self, info: TensorInfo, slicing: Slicing, dtype: np.dtype[Any]) -> Array:
+        import numpy as np
+
+        try:
+            return np.empty(slicing.box, dtype)
+        except (MemoryError, ValueError) as error:
+            raise UnsafeFileError(
+                self.path, f"{escape(info.key)!r} claims {info.nbytes:,} bytes, more than there is memory for",
+                advice="read it in slices or blocks",
+            ) from error  # fmt: skip
+
+    def _fill(self, info: TensorInfo, slicing: Slicing, box: Array) -> None:
+        layout = self._index.layouts[info.key]
+        shape = info.shape or ()
+        if layout.kind == "contiguous":
+            source, offset = self._source, layout.offset
+            read_box(lambda at, buffer: source.read_into(offset + at, buffer), shape, slicing.ranges, box)
+        elif layout.kind == "chunked":
+            self._chunks_of(info).read(slicing.ranges, box)
+        elif layout.kind == "fill":
+            box[...] = self._array(layout.fill, box.dtype, ())
+        elif layout.kind == "compact":
+            whole = self._array(self._answer(info, {"ask": "compact", "key": info.key}), box.dtype, shape)
+            box[...] = whole[tuple(slice(r.start, r.stop, r.step) for r in slicing.ranges)]
+        else:
+            box[...] = self._ask_values(info, slicing, box.dtype)
+
+    def _array(self, raw: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        import numpy as np
+
+        if len(raw) != element_count(shape) * dtype.itemsize:
+            raise DamagedFileError(self.path, f"{len(raw):,} bytes stand for an array of shape {list(shape)}")
+        return np.frombuffer(raw, dtype).reshape(shape)
+
+    def source(self, file: str) -> Source | None:
+        """Return the file, which contiguous datasets lie in."""
+        whole = self._source.whole_file()
+        return whole if self._source.addressable and whole.name == file else None
+
+    def _chunks_of(self, info: TensorInfo) -> Chunks:
+        """Ask where a dataset's chunks lie, and keep that, with the chunks in use, of the last few datasets."""
+        found = self._chunks.get(info.key)
+        if found is None:
+            raw = self._answer(info, {"ask": "chunks", "key": info.key})
+            try:
+                table = chunk_table(raw, self._index.layouts[info.key].chunk, self._source.size)
+            except ValueError as error:
+                raise DamagedFileError(self.path, f"the chunks of {escape(info.key)!r}: {error}") from error
+            dtype = numpy_dtype(info.dtype, self.path)
+            found = Chunks(self._source, info.key, self._index.layouts[info.key], dtype, table)
+            self._chunks.add(info.key, found)
+        return found
+
+    def _ask_values(self, info: TensorInfo, slicing: Slicing, dtype: np.dtype[Any]) -> Array:
+        """Have the worker read what only the library can decode."""
+        from ckptread.formats.hdf5.values import decode
+
+        selection = [[r.start, r.stop, r.step] for r in slicing.ranges]
+        raw = self._answer(info, {"ask": "read", "key": info.key, "selection": selection})
+        try:
+            return decode(raw, dtype, slicing.box)
+        except Malformed as error:
+            raise DamagedFileError(self.path, f"the values of {escape(info.key)!r}: {error}") from error
+
+    def _answer(self, info: TensorInfo, question: dict[str, Any]) -> bytes:
+        """Return the raw bytes of an answer, all of it."""
+        pieces = bytearray()
+        try:
+            for _, raw in self._ask(question):
+                pieces += raw
+                if len(pieces) > MAX_ANSWER_BYTES:
+                    raise UnsafeFileError(
+                        self.path, f"{escape(info.key)!r} is too large to be read by the HDF5 library"
+                    )
+        except DamagedFileError as error:
+            raise DamagedFileError(
+                self.path, f"{escape(info.key)!r} cannot be read: {error.problem}", advice=error.advice
+            ) from error
+        return bytes(pieces)
+
+    @property
+    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+        """The trees of the groups, contiguous datasets, and the chunks of the others."""
+        yield Region(None, *self._source.locate(0), 0, check=partial(check_trees, self._source), name="the groups")
+        for key, info in self.tensors.items():
+            if info.problem is not None or info.alias_of is not None:
+                continue
+            layout = self._index.layouts[key]
+            if layout.kind == "contiguous":
+                where = self._source.locate(layout.offset)
+                yield Region(key, *where, self._own(info.nbytes), read_into=self._source.from_offset(layout.offset))
+            elif layout.kind == "chunked":
+                yield from self._chunk_regions(info)
+
+    def _chunk_regions(self, info: TensorInfo) -> Iterator[Region]:
+        """The chunks of a dataset; where they cannot be told, one region that says so when it is checked."""
+        try:
+            for start, chunk in self._chunks_of(info):
+                check = partial(self._chunks_of(info).check, start, chunk)
+                yield Region(info.key, *self._source.locate(chunk.offset), self._own(chunk.nbytes), check=check)
+        except CheckpointError:
+            yield Region(info.key, *self._source.locate(0), 0, check=partial(self._check_chunks, info))
+
+    def _own(self, nbytes: int) -> int:
+        """Return the size of a region of the file: 0 within what is deflated."""
+        return nbytes if self._source.addressable else 0
+
+    def _check_chunks(self, info: TensorInfo) -> bool:
+        """Raise what is wrong with where a dataset's chunks lie."""
+        return self._chunks_of(info) is None
+
+    def close(self) -> None:
+        """End the worker and close the file."""
+        self._chunks.close()
+        self._worker.close()
+        self._source.close()

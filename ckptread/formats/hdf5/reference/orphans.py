@@ -1,0 +1,100 @@
+"""The objects of a damaged HDF5 file that no group leads to any more. Part of the child of hdf5.py.
+
+A group's names stand apart from what they name, mostly later in the file: of one that is cut short, they are lost
+first. The descriptions of datasets and groups are still there, and are found by their marks. Those of the older kind
+have none, but stand in the nodes of the groups that listed them.
+Specification: HDF5 File Format Specification 3.0, III.B "Group Symbol Table Nodes", IV.A.1.b "Version 2 Data Object
+Header Prefix"; an object reference is the address of one, VI.A.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Container, Iterable, Iterator
+from struct import Struct
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5, h5d, h5g, h5l, h5r
+
+from ckptread.storage.source import Source
+
+OBJECT, NODE_OF_GROUP = re.compile(b"OHDR\2"), re.compile(b"SNOD\1\0")
+PIECE_BYTES = 4 << 20
+NODE = Struct("<4sBBH")
+SYMBOL = Struct("<QQLLQQ")
+MOST_SYMBOLS = 512
+"""More than any node holds: twice the 'k' of the file's groups, which is 4."""
+MOST_STRAYS = 50_000
+
+Address = int
+"""Of an object, from where the HDF5 file begins in its source."""
+FAILURES = (KeyError, RuntimeError, OSError, ValueError, TypeError)
+"""What h5py raises for what the library refuses."""
+
+
+def strays(file: h5py.File, source: Source, seen: Container[Address]) -> Iterator[tuple[Address, Any]]:
+    """Yield the objects that were not seen, by their addresses, except those that lie in another one of them."""
+    found = sorted(set(_addresses(source, file.userblock_size)))[:MOST_STRAYS]
+    objects = dict(_opened(file, (address for address in found if address not in seen)))
+    held = {below for each in objects.values() if isinstance(each, h5g.GroupID) for below in _below(each)}
+    yield from ((address, each) for address, each in objects.items() if address not in held)
+
+
+def _addresses(source: Source, base: int) -> Iterator[Address]:
+    """Yield the addresses of what may be objects."""
+    for at in range(0, source.size, PIECE_BYTES):
+        data = source.read(at, min(PIECE_BYTES + NODE.size, source.size - at))
+        yield from (at + match.start() - base for match in OBJECT.finditer(data))
+        for match in NODE_OF_GROUP.finditer(data):
+            yield from _listed(source, at + match.start())
+
+
+def _listed(source: Source, at: int) -> Iterator[Address]:
+    """Yield the addresses in a node of a group, of those entries that are there."""
+    if at + NODE.size > source.size:
+        return
+    count = min(NODE.unpack(source.read(at, NODE.size))[3], MOST_SYMBOLS)
+    there = min(count * SYMBOL.size, source.size - at - NODE.size) // SYMBOL.size * SYMBOL.size
+    yield from (entry[1] for entry in SYMBOL.iter_unpack(source.read(at + NODE.size, there)))
+
+
+def _opened(file: h5py.File, addresses: Iterable[Address]) -> Iterator[tuple[Address, Any]]:
+    wanted = [address for address in addresses if 0 <= address < 1 << 63]
+    for address, reference in zip(wanted, _references(wanted), strict=True):
+        try:
+            opened = h5r.dereference(reference, file.id)
+        except FAILURES:
+            continue  # no object, or not all of its description is there
+        if isinstance(opened, h5d.DatasetID | h5g.GroupID):
+            yield address, opened
+
+
+def _references(addresses: list[Address]) -> list[h5r.Reference]:
+    """Return references to objects at these addresses, which h5py makes by reading them from a file."""
+    if not addresses:
+        return []
+    made = io.BytesIO()
+    with h5py.File(made, "w") as file:
+        dataset = file.create_dataset("made", data=[file.ref] * len(addresses), dtype=h5py.ref_dtype)
+        offset = dataset.id.get_offset()
+    made.seek(offset)
+    made.write(np.array(addresses, "<u8").tobytes())
+    with h5py.File(made, "r") as file:
+        return list(file["made"][()])
+
+
+def _below(group: h5g.GroupID) -> list[Address]:
+    """Return the addresses of what a group holds, as far as it can be listed."""
+    found: list[Address] = []
+
+    def collect(_name: bytes, info: Any) -> None:
+        if info.type == h5l.TYPE_HARD:
+            found.append(info.u)
+
+    with contextlib.suppress(*FAILURES):
+        group.links.iterate(collect, info=True, order=h5.ITER_NATIVE)
+    return found

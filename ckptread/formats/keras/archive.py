@@ -1,0 +1,172 @@
+"""Keras' .keras archives.
+
+What it is: a zip archive of ``metadata.json`` (who wrote it, and when), ``config.json`` (the model's architecture) and
+``model.weights.h5``, an HDF5 file. ``assets/`` may hold vocabularies and the like.
+Specification: https://keras.io/api/models/model_saving_apis/, keras/src/saving/saving_lib.py.
+Read here: the weights, through a window where they are stored (as every Keras writes them), inflated as they are read
+where they are deflated; ``model.weights.npz``; both JSON members, as data.
+Not read: assets; classes and functions that config.json names, of which nothing is ever built or imported. What Keras 3
+writes for ``weights_format="npz"`` is pickled Variable objects, which it cannot load itself; weights in shards are not
+found in archives: Keras writes those beside each other, as files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ckptread.errors import CheckpointError, UnknownFormatError
+from ckptread.formats.keras.evidence import gather
+from ckptread.formats.numpy.npy_header import OBJECTS
+from ckptread.formats.zip.archive import ZipArchive
+from ckptread.model import ModelFacts
+from ckptread.names.keras.model_facts import facts
+from ckptread.reader import Reader, readable
+from ckptread.slicing import Selection
+from ckptread.storage.source import FileSource, Source
+from ckptread.tensors import Finding, Region, TensorInfo
+from ckptread.untrusted.binary import Malformed
+from ckptread.untrusted.json_text import JSON_BYTES, bounded_json
+from ckptread.wording import escape
+
+if TYPE_CHECKING:
+    from ckptread.reader import Array
+
+USUAL_MEMBERS = 500
+"""More assets than any model's layers have: an archive made to cost time."""
+CONFIG, METADATA = "config.json", "metadata.json"
+HDF5_WEIGHTS, NPZ_WEIGHTS = "model.weights.h5", "model.weights.npz"
+
+
+def open_keras(source: Source | str, path: str | None = None, *, remains: bool = False) -> Reader:
+    """Open a .keras archive: a path, or a source that the reader then closes; with ``remains`` a damaged one too.
+
+    Raises UnknownFormatError where it is none, UnsupportedError, UnsafeFileError or DamagedFileError where its weights
+    are refused or damaged. A config.json that cannot be read is a finding: it never hides the weights.
+    """
+    opened = FileSource(source) if isinstance(source, str) else source
+    try:
+        return KerasReader(opened, path or opened.name, remains)
+    except BaseException:
+        opened.close()
+        raise
+
+
+class KerasReader(Reader):
+    """An open .keras archive: the reader of its weights, and what its JSON members say."""
+
+    format = "keras"
+
+    def __init__(self, source: Source, path: str, remains: bool = False) -> None:
+        self.path = path
+        self._remains = remains
+        self._source = source
+        self._archive = ZipArchive(source, remains)
+        self.problems: list[Finding] = list(self._archive.problems)
+        if len(self._archive.members) > USUAL_MEMBERS:
+            message = f"it holds {len(self._archive.members):,} members, where Keras writes three and a few assets"
+            self.problems.append(Finding("warning", message, None, path))
+        self.config: dict[str, Any] | None = self._json(CONFIG)
+        """The parsed config.json; None where it is missing or cannot be read."""
+        about = self._json(METADATA)
+        self.metadata: Mapping[str, str] = _metadata(about or {}, self.config or {})
+        self.weights: Reader | None = self._open_weights()
+        """The reader of the weights; None where the archive has none."""
+        self.tensors: Mapping[str, TensorInfo] = {} if self.weights is None else self.weights.tensors
+        if self.weights is not None:
+            self.metadata = {**self.metadata, **self.weights.metadata}
+            self.problems += self.weights.problems
+
+    @cached_property
+    def model(self) -> ModelFacts | None:
+        """What config.json says, weights or none."""
+        evidence, _ = gather({}, self.config, self.metadata, lambda _key, _other: False)
+        return facts(evidence)
+
+    def _json(self, name: str) -> dict[str, Any] | None:
+        """Return the object in a JSON member; what is wrong with it becomes a finding."""
+        member = self._archive.members.get(name)
+        if member is None:
+            self.problems.append(Finding("note", f"the archive holds no {name}"))
+            return None
+        if member.problem is not None:
+            return None  # among the archive's own findings
+        try:
+            value = bounded_json(self._archive.read(name, JSON_BYTES))
+            if isinstance(value, dict):
+                return value
+            problem = "it is no JSON object"
+        except (CheckpointError, Malformed) as error:
+            problem = error.problem
+        advice = "the weights are read all the same, without what it says of them"
+        place = self._source.locate(member.offset)
+        self.problems.append(Finding("error", f"{name}: {problem}", None, *place, advice))
+        return None
+
+    def _open_weights(self) -> Reader | None:
+        """Open the weights; None where there are none, or two of the name: then nobody can say which."""
+        name = next((each for each in (HDF5_WEIGHTS, NPZ_WEIGHTS) if each in self._archive.members), None)
+        if name is None:
+            self._note_absence()
+            return None
+        if self._archive.is_ambiguous(name):
+            return None  # among the archive's own findings
+        source = self._archive.source(name)
+        if name == HDF5_WEIGHTS:
+            from ckptread.formats.hdf5.reader import open_hdf5
+
+            about = {"metadata": self.metadata, "config": self.config}
+            return open_hdf5(source, source.name, format=self.format, remains=self._remains, **about)
+        from ckptread.formats.numpy.npz import open_npz
+
+        weights = open_npz(source, source.name)
+        if any(info.problem == OBJECTS for info in weights.tensors.values()):
+            message = f"{name} holds pickled objects of Keras' own, which are never loaded, nor can Keras load them"
+            self.problems.append(Finding("error", message, None, self.path, None, "save the model as .weights.h5"))
+        return weights
+
+    def _note_absence(self) -> None:
+        """Note that there are no weights; raise where this is not Keras' archive at all."""
+        if CONFIG not in self._archive.members and METADATA not in self._archive.members:
+            names = ", ".join(map(escape, list(self._archive.members)[:3])) or "nothing"
+            problem = f"it is no .keras archive: it holds {names}, and no {HDF5_WEIGHTS}"
+            raise UnknownFormatError(self.path, problem, advice="open the file that holds the weights")
+        message = f"the archive holds no weights: neither {HDF5_WEIGHTS} nor {NPZ_WEIGHTS}"
+        self.problems.append(Finding("error", message, None, self.path))
+
+    @property
+    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+        """The members of the archive, then what the weights are made of."""
+        yield from self._archive.regions
+        if self.weights is not None:
+            yield from self.weights.regions
+
+    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
+        """Return the values of a tensor, or of the part that ``selection`` means."""
+        info = readable(self, key)
+        if self.weights is None:
+            raise AssertionError("without weights there are no tensors")
+        return self.weights.read(info.key, selection, out=out)
+
+    def source(self, file: str) -> Source | None:
+        """Return the archive itself, where weights lie in it as they are."""
+        return None if self.weights is None else self.weights.source(file)
+
+    def close(self) -> None:
+        """Close the weights and the file."""
+        if self.weights is not None:
+            self.weights.close()
+        self._source.close()
+
+
+def _metadata(about: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
+    """Return what metadata.json says, and the model's class and name."""
+    inner = config.get("config")
+    named = {
+        "model_class": config.get("class_name"),
+        "model_name": inner.get("name") if isinstance(inner, dict) else None,
+    }
+    version = about.get("keras_version")
+    writer = {"writer": f"Keras {version}"} if isinstance(version, str) else {}
+    return writer | {key: value for key, value in {**about, **named}.items() if isinstance(value, str)}

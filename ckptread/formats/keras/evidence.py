@@ -1,0 +1,49 @@
+"""What is known of a Keras file's tensors besides their paths: configurations, and the attributes of its groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ckptread.names.keras.describe import KerasEvidence
+from ckptread.tensors import Finding
+from ckptread.untrusted.binary import Malformed
+from ckptread.untrusted.json_text import bounded_json
+
+MODEL_CONFIG, TRAINING_CONFIG = "model_config", "training_config"
+
+
+def gather(
+    attributes: Mapping[str, Mapping[str, Any]],
+    config: Any,
+    metadata: Mapping[str, str],
+    same_bytes: Callable[[str, str], bool],
+) -> tuple[KerasEvidence, list[Finding]]:
+    """Return what there is to name tensors by, and what is wrong with it.
+
+    ``config`` is an archive's config.json; a whole-model .h5 has its own among the root's attributes.
+    """
+    problems: list[Finding] = []
+    root = attributes.get("", {})
+    evidence = KerasEvidence(
+        config if config is not None else _parsed(root, MODEL_CONFIG, problems),
+        _parsed(root, TRAINING_CONFIG, problems),
+        attributes,
+        archive=config is not None,
+        keras_version=metadata.get("keras_version"),
+        date_saved=metadata.get("date_saved"),
+        same_bytes=same_bytes,
+    )
+    return evidence, problems
+
+
+def _parsed(root: Mapping[str, Any], name: str, problems: list[Finding]) -> Any:
+    """Return an attribute that holds JSON; one that does not is a finding, and never hides the weights."""
+    said = root.get(name)
+    if not isinstance(said, str):
+        return None
+    try:
+        return bounded_json(said.encode("utf-8", "surrogateescape"))
+    except Malformed as error:
+        problems.append(Finding("warning", f"the attribute {name!r} cannot be read: {error.problem}"))
+        return None

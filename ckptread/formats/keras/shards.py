@@ -1,0 +1,95 @@
+"""Keras weights in several files.
+
+What it is: ``NAME.weights.json``, whose ``weight_map`` names for each group of variables the files that hold it, and
+the files ``NAME_NNNNN.weights.h5`` in the same folder.
+Specification: keras/src/saving/saving_lib.py, ShardedH5IOStore.
+Read here: every variable of every file. A file that is missing takes only its own variables with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.formats.hdf5.reader import Hdf5Reader, open_hdf5
+from ckptread.formats.json_shards import MAX_SHARDS, ShardsReader, is_plain, read_index
+from ckptread.formats.keras.evidence import gather
+from ckptread.names.keras.describe import describe
+from ckptread.reader import Reader
+from ckptread.storage.source import FileSource
+from ckptread.tensors import TensorInfo
+from ckptread.wording import escape
+
+Groups = dict[str, list[str]]
+"""The files of each group of variables."""
+
+
+def open_sharded(path: str) -> Reader:
+    """Open the index of sharded weights. Raises CheckpointError where it is none, or points out of its folder."""
+    return KerasShardsReader(path)
+
+
+class KerasShardsReader(ShardsReader[Hdf5Reader]):
+    """Open sharded weights: a reader for each file."""
+
+    format = "keras-shards"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        groups = _groups(path, read_index(path))
+        found: dict[str, TensorInfo] = {}
+        try:
+            for name, count in Counter(file for files in groups.values() for file in files).items():
+                self._open(name, count, found)
+        except BaseException:
+            self.close()
+            raise
+        found.update(self._missing(groups, found))
+        attributes = self._attributes()
+        self.metadata = {"shards": str(len(self._shards))}
+        self.evidence, problems = gather(attributes, None, self.metadata, lambda _key, _other: False)
+        self.problems += problems
+        self.tensors = {t.key: t for t in describe(list(found.values()), self.evidence)}
+
+    def _open(self, name: str, count: int, found: dict[str, TensorInfo]) -> None:
+        if self._open_shard(name, lambda path: open_hdf5(FileSource(path), path), f"{count:,} of the groups"):
+            return
+        shard = self._shards[name]
+        shard.rest()
+        for key, info in shard.tensors.items():
+            self._place.setdefault(key, name)
+            found.setdefault(key, info)
+
+    def _missing(self, groups: Groups, found: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
+        """Return an entry for each group of which some file could not be opened: its variables are unknown."""
+        return {
+            group: TensorInfo(group, None, "unknown", 0, problem=f"its file {escape(name)!r} cannot be opened")
+            for group, files in groups.items()
+            for name in files
+            if name not in self._shards and group not in found
+        }
+
+    def _attributes(self) -> dict[str, dict[str, Any]]:
+        """Return the attributes of all files' groups; the first file that has one counts."""
+        merged: dict[str, dict[str, Any]] = {}
+        for shard in self._shards.values():
+            for group, values in shard.evidence.attributes.items():
+                merged[group] = {**values, **merged.get(group, {})}
+        return merged
+
+
+def _groups(path: str, index: Mapping[str, Any]) -> Groups:
+    """Return the files of each group, once each is the name of a file in the same folder."""
+    stated = index.get("weight_map")
+    if not isinstance(stated, dict):
+        raise DamagedFileError(path, "it holds no weight_map of files by group", advice="fetch it again")
+    groups = {str(g).strip("/"): files if isinstance(files, list) else [files] for g, files in stated.items()}
+    names = [name for files in groups.values() for name in files]
+    outside = next((name for name in names if not (isinstance(name, str) and is_plain(name))), None)
+    if outside is not None:
+        raise UnsafeFileError(path, f"it points to {escape(str(outside))!r}, which is no file beside it")
+    if len(set(names)) > MAX_SHARDS:
+        raise UnsafeFileError(path, f"it names {len(set(names)):,} files")
+    return groups

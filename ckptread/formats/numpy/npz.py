@@ -1,0 +1,262 @@
+"""numpy's .npz archives and .npy arrays.
+
+What it is: .npy, one array behind a header; .npz, a zip archive with one .npy file per array.
+Specification: see :mod:`ckptread.formats.numpy.npy_header` and :mod:`ckptread.formats.zip.archive`.
+Read here: stored arrays where they lie, deflated ones as they are inflated, in C and in Fortran order. The CRC-32
+of a member is verified when the whole array is read; it covers the header too, from whose checksum it goes on.
+Not read: arrays of Python objects. These are listed with their problem, and pickle is never loaded. The
+``model.weights.npz`` that Keras 3 can write is of this kind: it pickles its Variable objects, and cannot read them
+back itself.
+
+numpy has no bfloat16 of its own: such an array is stored as '|V2', two opaque bytes per element.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+from ckptread.errors import CheckpointError, DamagedFileError
+from ckptread.formats.numpy.fortran import FortranArray
+from ckptread.formats.numpy.npy_header import OBJECTS, NpyHeader, read_header
+from ckptread.formats.zip.archive import Member, ZipArchive
+from ckptread.reader import BLOCK_BYTES, Reader, RunningChecksum, Tensor, numpy_dtype, readable
+from ckptread.records import dataclass, replace
+from ckptread.slicing import ReadInto, Selection, read_box, settle
+from ckptread.storage.source import FileSource, Source
+from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
+from ckptread.untrusted.budget import within
+from ckptread.wording import escape, plural
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ckptread.reader import Array
+
+OPEN_MEMBERS = 4
+"""Members that stay open: a deflated one holds some 20 MiB."""
+LAST_CHARACTER = 0x10FFFF
+
+
+def open_npz(source: Source | str, path: str | None = None, *, remains: bool = False) -> Reader:
+    """Open a .npz archive: a path, or a source that the reader then closes; with ``remains`` a damaged one too.
+
+    Raises CheckpointError.
+    """
+    source, path = _opened(source, path)
+    try:
+        return NpzReader(source, path, remains)
+    except BaseException:
+        source.close()
+        raise
+
+
+def open_npy(source: Source | str, path: str | None = None) -> Reader:
+    """Open a .npy array, whose key is the file's name without its ending. Raises CheckpointError."""
+    source, path = _opened(source, path)
+    try:
+        return NpyReader(source, path)
+    except BaseException:
+        source.close()
+        raise
+
+
+def _opened(source: Source | str, path: str | None) -> tuple[Source, str]:
+    opened = FileSource(source) if isinstance(source, str) else source
+    return opened, path or opened.name
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """An array: its header, how its bytes are opened, and the run of bytes that its checksum covers."""
+
+    header: NpyHeader
+    open: Callable[[], Source]
+    covered: Extent
+
+
+class _Last(threading.local):
+    """The array in Fortran order that a thread is reading, of which a band of rows is kept."""
+
+    key = ""
+    array: FortranArray | None = None
+
+
+class _ArrayReader(Reader):
+    """Reads arrays that lie behind .npy headers."""
+
+    format = "npz"
+
+    def __init__(self, source: Source, path: str) -> None:
+        self.path = path
+        self.metadata: Mapping[str, str] = {}
+        self.tensors: dict[str, TensorInfo] = {}
+        self.problems: list[Finding] = []
+        self._source = source
+        self._arrays: dict[str, _Stored] = {}
+        self._last = _Last()
+
+    def _add(self, key: str, stored: _Stored, source: Source) -> None:
+        """List an array, whose header and bytes are all that ``source`` holds."""
+        header = stored.header
+        problem, left = header.problem, source.size - header.offset - header.nbytes
+        if problem is None and left < 0:
+            problem = f"{-left:,} of its {header.nbytes:,} bytes are missing"
+        elif problem is None and left:
+            message = f"{plural(left, 'byte', 'follow')} the array {escape(key)!r}"
+            self.problems.append(Finding("warning", message, key, *source.locate(header.offset + header.nbytes)))
+            stored = replace(stored, covered=replace(stored.covered, checksum=None))
+        extent = None if problem or header.fortran or not source.addressable else stored.covered
+        nbytes = header.nbytes or (source.size - header.offset if problem else 0)
+        objects = problem == OBJECTS
+        self.tensors[key] = TensorInfo(key, header.shape, header.dtype, nbytes, extent, problem, unsupported=objects)
+        self._arrays[key] = stored
+
+    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
+        """Return the values of an array, or of the part that ``selection`` means."""
+        import numpy as np
+
+        info = readable(self, key)
+        shape, stored = info.shape or (), self._arrays[info.key]
+        slicing, dtype = settle(selection, shape), numpy_dtype(info.dtype, self.path)
+        box = np.empty(slicing.box, dtype) if out is None else out.reshape(slicing.box)
+        if stored.header.fortran:
+            self._fortran(info, stored, dtype).fill(slicing.ranges, box)
+        else:
+            read_box(_reading(stored), shape, slicing.ranges, box)
+            if slicing.is_whole(shape):
+                self._verify(info.key, stored, box)
+        _refuse_text(self.path, info.key, box)
+        return slicing.finish(box) if out is None else out
+
+    def _fortran(self, info: TensorInfo, stored: _Stored, dtype: np.dtype[Any]) -> FortranArray:
+        """Return the array that this thread read last, or begin another one."""
+        if self._last.array is None or self._last.key != info.key:
+            verify = partial(self._verify, info.key, stored)
+            self._last.array = FortranArray(info.shape or (), dtype, _reading(stored), verify)
+            self._last.key = info.key
+        return self._last.array
+
+    def _verify(self, key: str, stored: _Stored, values: Array | None) -> None:
+        """Check all the values of an array in the order of the file; None: as they are read, block by block."""
+        if stored.covered.checksum is None:
+            return
+        running = RunningChecksum(self.path, key, stored.covered)
+        for block in _blocks(stored) if values is None else [values]:
+            running.update(block)
+        running.verify()
+
+    def source(self, file: str) -> Source | None:
+        """Return the file, which stored arrays lie in."""
+        whole = self._source.whole_file()
+        return whole if self._source.addressable and whole.name == file else None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._last = _Last()
+        self._source.close()
+
+
+class NpyReader(_ArrayReader):
+    """An open .npy file: one array."""
+
+    def __init__(self, source: Source, path: str) -> None:
+        super().__init__(source, path)
+        key = os.path.splitext(os.path.basename(path))[0]
+        header = read_header(lambda nbytes: source.read(0, min(nbytes, source.size)), source.name)
+        covered = Extent(*source.locate(header.offset), header.nbytes)
+        self._add(key, _Stored(header, lambda: source, covered), source)
+
+    @property
+    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+        """The array, for which the format states no checksum."""
+        for stored in self._arrays.values():
+            read_into = self._source.from_offset(stored.header.offset)
+            yield Region(None, stored.covered.file, stored.covered.offset, stored.covered.nbytes, read_into=read_into)
+
+
+class NpzReader(_ArrayReader):
+    """An open .npz archive."""
+
+    def __init__(self, source: Source, path: str, remains: bool = False) -> None:
+        super().__init__(source, path)
+        self._archive = ZipArchive(source, remains)
+        self._open = lru_cache(OPEN_MEMBERS)(self._archive.source)
+        self.problems += self._archive.problems
+        for member in self._archive.members.values():
+            if member.name.endswith(".npy"):
+                self._add_member(member)
+            elif not member.name.endswith("/"):
+                message = f"the member {escape(member.name)!r} is no array, and is passed over"
+                self.problems.append(Finding("note", message))
+        listed = within(self.tensors.values(), source.whole_file().size)
+        self.tensors = {info.key: info for info in listed}
+
+    def _add_member(self, member: Member) -> None:
+        """List an array; one that cannot be read says why, and does not hide the others."""
+        key = member.name.removesuffix(".npy")
+        try:
+            source = self._archive.source(member.name)
+            header = read_header(partial(self._archive.head, member.name), source.name)
+            state = zlib.crc32(source.read(0, header.offset)) if source.addressable else 0
+        except CheckpointError as error:
+            self.tensors[key] = TensorInfo(key, None, "unknown", 0, problem=member.problem or error.problem)
+            return
+        checksum = Checksum("crc32", member.crc32, state) if source.addressable else None
+        covered = Extent(*source.locate(header.offset), header.nbytes, checksum)
+        self._add(key, _Stored(header, partial(self._open, member.name), covered), source)
+
+    @property
+    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+        """The members, each with the array in it."""
+        for region, member in self._archive.located():
+            key = member.name.removesuffix(".npy")
+            yield replace(region, key=key if key in self.tensors else None)
+            info = self.tensors.get(key)
+            if info is not None and info.problem is None and is_text(info.dtype):
+                yield Region(None, region.file, region.offset, region.nbytes, check=partial(self._check_text, info))
+
+    def _check_text(self, info: TensorInfo) -> bool:
+        """Read a text, in which every character must be one."""
+        for _ in Tensor(self, info).blocks():
+            continue
+        return False  # the member has the checksum
+
+
+def _reading(stored: _Stored) -> ReadInto:
+    """Return what fills a buffer from an offset in the array's bytes."""
+    source, start = stored.open(), stored.header.offset
+    return lambda at, buffer: source.read_into(start + at, buffer)
+
+
+def _blocks(stored: _Stored) -> Iterator[Array]:
+    """Read an array's bytes in their order."""
+    import numpy as np
+
+    read_into = _reading(stored)
+    for at in range(0, stored.header.nbytes, BLOCK_BYTES):
+        block = bytearray(min(BLOCK_BYTES, stored.header.nbytes - at))
+        read_into(at, memoryview(block))
+        yield np.frombuffer(block, np.uint8)
+
+
+def is_text(dtype: str) -> bool:
+    """Whether an array of this dtype holds characters, which not every number is."""
+    return "U" in dtype
+
+
+def _refuse_text(path: str, key: str, values: Array) -> None:
+    """Raise where a text holds what is no character: numpy would raise later, wherever it is looked at."""
+    if values.dtype.names:
+        for name in values.dtype.names:
+            _refuse_text(path, key, values[name])
+    elif values.dtype.kind == "U" and values.size:
+        import numpy as np
+
+        codes = np.ascontiguousarray(values).reshape(-1).view(values.dtype.str[0] + "u4")
+        if codes.max() > LAST_CHARACTER:
+            raise DamagedFileError(path, f"a text of {escape(key)!r} holds {codes.max():,}, which is no character")

@@ -1,0 +1,103 @@
+"""A safetensors checkpoint of several files.
+
+What it is: ``*.safetensors.index.json``, which holds ``{"metadata": {...}, "weight_map": {tensor: file}}``, and the
+files, in the same folder.
+Specification: none beyond what huggingface_hub and transformers write.
+Read here: every tensor that the index names and its file has. A file that is missing or damaged takes only its own
+tensors with it. Files are named in the index, so a name that leads out of the folder is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.formats.json_shards import MAX_SHARDS, ShardsReader, is_plain, read_index
+from ckptread.formats.safetensors.reader import MAX_TENSORS, open_safetensors
+from ckptread.reader import Reader
+from ckptread.tensors import Finding, TensorInfo
+from ckptread.wording import escape, plural
+
+
+def open_sharded(path: str) -> Reader:
+    """Open a checkpoint of several files by its index. Raises CheckpointError."""
+    return SafetensorsShardsReader(path)
+
+
+class SafetensorsShardsReader(ShardsReader[Reader]):
+    """An open index, and its files."""
+
+    format = "safetensors"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        index = read_index(path)
+        weights = _weight_map(path, index)
+        try:
+            missing = {
+                name: self._open_shard(name, open_safetensors, f"{n:,} of the tensors")
+                for name, n in Counter(weights.values()).items()
+            }
+        except BaseException:
+            self.close()
+            raise
+        self._place = weights
+        self.tensors = {key: self._describe(key, name, missing[name]) for key, name in weights.items()}
+        self.problems += [finding for name in self._shards for finding in self._not_named(name)]
+        self.problems += self._total(index)
+        self.metadata = _metadata(index, self._shards)
+
+    def _describe(self, key: str, name: str, problem: str) -> TensorInfo:
+        if problem:
+            return TensorInfo(key, None, "unknown", 0, problem=f"its file {escape(name)!r}: {problem}")
+        info = self._shards[name].tensors.get(key)
+        if info is None:
+            problem = f"its file {escape(name)!r} does not hold it"
+            self.problems.append(Finding("error", f"the tensor {escape(key)!r}: {problem}", key))
+            return TensorInfo(key, None, "unknown", 0, problem=problem)
+        return info
+
+    def _not_named(self, name: str) -> Iterator[Finding]:
+        """Note what a file holds that the index does not look for there."""
+        extra = [key for key in self._shards[name].tensors if self._place.get(key) != name]
+        if extra:
+            are = "is" if len(extra) == 1 else "are"
+            message = f"{plural(len(extra), 'tensor')} of {escape(name)!r} {are} not in the index: {escape(extra[0])!r}"
+            file = os.path.join(os.path.dirname(self.path), name)
+            yield Finding("warning", message, None, file, None, "files of two checkpoints may be mixed")
+
+    def _total(self, index: Mapping[str, Any]) -> Iterator[Finding]:
+        """Warn of a total that the index states and its tensors do not come to, where all of them are there."""
+        about = index.get("metadata")
+        stated = about.get("total_size") if isinstance(about, dict) else None
+        found = sum(info.nbytes for info in self.tensors.values())
+        missing = any(info.problem is not None for info in self.tensors.values())
+        if isinstance(stated, int | float) and stated != found and not missing:
+            message = f"the index states a total_size of {stated:,}, its tensors come to {plural(found, 'byte')}"
+            advice = "the index may be of another save than the files"
+            yield Finding("warning", message, None, self.path, None, advice)
+
+
+def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:
+    """Return the file of each tensor, once each is the name of a file in the same folder."""
+    weights = index.get("weight_map")
+    if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights.values()):
+        raise DamagedFileError(path, "it holds no weight_map of names by tensor", advice="fetch it again")
+    names = set(weights.values())
+    outside = next((name for name in names if not is_plain(name)), None)
+    if outside is not None:
+        raise UnsafeFileError(path, f"it points to {escape(outside)!r}, which is no file beside it")
+    if len(names) > MAX_SHARDS or len(weights) > MAX_TENSORS:
+        raise UnsafeFileError(path, f"it lists {len(weights):,} tensors in {len(names):,} files")
+    return weights
+
+
+def _metadata(index: Mapping[str, Any], shards: Mapping[str, Reader]) -> dict[str, str]:
+    """Return what the index says of itself, and what all the files say alike."""
+    stated = index.get("metadata")
+    own = {key: str(value) for key, value in stated.items()} if isinstance(stated, dict) else {}
+    texts = [set(shard.metadata.items()) for shard in shards.values()]
+    return dict(sorted(set.intersection(*texts))) | own if texts else own

@@ -1,0 +1,219 @@
+"""safetensors files, and checkpoints of several with an index.
+
+What it is: 8 bytes, the length of the header; the header, a JSON object of ``{"dtype", "shape", "data_offsets"}`` by
+name; the tensors' bytes, little-endian, in C order, one after another without a gap. A large checkpoint is several
+such files, with a ``*.safetensors.index.json`` that says which file has which tensor.
+Specification: https://github.com/huggingface/safetensors#format and safetensors/src/tensor.rs
+Read here: every dtype of whole bytes. There are no checksums.
+Not read: F4 and F6 values, several to a byte: the specification does not say in which order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.reader import Reader, numpy_dtype, readable
+from ckptread.slicing import Selection, read_box, settle
+from ckptread.storage.source import FileSource, Source
+from ckptread.tensors import MAX_RANK, Extent, Finding, Region, TensorInfo, element_count, shape_problem
+from ckptread.untrusted.binary import Malformed
+from ckptread.untrusted.json_text import bounded_json
+from ckptread.wording import escape, plural
+
+if TYPE_CHECKING:
+    from ckptread.reader import Array
+
+HEADER_BYTES = 100_000_000
+"""The format's own limit."""
+MAX_TENSORS = 200_000
+MAX_NAME = 64 << 10
+ARRAY_BYTES = 1 << 63
+"""numpy's own limit, which counts a dimension of nothing as one."""
+
+DTYPES = {
+    "BOOL": ("bool", 8),
+    "F4": ("float4_e2m1fn", 4), "F6_E2M3": ("float6_e2m3fn", 6), "F6_E3M2": ("float6_e3m2fn", 6),
+    "U8": ("uint8", 8), "I8": ("int8", 8),
+    "F8_E5M2": ("float8_e5m2", 8), "F8_E4M3": ("float8_e4m3fn", 8), "F8_E8M0": ("float8_e8m0fnu", 8),
+    "F8_E4M3FNUZ": ("float8_e4m3fnuz", 8), "F8_E5M2FNUZ": ("float8_e5m2fnuz", 8),
+    "I16": ("int16", 16), "U16": ("uint16", 16), "F16": ("float16", 16), "BF16": ("bfloat16", 16),
+    "I32": ("int32", 32), "U32": ("uint32", 32), "F32": ("float32", 32),
+    "C64": ("complex64", 64), "F64": ("float64", 64), "I64": ("int64", 64), "U64": ("uint64", 64),
+}  # fmt: skip
+"""The format's names of dtypes: numpy's (or ml_dtypes') name, and the bits of one element."""
+
+
+def open_safetensors(source: Source | str, path: str | None = None) -> Reader:
+    """Open a .safetensors file: a path, or a source that the reader then closes.
+
+    Raises DamagedFileError where a rule of the format is broken, UnsafeFileError where it is beyond the limits, and
+    CheckpointError where the file cannot be read.
+    """
+    opened = FileSource(source) if isinstance(source, str) else source
+    try:
+        return SafetensorsReader(opened, path or opened.name)
+    except BaseException:
+        opened.close()
+        raise
+
+
+class SafetensorsReader(Reader):
+    """An open .safetensors file."""
+
+    format = "safetensors"
+
+    def __init__(self, source: Source, path: str) -> None:
+        self.path = path
+        self.problems: list[Finding] = []
+        self._source = source
+        text = self._header_text()
+        self._data = 8 + len(text)
+        header = self._parse(text)
+        self.metadata: Mapping[str, str] = self._free_text(header.pop("__metadata__", None))
+        if len(header) > MAX_TENSORS:
+            raise UnsafeFileError(source.name, f"it lists {len(header):,} tensors; at most {MAX_TENSORS:,} are read")
+        spans = {key: self._span(key, entry) for key, entry in header.items()}
+        self._check_spans(spans)
+        self._begins = {key: begin for key, (begin, _) in spans.items()}
+        self.tensors = {key: self._describe(key, entry, spans[key]) for key, entry in header.items()}
+
+    def _header_text(self) -> bytes:
+        if self._source.size < 8:
+            raise self._broken(f"it has {self._source.size} bytes, where the header's length alone takes 8")
+        nbytes = int.from_bytes(self._source.read(0, 8), "little")
+        if nbytes > HEADER_BYTES:
+            raise self._broken(f"its header claims {nbytes:,} bytes; the format allows {HEADER_BYTES:,}")
+        missing = 8 + nbytes - self._source.size
+        if missing > 0:
+            raise self._broken(f"it is cut short: its header alone takes {plural(missing, 'byte')} more")
+        text = self._source.read(8, nbytes)
+        if not text.startswith(b"{"):
+            raise self._broken("its header does not begin with '{'")
+        if not text.rstrip(b" ").endswith(b"}"):
+            raise self._broken("its header does not end with '}' and spaces")
+        return text
+
+    def _parse(self, text: bytes) -> dict[str, Any]:
+        try:
+            header = bounded_json(text, max_bytes=HEADER_BYTES, unique=True)
+        except Malformed as error:
+            raise self._broken(f"its header: {error.problem}") from error
+        if not isinstance(header, dict):
+            raise self._broken("its header is no JSON object")
+        return header
+
+    def _free_text(self, value: Any) -> dict[str, str]:
+        if value is None:
+            return {}
+        if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+            raise self._broken("its __metadata__ holds something else than text")
+        return value
+
+    def _span(self, key: str, entry: Any) -> tuple[int, int]:
+        """Return where a tensor's bytes begin and end, once its entry has the form that the format asks for."""
+        if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
+            raise self._broken(f"the entry of {escape(key)!r} gives no dtype")
+        if not _is_text(key) or len(key) > MAX_NAME:
+            raise self._broken(f"the name {escape(key[:100])!r} is too long, or no text")
+        if not _is_counts(entry.get("shape")):
+            raise self._broken(f"the shape of {escape(key)!r} is no list of integers that are not negative")
+        span = entry.get("data_offsets")
+        if not _is_counts(span) or len(span) != 2 or span[1] < span[0]:
+            raise self._broken(f"the offsets of {escape(key)!r} are not a begin and an end")
+        self._check_size(key, entry, span[1] - span[0])
+        return span[0], span[1]
+
+    def _check_size(self, key: str, entry: dict[str, Any], nbytes: int) -> None:
+        """Raise where shape and dtype do not make the bytes; a dtype that is not known is left to its row."""
+        if entry["dtype"] in DTYPES and len(entry["shape"]) <= MAX_RANK:
+            bits = element_count(tuple(entry["shape"])) * DTYPES[entry["dtype"]][1]
+            if bits != 8 * nbytes:
+                what = f"{entry['dtype']} of shape {entry['shape']}"
+                raise self._broken(f"{escape(key)!r} is stored in {nbytes:,} bytes, but is {what}")
+
+    def _check_spans(self, spans: Mapping[str, tuple[int, int]]) -> None:
+        """Raise where the tensors overlap, leave a hole, or do not reach the end of the file."""
+        end = 0
+        for key, span in sorted(spans.items(), key=lambda item: item[1]):
+            if span[0] != end:
+                what = (
+                    "overlap those of another tensor"
+                    if span[0] < end
+                    else f"leave a hole of {plural(span[0] - end, 'byte')}"
+                )
+                raise self._broken(f"the bytes of {escape(key)!r} {what}")
+            end = span[1]
+        left = self._source.size - self._data - end
+        if left > 0:
+            raise self._broken(f"{plural(left, 'byte', 'follow')} the last tensor")
+        if left < 0:
+            message = f"the file is cut short: {plural(-left, 'byte', 'are', 'is')} missing at its end"
+            file, offset = self._source.locate(self._source.size)
+            self.problems.append(Finding("error", message, None, file, offset, "fetch it again"))
+
+    def _describe(self, key: str, entry: dict[str, Any], span: tuple[int, int]) -> TensorInfo:
+        shape, nbytes = tuple(entry["shape"]), span[1] - span[0]
+        dtype, bits = DTYPES.get(entry["dtype"], (entry["dtype"], 0))
+        problem = shape_problem(shape) or _values_problem(shape, dtype, bits)
+        missing = self._data + span[1] - self._source.size
+        if problem is None and missing > 0 and nbytes:
+            problem = f"the file ends before it: {min(missing, nbytes):,} of its {nbytes:,} bytes are missing"
+        extent = None
+        if problem is None and self._source.addressable:
+            extent = Extent(*self._source.locate(self._data + span[0]), nbytes)
+        return TensorInfo(key, shape, dtype, nbytes, extent, problem, unsupported=bits == 0 or bits % 8 > 0)
+
+    def _broken(self, problem: str) -> DamagedFileError:
+        return DamagedFileError(self._source.name, problem, advice="fetch it again")
+
+    @property
+    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+        """The header and the tensors: the format has no checksums."""
+        yield Region(None, *self._source.locate(0), self._data, name="the header")
+        for info in self.tensors.values():
+            if info.extent is not None:
+                read_into = self._source.from_offset(self._data + self._begins[info.key])
+                yield Region(info.key, info.extent.file, info.extent.offset, info.nbytes, read_into=read_into)
+
+    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
+        """Return the values of a tensor, or of the part that ``selection`` means."""
+        import numpy as np
+
+        info = readable(self, key)
+        shape = info.shape or ()
+        slicing, start = settle(selection, shape), self._data + self._begins[info.key]
+        box = np.empty(slicing.box, numpy_dtype(info.dtype, self.path)) if out is None else out.reshape(slicing.box)
+        read_box(lambda at, buffer: self._source.read_into(start + at, buffer), shape, slicing.ranges, box)
+        return slicing.finish(box) if out is None else out
+
+    def source(self, file: str) -> Source | None:
+        """Return the file."""
+        whole = self._source.whole_file()
+        return whole if self._source.addressable and whole.name == file else None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+
+
+def _values_problem(shape: tuple[int, ...], dtype: str, bits: int) -> str | None:
+    """Say why no array can hold such values, or None."""
+    if bits == 0:
+        return f"its dtype {escape(dtype)!r} is not one that the format names"
+    if bits % 8:
+        return f"its {bits}-bit values share bytes, and the format does not say in which order"
+    if element_count(tuple(max(1, dim) for dim in shape)) * bits >= 8 * ARRAY_BYTES:
+        return "no array can have its shape: it is too large"
+    return None
+
+
+def _is_counts(value: Any) -> TypeGuard[list[int]]:
+    """Whether this is a list of whole numbers of 64 bits that are not negative."""
+    return isinstance(value, list) and all(type(each) is int and 0 <= each < 1 << 64 for each in value)
+
+
+def _is_text(name: str) -> bool:
+    """Whether JSON's escapes made characters of it, and not halves of some."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)

@@ -1,0 +1,175 @@
+"""The header and the entries of a TensorFlow V2 index, and the shards that they point into."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Literal
+
+from ckptread.errors import DamagedFileError
+from ckptread.formats.tensorflow.messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, SHAPE, shape_of, slice_of
+from ckptread.formats.tensorflow.slices import Extents
+from ckptread.formats.tensorflow.strings import MAX_STRINGS
+from ckptread.records import dataclass
+from ckptread.tensors import ITEM_BYTES, element_count, shape_problem
+from ckptread.untrusted.binary import Allowance, Malformed
+
+MAX_SHARDS = 100_000
+"""More than anyone has written: the number stands in the file's name, five digits of it."""
+ENTRY_COST = 100_000
+"""What one entry may come to, as of a message (MESSAGE_COST): a variable in 10,000 slices is within it."""
+ENTRIES_COST = 4_000_000
+"""What all entries may come to: 20 for each of 200,000 tensors."""
+STRINGS_OVERHEAD = 4
+"""Bytes of a tensor of strings beside the strings and their lengths: the lengths' checksum."""
+
+NUMBER = rb"([\x80-\xff]{0,4}[\x00-\x7f])"
+PLACE = re.compile(rb"(?:\x18%b)?(?:\x20%b)?\x28%b\x35(.{4})" % (NUMBER, NUMBER, NUMBER), re.DOTALL)
+"""What follows the dtype and the shape in a usual entry: shard, offset, size and checksum."""
+
+USUAL_SHAPE_BYTES = 64
+"""At most sixteen dimensions, however they are written."""
+
+ByteOrder = Literal["little", "big"]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the index says of the checkpoint as a whole."""
+
+    num_shards: int
+    byteorder: ByteOrder
+    producer: int
+    """Version of the writer's bundle format; 1 since 2016."""
+
+    def metadata(self) -> dict[str, str]:
+        """Return it as a reader's metadata."""
+        return {"writer": "TensorFlow", "shards": str(self.num_shards), "byteorder": self.byteorder}
+
+
+@dataclass(frozen=True, slots=True)
+class BundleEntry:
+    """One entry of the index: a tensor, whole or in slices, or one slice."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    nbytes: int
+    crc32c: int
+    """The masked checksum, as stated."""
+    slices: tuple[Extents, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return element_count(self.shape)
+
+    def expected_bytes(self) -> int | None:
+        """Return the bytes that the shape and dtype take, or None where their size is not fixed."""
+        item = ITEM_BYTES.get(self.dtype)
+        return None if item is None else item * self.size
+
+    def is_known(self) -> bool:
+        """Whether values of its dtype are read here."""
+        return self.dtype in ITEM_BYTES or self.dtype == "string"
+
+    def problem(self) -> str | None:
+        """Say why no array can have this dtype and shape, or not in the bytes that are stated."""
+        return _problem(self.dtype, self.shape, self.nbytes)
+
+
+@lru_cache(maxsize=4096)
+def _problem(dtype: str, shape: tuple[int, ...], nbytes: int) -> str | None:
+    return array_problem(dtype, shape) or _size_problem(dtype, shape, nbytes)
+
+
+def array_problem(dtype: str, shape: tuple[int, ...]) -> str | None:
+    """Say why no array can have this dtype and shape."""
+    if dtype in ("resource", "variant"):
+        return f"it is a {dtype}, an object of TensorFlow's own and no array"
+    if dtype.startswith("dtype "):
+        return f"its {dtype} is unknown here; a TensorFlow that knows it reads it: --backend tensorflow"
+    return shape_problem(shape)
+
+
+def _size_problem(dtype: str, shape: tuple[int, ...], nbytes: int) -> str | None:
+    size = element_count(shape)
+    if dtype == "string":
+        if size > MAX_STRINGS:
+            return f"it claims {size:,} strings; at most {MAX_STRINGS:,} are read"
+        least = size + STRINGS_OVERHEAD
+        return f"{size:,} strings take at least {least:,} bytes, it states {nbytes:,}" if nbytes < least else None
+    expected = ITEM_BYTES[dtype] * size
+    return None if expected == nbytes else f"its shape {list(shape)} takes {expected:,} bytes, it states {nbytes:,}"
+
+
+def decode_header(data: bytes, name: str) -> tuple[Header, str | None]:
+    """Return the header, and what is wrong with it. Raises DamagedFileError where it is no header at all."""
+    try:
+        fields = BUNDLE_HEADER.decode(data)
+    except Malformed as error:
+        raise DamagedFileError(name, f"the index's header cannot be read: {error}") from error
+    shards = fields.get("num_shards", 0)
+    byteorder: ByteOrder = "big" if fields.get("endianness", 0) else "little"
+    header = Header(shards, byteorder, fields.get("version", {}).get("producer", 0))
+    if not 1 <= shards <= MAX_SHARDS:
+        return Header(1, byteorder, header.producer), f"the header states {shards} shards; one is assumed"
+    return header, None
+
+
+def decode_entries(raw: Mapping[bytes, bytes]) -> dict[bytes, BundleEntry | None]:
+    """Return the entries of an index but for its header; None for one whose bytes make no sense: it loses no other."""
+    allowance = Allowance(ENTRIES_COST, "values in entries")
+    return {key: _decode_usual(value) or _decode_entry(value, allowance) for key, value in raw.items() if key}
+
+
+def _decode_usual(data: bytes) -> BundleEntry | None:
+    """Decode an entry as TensorFlow writes nearly all: ten times faster. None where it is another one."""
+    if len(data) < 4 or data[3] > USUAL_SHAPE_BYTES:
+        return None
+    kind = _decode_kind(data[: 4 + data[3]])
+    place = PLACE.fullmatch(data, 4 + data[3])
+    if kind is None or place is None:
+        return None
+    shard, offset, nbytes, crc32c = place.groups(b"")
+    return BundleEntry(*kind, _number(shard), _number(offset), _number(nbytes), int.from_bytes(crc32c, "little"), ())
+
+
+@lru_cache(maxsize=4096)
+def _decode_kind(data: bytes) -> tuple[str, tuple[int, ...]] | None:
+    """Return the dtype and the shape that usual entries begin with: thousands of tensors have the same."""
+    if data[0] != 0x08 or data[2] != 0x12 or data[1] >= 0x80:
+        return None
+    try:
+        return DTYPES.get(data[1]) or f"dtype {data[1]}", shape_of(SHAPE.decode(data[4:]))
+    except Malformed:
+        return None
+
+
+def _number(data: bytes) -> int:
+    """Return a varint that is known to be one: seven bits of each byte, the lowest first. Of no bytes, 0."""
+    value = 0
+    for byte in data[::-1]:
+        value = value << 7 | byte & 0x7F
+    return value
+
+
+def _decode_entry(data: bytes, allowance: Allowance) -> BundleEntry | None:
+    own = Allowance(ENTRY_COST, "values in an entry")
+    try:
+        fields = BUNDLE_ENTRY.decode(data, own)
+        allowance.take(own.taken)
+    except Malformed:
+        return None
+    number = fields.get("dtype", 0)
+    return BundleEntry(
+        DTYPES.get(number, f"dtype {number}"),
+        shape_of(fields.get("shape", {})),
+        fields.get("shard_id", 0),
+        fields.get("offset", 0),
+        fields.get("size", 0),
+        fields.get("crc32c", 0),
+        tuple(slice_of(message) for message in fields["slices"]),
+    )

@@ -1,0 +1,63 @@
+"""What is known of a TensorFlow checkpoint's tensors besides its index: the object graph, and files beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+from ckptread.errors import CheckpointError
+from ckptread.names.tensorflow.describe import TensorFlowEvidence, describe
+from ckptread.names.tensorflow.messages import OBJECT_GRAPH as OBJECT_GRAPH_MESSAGE
+from ckptread.storage.source import FileSource
+from ckptread.tensors import Finding, TensorInfo
+from ckptread.untrusted.binary import Malformed
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The key under which TensorFlow 2 keeps the graph of the objects that were saved."""
+DESCRIPTION_BYTES = 128 << 20
+"""The largest saved_model.pb or .meta that is read for names: graphs with constants in them can be large."""
+
+SameBytes = Callable[[str, str], bool]
+
+
+def gather(graph: bytes | None, beside: Mapping[str, str], same_bytes: SameBytes | None) -> TensorFlowEvidence:
+    """Return what there is to name tensors by; ``beside`` has paths by the evidence's field, which need not exist."""
+    found = {name: _contents(path) for name, path in beside.items()}
+    return TensorFlowEvidence(
+        graph, found.get("saved_model"), found.get("keras_metadata"), found.get("meta_graph"), same_bytes
+    )
+
+
+def named(
+    tensors: Mapping[str, TensorInfo], evidence: TensorFlowEvidence
+) -> tuple[dict[str, TensorInfo], list[Finding]]:
+    """Return the tensors with their names, in the model's order, and what is wrong with the description."""
+    problems = []
+    if evidence.object_graph is not None and not _is_graph(evidence.object_graph):
+        message = "the object graph cannot be read: keys are shown as they are stored"
+        problems.append(Finding("warning", message, OBJECT_GRAPH))
+    return {info.key: info for info in describe(list(tensors.values()), evidence)}, problems
+
+
+def _is_graph(data: bytes) -> bool:
+    try:
+        OBJECT_GRAPH_MESSAGE.decode(data)
+    except (Malformed, RecursionError):
+        return False
+    return True
+
+
+def _contents(path: str) -> bytes | None:
+    """Return a file's bytes; None where it is missing, unreadable or too large: names are a help, no more."""
+    if not os.path.isfile(path):
+        return None
+    try:
+        source = FileSource(path)
+    except CheckpointError:
+        return None
+    try:
+        return source.read(0, source.size) if source.size <= DESCRIPTION_BYTES else None
+    except CheckpointError:
+        return None
+    finally:
+        source.close()

@@ -1,0 +1,149 @@
+"""The entries of a TensorFlow V2 index: all of them, or of a damaged one those that can still be told."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.formats.tensorflow.entries import Header, decode_header
+from ckptread.formats.tensorflow.leveldb_table import ENTRY_BYTES, KEY_BYTES, Block, Entry, Table, entry_head
+from ckptread.formats.tensorflow.paths import listing
+from ckptread.records import dataclass, field
+from ckptread.storage.source import Source
+from ckptread.tensors import Finding, Region, trouble
+from ckptread.untrusted.binary import Allowance, Malformed, take, text
+from ckptread.wording import escape
+
+INDEX_BYTES = 100 << 20
+"""The largest index: 200,000 tensors with long names take 30 MiB."""
+MAX_ENTRIES = 200_000
+MAX_DISORDER = 100
+"""How many keys out of order are told one by one."""
+
+DOUBT = "its entry stands in a damaged part of the index: its name, shape and dtype may be wrong"
+
+
+@dataclass
+class TensorIndex:
+    """An open index: the entries as they are stored, by key, the header among them."""
+
+    source: Source
+    entries: dict[bytes, bytes] = field(default_factory=dict)
+    problems: list[Finding] = field(default_factory=list)
+    table: Table | None = None
+    """None where the file does not end as a table does, and its entries were told without."""
+    loose: Allowance = field(default_factory=lambda: Allowance(KEY_BYTES, "bytes of keys"))
+    """What the keys of damaged blocks may come to."""
+    _previous: bytes = b""
+    _disorder: int = 0
+
+    def regions(self) -> Iterator[Region]:
+        """Yield the blocks of the table."""
+        if self.table is not None:
+            yield from self.table.regions()
+
+    def take(self, found: list[Entry]) -> None:
+        """Take in the entries of a block: of a key that stands twice, the first."""
+        for key, value in found:
+            if self.entries and key <= self._previous:
+                self._out_of_order(key)
+            self._previous = key
+            self.entries.setdefault(key, value)
+        if len(self.entries) > MAX_ENTRIES + 1:
+            raise UnsafeFileError(self.source.name, f"it lists more than {MAX_ENTRIES:,} tensors")
+
+    def _out_of_order(self, key: bytes) -> None:
+        self._disorder += 1
+        if self._disorder <= MAX_DISORDER:
+            what = "stands twice; the first one is taken" if key in self.entries else "is out of order"
+            message = f"the key {escape(text(key))!r} {what}"
+            self.problems.append(Finding("error", message, text(key), self.source.name))
+
+    def doubt(self, found: list[Entry]) -> None:
+        """Take in entries that nothing vouches for; only their tensors' checksums can."""
+        for key, value in found:
+            if key and key not in self.entries:
+                advice = "what it is called is to be seen from its neighbours, or from the model"
+                self.problems.append(Finding("warning", DOUBT, text(key), self.source.name, None, advice))
+            self.entries.setdefault(key, value)
+
+
+def read_tensor_index(source: Source, *, remains: bool = False) -> TensorIndex:
+    """Read every block; a damaged one loses only what is in it, unless it is the first, with the header.
+
+    With ``remains`` a damaged first block is no error either, and damaged blocks are read as far as they make sense.
+    Raises DamagedFileError, and UnsafeFileError for what is too large.
+    """
+    if source.size > INDEX_BYTES:
+        raise UnsafeFileError(source.name, f"an index of {source.size:,} bytes is too large")
+    index = TensorIndex(source)
+    try:
+        index.table = Table(source)
+    except DamagedFileError as error:
+        if not remains:
+            raise
+        index.problems.append(trouble(error))
+        index.doubt(_loose(source.read(0, source.size), index.loose))
+        return index
+    for number, block in enumerate(index.table.blocks):
+        try:
+            index.take(index.table.entries(block))
+        except DamagedFileError as error:
+            if number == 0 and not remains:
+                raise
+            index.problems.append(Finding("error", error.problem, None, source.name, block.offset, error.advice))
+            if remains:
+                index.doubt(_unchecked(index, index.table, block))
+    return index
+
+
+def read_header(index: TensorIndex, prefix: str) -> Header:
+    """Return the header; where it is missing, what the data files' names say of it."""
+    if not index.entries:
+        raise DamagedFileError(index.source.name, "the index is empty: it has not even a header")
+    if b"" not in index.entries:
+        count = _shards_beside(prefix)
+        shards = "one little-endian shard is" if count == 1 else f"{count:,} little-endian shards are"
+        message = f"the header is missing; {shards} assumed"
+        index.problems.append(Finding("error", message, None, index.source.name))
+        return Header(count, "little", 0)
+    header, problem = decode_header(index.entries[b""], index.source.name)
+    if problem:
+        index.problems.append(Finding("error", problem, None, index.source.name))
+    return header
+
+
+def _shards_beside(prefix: str) -> int:
+    """Return the number of shards that the data files beside an index name; 1 where there are none."""
+    folder, base = os.path.split(prefix)
+    pattern = re.compile(re.escape(base) + r"\.data-\d{5}-of-(\d{5})\Z")
+    counts = [int(found[1]) for name in listing(folder) if (found := pattern.match(name))]
+    return max(1, *counts) if counts else 1
+
+
+def _unchecked(index: TensorIndex, table: Table, block: Block) -> list[Entry]:
+    try:
+        return _loose(table.contents(block, checked=False), index.loose)
+    except DamagedFileError:
+        return []
+
+
+def _loose(data: bytes, allowance: Allowance) -> list[Entry]:
+    """Return the entries at the beginning of some bytes, up to the first that makes no sense, or is one too many."""
+    entries: list[Entry] = []
+    key, at = b"", 0
+    try:
+        while at < len(data):
+            shared, unshared, nbytes, at = entry_head(data, at)
+            suffix, at = take(data, at, unshared)
+            value, at = take(data, at, nbytes)
+            if shared > len(key) or not (unshared or nbytes):
+                break
+            allowance.take(2 * (shared + unshared) + ENTRY_BYTES, at)
+            key = key[:shared] + suffix
+            entries.append((key, value))
+    except Malformed:
+        pass
+    return entries

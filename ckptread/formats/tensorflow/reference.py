@@ -1,0 +1,137 @@
+"""TensorFlow checkpoints through ``tf.train.load_checkpoint``: the reference.
+
+It reads V1 and V2 checkpoints and the variables of SavedModels, in a worker: TensorFlow ends the whole process on
+some damaged files, and takes three seconds and half a gigabyte to start. It opens files by name, any that the
+checkpoint leads it to: the promises of the native readers do not hold for it.
+Specification: https://www.tensorflow.org/api_docs/python/tf/train/load_checkpoint.
+Read here: what TensorFlow gives. Not read: where the bytes lie, which it does not tell.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ckptread.errors import CheckpointError, DamagedFileError, UnsupportedError
+from ckptread.formats.tensorflow.evidence import OBJECT_GRAPH, gather, named
+from ckptread.reader import Reader, numpy_dtype, readable
+from ckptread.slicing import Selection, Slicing, settle
+from ckptread.tensors import ITEM_BYTES, TensorInfo, element_count, shape_problem
+from ckptread.untrusted.binary import Malformed
+from ckptread.wording import escape
+from ckptread.worker.parent import Message, Worker
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+MODULE = "ckptread.formats.tensorflow.reference_worker"
+LIBRARY = "TensorFlow"
+MAX_TENSORS = 200_000
+STRINGS_BYTES = 1 << 30
+"""The most that the strings of one tensor may come to."""
+SECONDS = 180.0
+"""Its import alone takes three seconds, and ten on a cold disk."""
+NEEDS = 'pip install "ckptread[tensorflow]"'
+
+
+class TfCheckpointReader(Reader):
+    """A TensorFlow checkpoint, read by TensorFlow. ``format`` is that of the native reader of the same path."""
+
+    backend = "tensorflow"
+
+    def __init__(self, path: str, format: str) -> None:  # noqa: A002 - the reader's attribute
+        from importlib.util import find_spec
+
+        if find_spec("tensorflow") is None:
+            raise UnsupportedError(path, "the TensorFlow back end is not installed", advice=f"it needs: {NEEDS}")
+        self.path = path
+        self.format = format
+        self.metadata = {"writer": "TensorFlow"}
+        prefix = os.path.join(path, "variables", "variables") if format == "saved-model" else path
+        self._prefix = prefix
+        self._worker = Worker(MODULE, LIBRARY, path, {"prefix": prefix})
+        try:
+            self.tensors = self._list()
+            graph = self._object_graph()
+        except BaseException:
+            self.close()
+            raise
+        beside = {"saved_model": "saved_model.pb", "keras_metadata": "keras_metadata.pb"}
+        files = {name: os.path.join(path, file) for name, file in beside.items()}
+        evidence = gather(graph, {**files, "meta_graph": prefix + ".meta"}, None)
+        self.tensors, self.problems = named(self.tensors, evidence)
+
+    def _list(self) -> dict[str, TensorInfo]:
+        found: list[TensorInfo] = []
+        for message, _ in self._worker.ask({"ask": "index"}, SECONDS):
+            rows = message.get("rows")
+            if not isinstance(rows, list) or not rows or len(found) > MAX_TENSORS:
+                raise self._nonsense()
+            found += map(self._described, rows)
+        return {info.key: info for info in found}
+
+    def _object_graph(self) -> bytes | None:
+        try:
+            graph = self.read(OBJECT_GRAPH)[()] if OBJECT_GRAPH in self.tensors else None
+        except CheckpointError:
+            return None  # its shard may be missing: the listing stands
+        return graph if isinstance(graph, bytes) else None
+
+    def _described(self, row: Any) -> TensorInfo:
+        try:
+            key, shape, dtype = str(row[0]), tuple(int(dim) for dim in row[1]), str(row[2])
+        except (TypeError, ValueError, IndexError, KeyError, OverflowError) as error:
+            raise self._nonsense() from error
+        problem = shape_problem(shape)
+        nbytes = 0 if problem else ITEM_BYTES.get(dtype, 0) * element_count(shape)
+        return TensorInfo(key, shape, dtype, nbytes, problem=problem)
+
+    def _nonsense(self) -> DamagedFileError:
+        return DamagedFileError(self.path, "the process that runs TensorFlow sent no sense")
+
+    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
+        """Return the values of a tensor, or of the part that ``selection`` means; TensorFlow reads it whole."""
+        info = readable(self, key)
+        slicing = settle(selection, info.shape or ())
+        values = slicing.finish(self._values(info, slicing))
+        if out is None:
+            return values
+        out[...] = values
+        return out
+
+    def _values(self, info: TensorInfo, slicing: Slicing) -> Array:
+        from ckptread.formats.hdf5.values import decode
+
+        bounds = [[r.start, r.stop, r.step] for r in slicing.ranges]
+        question = {"ask": "read", "key": info.key, "selection": bounds}
+        dtype = numpy_dtype(info.dtype, self.path)
+        most = STRINGS_BYTES if dtype.hasobject else element_count(slicing.box) * dtype.itemsize
+        try:
+            return decode(self._answer(question, most), dtype, slicing.box)
+        except Malformed as error:
+            raise DamagedFileError(self.path, f"the values of {escape(info.key)!r}: {error}") from error
+
+    def _answer(self, question: Message, most: int) -> bytes:
+        """Return the raw bytes of an answer, which are ``most`` at most."""
+        pieces, nbytes = [], 0
+        for _, raw in self._worker.ask(question, SECONDS):
+            pieces.append(raw)
+            nbytes += len(raw)
+            if not raw or nbytes > most:
+                raise self._nonsense()
+        return b"".join(pieces)
+
+    @cached_property
+    def files(self) -> frozenset[str]:
+        """The files that this checkpoint is made of: TensorFlow reads those that go by its prefix."""
+        from glob import escape as literally
+        from glob import iglob
+
+        return super().files | set(iglob(literally(self._prefix) + ".*"))
+
+    def close(self) -> None:
+        """End TensorFlow."""
+        self._worker.close()

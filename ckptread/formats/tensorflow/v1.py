@@ -1,0 +1,243 @@
+"""TensorFlow V1 checkpoints, read natively.
+
+What it is: one file, or several ``export-?????-of-?????``, each a sorted table: the empty key holds what tensors
+and slices there are, every other key one slice, values and all.
+Specification: tensorflow/core/protobuf/saved_tensor_slice.proto, util/tensor_slice_writer.cc.
+Read here: every dtype the format can hold, tensors of one slice and of several, the blocks' checksums.
+Not read: the graph (``.meta``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.formats.tensorflow.evidence import gather, named
+from ckptread.formats.tensorflow.leveldb_table import BytesSource, Table, Value
+from ckptread.formats.tensorflow.messages import DTYPES, SAVED_TENSOR_SLICES, TENSOR_VALUE_FIELDS, shape_of, slice_of
+from ckptread.formats.tensorflow.ordered_code import slice_key
+from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling_problem
+from ckptread.formats.tensorflow.v1_values import decode_values, flat_span, values_of
+from ckptread.reader import Reader, numpy_dtype, readable
+from ckptread.records import dataclass, field
+from ckptread.slicing import Selection, read_box, settle
+from ckptread.storage.source import FileSource
+from ckptread.tensors import (
+    ITEM_BYTES,
+    Extent,
+    Finding,
+    Region,
+    TensorInfo,
+    element_count,
+    shape_problem,
+)
+from ckptread.untrusted.binary import Malformed
+from ckptread.wording import escape
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+META_BYTES = 100 << 20
+MAX_ENTRIES = 200_000
+MAX_DECODED_BYTES = 256 << 20
+"""The most that one slice may take whose values are decoded, not read as they lie."""
+
+
+@dataclass(slots=True)
+class _Saved:
+    """A tensor, as the files describe it."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    pieces: list[Piece] = field(default_factory=list)
+    values: list[tuple[Table, Value] | None] = field(default_factory=list)
+
+
+class TfV1Reader(Reader):
+    """An open TensorFlow V1 checkpoint of one or more files."""
+
+    format = "tf-v1"
+
+    def __init__(self, files: Sequence[str], path: str | None = None) -> None:
+        self.path = path or files[0]
+        self.problems: list[Finding] = []
+        self.metadata = {"writer": "TensorFlow", "files": str(len(files))}
+        self._sources: list[FileSource] = []
+        self._tables: list[Table] = []
+        self._saved: dict[str, _Saved] = {}
+        self._decoded: tuple[Value, Array] | None = None
+        try:
+            for file in files:
+                self._open(file)
+        except BaseException:
+            self.close()
+            raise
+        described = {key: self._describe(key, saved) for key, saved in self._saved.items()}
+        self.evidence = gather(None, {"meta_graph": self.path + ".meta"}, None)
+        self.tensors, _ = named(described, self.evidence)
+
+    def _open(self, file: str) -> None:
+        source = FileSource(file)
+        self._sources.append(source)
+        table = Table(source)
+        self._tables.append(table)
+        values = self._values(table)
+        if b"" not in values:
+            raise DamagedFileError(file, "the table has no entry that says what it holds")
+        for saved_slice in self._meta(table, values[b""])["tensors"]:
+            self._add(table, values, saved_slice)
+        if len(self._saved) > MAX_ENTRIES:
+            raise UnsafeFileError(file, f"it lists more than {MAX_ENTRIES:,} tensors")
+
+    def _values(self, table: Table) -> dict[bytes, Value]:
+        """Find every entry; a damaged block loses only what is in it, unless it is the first, with the list."""
+        found: dict[bytes, Value] = {}
+        for number, block in enumerate(table.blocks):
+            try:
+                found.update(table.values(block))
+            except DamagedFileError as error:
+                if number == 0:
+                    raise
+                name = table.source.name
+                self.problems.append(Finding("error", error.problem, None, name, block.offset, error.advice))
+        return found
+
+    def _meta(self, table: Table, value: Value) -> dict[str, Any]:
+        if value.nbytes > META_BYTES:
+            raise UnsafeFileError(table.source.name, f"its list of tensors claims {value.nbytes:,} bytes")
+        table.verify(value.block)
+        try:
+            message = SAVED_TENSOR_SLICES.decode(value.source.read(value.at, value.nbytes))
+        except Malformed as error:
+            raise DamagedFileError(table.source.name, f"its list of tensors cannot be read: {error}") from error
+        meta: dict[str, Any] = message.get("meta", {"tensors": []})
+        return meta
+
+    def _add(self, table: Table, values: dict[bytes, Value], message: dict[str, Any]) -> None:
+        key = message.get("name", "")
+        number = message.get("dtype", 0)
+        dtype = DTYPES.get(number, f"dtype {number}")
+        saved = self._saved.setdefault(key, _Saved(shape_of(message.get("shape", {})), dtype))
+        for extents in map(slice_of, message["slices"]):
+            value = values.get(slice_key(key.encode("utf-8", "surrogateescape"), extents))
+            saved.pieces.append(piece_of(extents, saved.shape))
+            saved.values.append(None if value is None else (table, value))
+
+    def _describe(self, key: str, saved: _Saved) -> TensorInfo:
+        problem = self._problem(saved)
+        nbytes = 0 if problem else ITEM_BYTES.get(saved.dtype, 0) * element_count(saved.shape)
+        extent = None
+        if problem is None and len(saved.pieces) == 1:
+            try:
+                extent = self._extent(saved)
+            except Malformed as error:
+                problem = f"its values cannot be found: {error.problem}"
+        if saved.dtype == "string" and problem is None:
+            nbytes = sum(value[1].nbytes for value in saved.values if value)
+        return TensorInfo(key, saved.shape, saved.dtype, nbytes, extent, problem)
+
+    def _problem(self, saved: _Saved) -> str | None:
+        if saved.dtype not in TENSOR_VALUE_FIELDS:
+            return f"a V1 checkpoint cannot hold its dtype, {saved.dtype}"
+        problem = shape_problem(saved.shape)
+        if problem is None and None in saved.values:
+            problem = f"its slice at {list(saved.pieces[saved.values.index(None)].start)} is missing"
+        if problem is None and not saved.pieces:
+            problem = "it has no slices"
+        return problem or tiling_problem(saved.pieces, saved.shape)
+
+    def _extent(self, saved: _Saved) -> Extent | None:
+        _, value = _present(saved.values[0])
+        span = flat_span(values_of(value, saved.dtype), saved.dtype, element_count(saved.shape))
+        if span is None or isinstance(value.source, BytesSource):
+            return None
+        file, offset = value.source.locate(span[1])
+        return Extent(file, offset, span[2] - span[1])
+
+    @property
+    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+        """Every block of every file, and in them every slice of a tensor."""
+        for table in self._tables:
+            yield from table.regions()
+        for key, info in self.tensors.items():
+            saved = self._saved[key]
+            for piece, value in zip(saved.pieces, saved.values, strict=True):
+                if info.problem is None and value is not None:
+                    yield self._region(key, saved, piece, value[1])
+
+    def _region(self, key: str, saved: _Saved, piece: Piece, value: Value) -> Region:
+        """A slice, which is decoded to see that it is what it claims; in a compressed block it has no place."""
+        check = partial(self._check_piece, key, saved, piece, value)
+        if isinstance(value.source, BytesSource):
+            return Region(key, value.source.name, value.block.offset, 0, check=check)
+        return Region(key, *value.source.locate(value.at), value.nbytes, check=check)
+
+    def _check_piece(self, key: str, saved: _Saved, piece: Piece, value: Value) -> bool:
+        try:
+            flat = flat_span(values_of(value, saved.dtype), saved.dtype, element_count(piece.shape))
+            if flat is None:
+                self._decode(saved, piece, value)
+        except Malformed as error:
+            raise self._malformed(value.source.name, key, error, value.block.offset) from error
+        return False  # the block has the checksum
+
+    def _malformed(self, file: str, key: str, error: Malformed, offset: int) -> DamagedFileError:
+        return DamagedFileError(file, f"the values of {escape(key)!r}: {error}", advice="fetch it again", offset=offset)
+
+    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
+        """Return the values of a tensor, or of the part that ``selection`` means."""
+        import numpy as np
+
+        info = readable(self, key)
+        slicing = settle(selection, info.shape or ())
+        saved = self._saved[info.key]
+        dtype = numpy_dtype(info.dtype, self.path)
+        box = np.empty(slicing.box, dtype) if out is None else out.reshape(slicing.box)
+
+        def read_piece(number: int, ranges: Sequence[range], part: Array) -> None:
+            table, value = _present(saved.values[number])
+            table.verify(value.block)  # once, before anything in it is believed
+            try:
+                self._read_piece(saved, saved.pieces[number], value, ranges, part)
+            except Malformed as error:
+                raise self._malformed(table.source.name, info.key, error, value.block.offset) from error
+
+        assemble(saved.pieces, slicing.ranges, box, read_piece)
+        return slicing.finish(box) if out is None else out
+
+    def _read_piece(self, saved: _Saved, piece: Piece, value: Value, ranges: Sequence[range], part: Array) -> None:
+        spans = values_of(value, saved.dtype)
+        flat = flat_span(spans, saved.dtype, element_count(piece.shape))
+        if flat is None:
+            decoded = self._decode(saved, piece, value).reshape(piece.shape)
+            part[...] = decoded[tuple(slice(r.start, r.stop, r.step) for r in ranges)]
+            return
+        read_box(lambda at, buffer: value.source.read_into(flat[1] + at, buffer), piece.shape, ranges, part)
+
+    def _decode(self, saved: _Saved, piece: Piece, value: Value) -> Array:
+        """Decode a slice, and keep it: the next block of the tensor wants it again."""
+        kept = self._decoded  # at once: another thread may put another one there
+        if kept is not None and kept[0] is value:
+            return kept[1]
+        dtype = numpy_dtype(saved.dtype, self.path)
+        count = element_count(piece.shape)
+        if max(value.nbytes, count * dtype.itemsize) > MAX_DECODED_BYTES:
+            raise UnsafeFileError(self.path, f"a slice of {value.nbytes:,} bytes is too large to be decoded")
+        values = decode_values(value.source, values_of(value, saved.dtype), dtype, count)
+        self._decoded = (value, values)
+        return values
+
+    def close(self) -> None:
+        """Close the files."""
+        for source in self._sources:
+            source.close()
+
+
+def _present(value: tuple[Table, Value] | None) -> tuple[Table, Value]:
+    if value is None:
+        raise ValueError("a tensor with a missing slice has a problem, and is not read")
+    return value

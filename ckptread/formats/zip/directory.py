@@ -1,0 +1,268 @@
+"""The directory of a zip archive: its end records and its entries, as they stand in the file.
+
+Sections are those of the specification, PKWARE's APPNOTE.TXT. Nothing here is trusted yet: what the entries claim is
+checked by :mod:`ckptread.formats.zip.archive`.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Any, NamedTuple
+
+from ckptread.errors import DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
+from ckptread.records import dataclass
+from ckptread.storage.source import Source
+from ckptread.tensors import Finding
+from ckptread.wording import plural
+
+MAX_MEMBERS = 200_000
+DIRECTORY_BYTES = 100 << 20
+"""The largest directory: 200,000 members with long names take 30 MiB."""
+MAX_COMMENT = 0xFFFF
+MASK16, MASK32 = 0xFFFF, 0xFFFFFFFF
+"""A field with all bits set stands in the zip64 record instead."""
+
+ENTRY_MARK, LOCAL_MARK, END_MARK = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
+END64_MARK, LOCATOR_MARK, DESCRIPTOR_MARK = b"PK\x06\x06", b"PK\x06\x07", b"PK\x07\x08"
+
+LOCAL = Struct("<4s5H3L2H")  # 4.3.7
+ENTRY = Struct("<4s6H3L5H2L")  # 4.3.12
+END64 = Struct("<4sQ2H2L4Q")  # 4.3.14
+LOCATOR = Struct("<4sLQL")  # 4.3.15
+END = Struct("<4s4H2LH")  # 4.3.16
+ZIP64_EXTRA = 0x0001  # 4.5.3
+
+
+class Local(NamedTuple):
+    """The header before a member's bytes (4.3.7)."""
+
+    mark: bytes
+    version_needed: int
+    flags: int
+    method: int
+    time: int
+    date: int
+    crc32: int
+    stored_nbytes: int
+    nbytes: int
+    name_nbytes: int
+    extra_nbytes: int
+
+
+class Entry(NamedTuple):
+    """A member's entry in the directory (4.3.12)."""
+
+    mark: bytes
+    version_made: int
+    version_needed: int
+    flags: int
+    method: int
+    time: int
+    date: int
+    crc32: int
+    stored_nbytes: int
+    nbytes: int
+    name_nbytes: int
+    extra_nbytes: int
+    comment_nbytes: int
+    disk: int
+    internal: int
+    external: int
+    offset: int
+
+
+class End64(NamedTuple):
+    """The end of the directory, in 64 bits (4.3.14)."""
+
+    mark: bytes
+    record_nbytes: int
+    version_made: int
+    version_needed: int
+    disk: int
+    directory_disk: int
+    disk_count: int
+    members: int
+    directory_nbytes: int
+    directory_offset: int
+
+
+class End(NamedTuple):
+    """The end of the directory (4.3.16)."""
+
+    mark: bytes
+    disk: int
+    directory_disk: int
+    disk_count: int
+    members: int
+    directory_nbytes: int
+    directory_offset: int
+    comment_nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RawEntry:
+    """A directory entry with what follows it, its sizes widened from the zip64 field."""
+
+    entry: Entry
+    name: bytes
+    problem: str | None
+    cut: bool = False
+    """Whether the file ends within the member, which is then shorter than its own header says."""
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Where the parts of the archive lie, and its entries."""
+
+    entries: list[RawEntry]
+    start: int
+    """The offset of the directory; bytes between the last member and here belong to nothing."""
+    base: int
+    """How many bytes stand before the archive: every offset in it counts from here."""
+    end: int
+    """The offset behind the end record and its comment."""
+    problems: list[Finding]
+
+
+def read_directory(source: Source) -> Directory:
+    """Read the directory at the end of a zip archive.
+
+    Raises UnknownFormatError where the file is no zip archive, DamagedFileError where it is cut short or its end
+    makes no sense, UnsafeFileError where it is beyond the limits, UnsupportedError where it is split.
+    """
+    at, end = _find_end(source)
+    count, nbytes, offset, stop = _widen(source, at, end)
+    if count > MAX_MEMBERS:
+        raise UnsafeFileError(source.name, f"it holds {count:,} members; at most {MAX_MEMBERS:,} are read")
+    if nbytes > DIRECTORY_BYTES:
+        raise UnsafeFileError(source.name, f"its directory takes {nbytes:,} bytes")
+    base = stop - nbytes - offset
+    if base < 0:
+        raise DamagedFileError(
+            source.name,
+            f"its directory, {nbytes:,} bytes at byte {offset:,}, runs past the end record at byte {stop:,}",
+            advice="bytes are missing from it: fetch it again",
+        )
+    problems: list[Finding] = []
+    entries = _entries(source, stop - nbytes, nbytes, problems)
+    if len(entries) != count:
+        message = f"the end record counts {count:,} members, the directory holds {len(entries):,}"
+        problems.append(Finding("error", message, None, source.name, at))
+    return Directory(entries, stop - nbytes, base, at + END.size + end.comment_nbytes, problems)
+
+
+def _find_end(source: Source) -> tuple[int, End]:
+    """Find the last end record whose comment fits the file; before other bytes, where none ends with the file."""
+    start = max(0, source.size - END.size - MAX_COMMENT)
+    tail = source.read(start, source.size - start)
+    fallback = None
+    at = tail.rfind(END_MARK)
+    while at >= 0:
+        if at + END.size <= len(tail):
+            end = End(*END.unpack_from(tail, at))
+            behind = at + END.size + end.comment_nbytes
+            if behind == len(tail):
+                return start + at, end
+            if behind < len(tail) and fallback is None:
+                fallback = start + at, end
+        at = tail.rfind(END_MARK, 0, at)
+    if fallback is not None:
+        return fallback
+    if source.size >= 4 and source.read(0, 4) == LOCAL_MARK:
+        raise _truncated(source)
+    raise UnknownFormatError(source.name, "it is not a zip archive: it has no end record")
+
+
+def _truncated(source: Source) -> DamagedFileError:
+    from ckptread.formats.zip.recovery import missing_bytes
+
+    missing = missing_bytes(source)
+    lacking = f", and {plural(missing, 'byte')} of its last member" if missing else ""
+    return DamagedFileError(
+        source.name,
+        f"this zip archive is truncated: the directory at its end is missing{lacking}",
+        advice="fetch it again; 'ckptread salvage' saves what is whole",
+        offset=source.locate(source.size)[1],
+    )
+
+
+def _widen(source: Source, at: int, end: End) -> tuple[int, int, int, int]:
+    """Return the number of members, the directory's size and offset, and where it stops, zip64 or not."""
+    locator = source.read(at - LOCATOR.size, LOCATOR.size) if at >= LOCATOR.size + END64.size else b""
+    if not locator.startswith(LOCATOR_MARK):
+        _refuse_split(source, (end.disk, end.directory_disk), end.disk_count, end.members)
+        return end.members, end.directory_nbytes, end.directory_offset, at
+    stop = at - LOCATOR.size - END64.size
+    wide = End64(*END64.unpack(source.read(stop, END64.size)))
+    if wide.mark != END64_MARK or wide.record_nbytes != END64.size - 12:
+        raise DamagedFileError(source.name, f"there is no zip64 end record at byte {stop:,}, where one should be")
+    _refuse_split(source, (wide.disk, wide.directory_disk), wide.disk_count, wide.members)
+    narrow = (end.members, end.directory_nbytes, end.directory_offset)
+    full = (wide.members, wide.directory_nbytes, wide.directory_offset)
+    if any(a not in (b, mask) for a, b, mask in zip(narrow, full, (MASK16, MASK32, MASK32), strict=True)):
+        raise DamagedFileError(source.name, "its two end records, of 32 and of 64 bits, disagree")
+    return *full, stop
+
+
+def _refuse_split(source: Source, disks: tuple[int, int], disk_count: int, count: int) -> None:
+    if any(disks) or disk_count != count:
+        raise UnsupportedError(source.name, "it is one part of a zip archive in several files", advice="join them")
+
+
+def _entries(source: Source, start: int, nbytes: int, problems: list[Finding]) -> list[RawEntry]:
+    """Read every entry; where one is damaged, go on at the next signature."""
+    data = source.read(start, nbytes)
+    entries: list[RawEntry] = []
+    at = 0
+    while at + ENTRY.size <= nbytes and len(entries) <= MAX_MEMBERS:
+        found = data.find(ENTRY_MARK, at)
+        if found != at:
+            message = f"the directory is damaged at byte {start + at:,}"
+            problems.append(Finding("error", message, None, source.name, start + at))
+        if found < 0 or found + ENTRY.size > nbytes:
+            return entries
+        entry = Entry(*ENTRY.unpack_from(data, found))
+        name_at = found + ENTRY.size
+        extra_at = name_at + entry.name_nbytes
+        at = extra_at + entry.extra_nbytes + entry.comment_nbytes
+        entry, problem = _widened(entry, data[extra_at : extra_at + entry.extra_nbytes])
+        if at > nbytes:
+            problem = "its entry runs past the end of the directory"
+        entries.append(RawEntry(entry, data[name_at:extra_at], problem))
+    if at < nbytes:
+        message = f"{plural(nbytes - at, 'byte', 'belong')} to no member, but to the directory"
+        problems.append(Finding("warning", message, None, source.name, start + at))
+    return entries
+
+
+def _widened(entry: Entry, extra: bytes) -> tuple[Entry, str | None]:
+    """Take the sizes and the offset that do not fit 32 bits from the zip64 field (4.5.3)."""
+    names = [name for name in ("nbytes", "stored_nbytes", "offset") if getattr(entry, name) == MASK32]
+    if entry.disk not in (0, MASK16):
+        return entry, "it lies in another file of a split archive"
+    if not names:
+        return entry, None
+    values = zip64_values(extra)
+    if len(values) < len(names):
+        return entry, "its 64-bit sizes are missing"
+    wide: dict[str, Any] = dict(zip(names, values, strict=False))
+    return entry._replace(**wide), None
+
+
+def zip64_values(extra: bytes) -> list[int]:
+    """Return the 64-bit numbers of the zip64 field in the extra data, in their order; none where it has no such."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind = int.from_bytes(extra[at : at + 2], "little")
+        nbytes = int.from_bytes(extra[at + 2 : at + 4], "little")
+        at += 4
+        if kind == ZIP64_EXTRA:
+            field = extra[at : at + nbytes]
+            return [int.from_bytes(field[i : i + 8], "little") for i in range(0, len(field) - 7, 8)]
+        at += nbytes
+    return []
+
+
+def decode_name(raw: bytes, flags: int) -> str:
+    """Return a member's name: UTF-8 where bit 11 says so (undecodable bytes as surrogates), else code page 437."""
+    return raw.decode("utf-8", "surrogateescape") if flags & 0x800 else raw.decode("cp437")

@@ -1,0 +1,95 @@
+"""The members of a zip archive whose directory is lost, by the headers before their bytes.
+
+The end of a file is what an interrupted download lacks, and a zip archive has its directory there. But each member's
+own header (4.3.7) states its name, its size and its checksum too, and stands before its bytes.
+"""
+
+from __future__ import annotations
+
+from ckptread.errors import CheckpointError
+from ckptread.formats.zip.directory import (
+    ENTRY_MARK,
+    LOCAL,
+    LOCAL_MARK,
+    MASK32,
+    MAX_MEMBERS,
+    Directory,
+    Entry,
+    Local,
+    RawEntry,
+    read_directory,
+    zip64_values,
+)
+from ckptread.storage.source import Source
+from ckptread.tensors import Finding
+
+STORED, DESCRIBED = 0, 0x8
+
+
+def read_remains(source: Source) -> Directory:
+    """Return the directory of an archive, or, where it cannot be read, what the members' own headers make of it.
+
+    A stored member that the file ends in is as long as what there is of it: its checksum then does not agree. Others
+    behind which the size is not stated, or which are not whole, end the list. Never raises for damage.
+    """
+    try:
+        return read_directory(source)
+    except CheckpointError as error:
+        message = f"{error.problem}; the members are found by their own headers"
+    entries: list[RawEntry] = []
+    at = 0
+    while len(entries) < MAX_MEMBERS and (found := _member(source, at)) is not None:
+        entry, at, _ = found
+        entries.append(entry)
+    finding = Finding("error", message, None, source.name, min(at, source.size), "fetch it again, if it can be had")
+    return Directory(entries, source.size, 0, source.size, [finding])
+
+
+def missing_bytes(source: Source) -> int:
+    """Return how many bytes of its last member an archive without a directory lacks; 0 where none, or not known."""
+    at, missing = 0, 0
+    for _ in range(MAX_MEMBERS):
+        found = _member(source, at)
+        if found is None:
+            break
+        at, missing = found[1], found[2]
+    return missing
+
+
+def _member(source: Source, at: int) -> tuple[RawEntry, int, int] | None:
+    """Return the member at a place, where the next one should begin, and its missing bytes; None where none is here."""
+    if at + LOCAL.size > source.size:
+        return None
+    local = Local(*LOCAL.unpack(source.read(at, LOCAL.size)))
+    start = at + LOCAL.size + local.name_nbytes + local.extra_nbytes
+    if local.mark != LOCAL_MARK or start > source.size:
+        return None
+    names = source.read(at + LOCAL.size, start - at - LOCAL.size)
+    nbytes, stored_nbytes = _sizes(local, names[local.name_nbytes :])
+    left = source.size - start
+    missing, problem = max(0, stored_nbytes - left), None
+    if local.flags & DESCRIBED:
+        problem = "its size stands behind its bytes, and in the directory that is lost"
+    elif missing and local.method == STORED:
+        nbytes = stored_nbytes = left
+    elif missing:
+        problem = "the file ends within it"
+    entry = _entry(local, at, stored_nbytes, nbytes)
+    raw = RawEntry(entry, names[: local.name_nbytes], problem, cut=missing > 0)
+    return raw, source.size if missing else start + stored_nbytes, missing
+
+
+def _sizes(local: Local, extra: bytes) -> tuple[int, int]:
+    """Return a member's size, and its size as it is stored, in 64 bits where they need them (4.5.3)."""
+    values = iter(zip64_values(extra))
+    nbytes = next(values, MASK32) if local.nbytes == MASK32 else local.nbytes
+    stored_nbytes = next(values, MASK32) if local.stored_nbytes == MASK32 else local.stored_nbytes
+    return nbytes, stored_nbytes
+
+
+def _entry(local: Local, at: int, stored_nbytes: int, nbytes: int) -> Entry:
+    """Return the directory entry that would say what a member's own header says."""
+    return Entry(
+        ENTRY_MARK, local.version_needed, local.version_needed, local.flags, local.method, local.time, local.date,
+        local.crc32, stored_nbytes, nbytes, local.name_nbytes, 0, 0, 0, 0, 0, at,
+    )  # fmt: skip

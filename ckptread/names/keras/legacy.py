@@ -1,0 +1,159 @@
+"""The HDF5 layout of Keras 1 and 2, which Keras 3 still writes for a plain .h5: names are attributes.
+
+The group of the weights (the root, or ``model_weights`` in a whole model) lists its layers in ``layer_names``;
+each layer's group lists its datasets in ``weight_names``; lists over 64 KiB are split into ``layer_names0``,
+``layer_names1`` ... (keras/src/legacy/saving/legacy_h5_format.py). Names are the file's claims: one that leads
+to no tensor is passed over. Optimizer state lies in ``optimizer_weights``, weights that the model itself owns
+in ``top_level_model_weights``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ckptread.names.keras.configs import ANYTHING, Configured, parse
+from ckptread.names.keras.groups import Attributes
+from ckptread.names.keras.legacy_places import Fits, Located, locate
+from ckptread.names.keras.trainable import Flags, is_leaf
+from ckptread.records import dataclass, replace
+from ckptread.tensors import Role, TensorInfo
+
+WHOLE_MODEL, TOP_LEVEL, OPTIMIZER = "model_weights", "top_level_model_weights", "optimizer_weights"
+SameBytes = Callable[[str, str], bool]
+MAX_PARTS = 10_000
+"""How many parts a split list may have: 64 KiB each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A weight as the file has it."""
+
+    info: TensorInfo
+    weight: str
+    """Its name as stored, without TensorFlow's ``:0``."""
+    where: Located
+    certain: bool
+    """False where Keras 3.0 left out the layers between this one and the weight: ``kernel``, of a nested model."""
+
+
+def is_legacy(attributes: Attributes) -> bool:
+    """Whether the attributes are those of a legacy Keras file."""
+    return any(_list(attributes, group, "layer_names") is not None for group in ("", WHOLE_MODEL))
+
+
+def describe(
+    tensors: Sequence[TensorInfo], config: Any, attributes: Attributes, same_bytes: SameBytes | None = None
+) -> list[TensorInfo]:
+    """Return the tensors that the lists name, in the model's order, described; the others are left out."""
+    by_key = {info.key: info for info in tensors}
+    group = WHOLE_MODEL if _list(attributes, WHOLE_MODEL, "layer_names") is not None else ""
+    model = parse(config) or ANYTHING
+    top_level = _named(by_key, attributes, _join(group, TOP_LEVEL))
+    found = {info.key: _top_level_tensor(info, weight, model) for info, weight in top_level}
+    found |= _model_tensors(by_key, attributes, group, model, same_bytes)
+    for info, weight in _named(by_key, attributes, OPTIMIZER):
+        found.setdefault(info.key, _optimizer_tensor(info, weight))
+    return list(found.values())
+
+
+def _model_tensors(
+    by_key: Mapping[str, TensorInfo],
+    attributes: Attributes,
+    group: str,
+    model: Configured,
+    same_bytes: SameBytes | None,
+) -> dict[str, TensorInfo]:
+    """Describe the layers' weights. A nested model's are stored trainable ones first: its config has the order."""
+    layers = {layer.name: layer for layer in model.inner or ()}
+    version_2 = not str(attributes.get(group, {}).get("keras_version", "")).startswith("3")
+    stored: list[Stored] = []
+    flags, fits = Flags(version_2), Fits()
+    for turn, name in enumerate(_list(attributes, group, "layer_names") or []):
+        layer = layers.get(name, replace(ANYTHING, name=name))
+        weights = list(_named(by_key, attributes, _join(group, name)))
+        places = locate(layer, [weight for _, weight in weights], model.trainable, flags, fits)
+        for (info, weight), where in zip(weights, places, strict=True):
+            certain = version_2 or "/" in weight or is_leaf(layer)
+            stored.append(Stored(info, weight, replace(where, order=(turn, *where.order)), certain))
+    stored.sort(key=lambda each: each.where.order)
+    seconds = _second_places(stored, same_bytes)
+    return {each.info.key: _model_tensor(each, seconds.get(each.info.key)) for each in stored}
+
+
+def _second_places(stored: Sequence[Stored], same_bytes: SameBytes | None) -> dict[str, str]:
+    """Return what is stored again for a layer that two models share, with the key of the first place.
+
+    The name as stored is the same; that the layer is, the config says (Keras 2) or the bytes do (Keras 3).
+    """
+    firsts: dict[tuple[str, Any, str], Stored] = {}
+    seconds = {}
+    for each in stored:
+        first = firsts.setdefault((each.weight, each.info.shape, each.info.dtype), each)
+        if first is each or "/" not in each.weight:
+            continue
+        by_config = each.where.shared is not None and each.where.shared == first.where.shared
+        if by_config or (same_bytes is not None and same_bytes(first.info.key, each.info.key)):
+            seconds[each.info.key] = first.info.key
+    return seconds
+
+
+def _list(attributes: Attributes, group: str, name: str) -> list[str] | None:
+    """Return a list of names, put together again where it is split; None where there is none."""
+    values = attributes.get(group, {})
+    if name in values:
+        return _texts(values[name])
+    parts = [_texts(values[f"{name}{at}"]) for at in range(_parts(values, name))]
+    return list(dict.fromkeys(text for part in parts for text in part)) if parts else None
+
+
+def _parts(values: Mapping[str, Any], name: str) -> int:
+    return next((at for at in range(MAX_PARTS) if f"{name}{at}" not in values), MAX_PARTS)
+
+
+def _texts(value: Any) -> list[str]:
+    """Return the texts of a list, each once: what stands twice says no more."""
+    texts = value if isinstance(value, list | tuple) else ()
+    return list(dict.fromkeys(text for text in texts if isinstance(text, str)))
+
+
+def _named(by_key: Mapping[str, TensorInfo], attributes: Attributes, group: str) -> Iterator[tuple[TensorInfo, str]]:
+    """Yield the tensors that a group's ``weight_names`` lead to, with the name without TensorFlow's ``:0``."""
+    for weight in _list(attributes, group, "weight_names") or []:
+        info = by_key.get(_join(group, weight))
+        if info is not None:
+            yield info, weight.removesuffix(":0")
+
+
+def _join(group: str, name: str) -> str:
+    return f"{group}/{name}" if group else name
+
+
+def _model_tensor(each: Stored, alias_of: str | None) -> TensorInfo:
+    name = each.weight.rpartition("/")[2]
+    return replace(
+        each.info,
+        variable="/".join((*each.where.chain, name)) if each.certain else None,
+        layer="/".join(each.where.chain),
+        role="model",
+        trainable=each.where.trainable,
+        positional=each.certain and name.startswith("param_"),
+        alias_of=alias_of,
+    )
+
+
+def _top_level_tensor(info: TensorInfo, weight: str, model: Configured) -> TensorInfo:
+    parts = weight.split("/")
+    inside = parts[1:] if len(parts) > 1 and parts[0] == model.name else parts
+    return replace(info, variable="/".join(inside), role="model", trainable=False if model.trainable is False else None)
+
+
+def _optimizer_tensor(info: TensorInfo, weight: str) -> TensorInfo:
+    role: Role = "ema" if _is_average(weight) else "optimizer"
+    return replace(info, variable=None if weight.startswith("param_") else weight, role=role)
+
+
+def _is_average(weight: str) -> bool:
+    """Whether a slot is a moving average of a weight: ``adam/dense_kernel_average`` or ``Adam/average/dense/...``."""
+    parts = weight.split("/")
+    return weight.endswith("_average") or "average" in parts[1:]

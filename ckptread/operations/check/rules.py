@@ -1,0 +1,209 @@
+"""Promises about a checkpoint: what they say, and how they are read from a TOML file.
+
+A rule concerns the tensors of its pattern, or all of them. Rules of one name may stand side by side.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args
+
+from ckptread.errors import CheckpointError
+from ckptread.records import dataclass
+from ckptread.select import nearest
+from ckptread.storage.source import FileSource
+from ckptread.tensors import ITEM_BYTES, Role
+from ckptread.wording import escape
+
+RULES_BYTES = 1 << 20
+"""A file of rules is written by people: even a pattern for each of ten thousand tensors takes less."""
+TABLE = "check"
+"""The table of the TOML file that rules stand in; others are not looked at."""
+
+Name = Literal[
+    "no-nan", "no-inf", "finite", "no-zero", "dtype", "max-abs", "has", "params", "frozen", "changed", "same-as"
+]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One promise."""
+
+    name: Name
+    pattern: str | None = None
+    """The tensors that it is about; None for all. Of ``has``, what there must be."""
+    value: str | float | int | None = None
+    """The dtype, the largest magnitude, the number of parameters, or the path to compare with."""
+
+    @property
+    def text(self) -> str:
+        """The rule as it is written."""
+        value = f"{self.value:g}" if isinstance(self.value, float) else self.value
+        argument = "=".join(str(part) for part in (self.pattern, value) if part is not None)
+        return f"{self.name} {argument}".rstrip()
+
+
+@dataclass(frozen=True)
+class RuleFile:
+    """What a file of rules says."""
+
+    rules: tuple[Rule, ...]
+    base: str | None = None
+    """The checkpoint that 'frozen' and 'changed' compare with."""
+    role: str | None = None
+    """The role of the tensors that the rules are about; None for all."""
+
+
+def rules_from(options: Mapping[str, Any], path: str = "") -> list[Rule]:
+    """Return the rules that options mean, by name; those that are None, False or empty mean none.
+
+    Raises ValueError for a value that makes no sense, with ``path`` in front of it.
+    """
+    where = f"{escape(path)}: " if path else ""
+    found: list[Rule] = []
+    for name, given in options.items():
+        try:
+            found += _READERS[name](name, given)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{where}{name}: {error}") from None
+    return found
+
+
+def _patterns(name: Any, given: Any) -> Iterator[Rule]:
+    """``true`` is for all tensors; a pattern, or a list of them, for some."""
+    if isinstance(given, bool) or given is None:
+        if given:
+            yield Rule(name)
+        return
+    yield from (Rule(name, pattern) for pattern in _texts(given))
+
+
+def _needed_patterns(name: Any, given: Any) -> Iterator[Rule]:
+    if isinstance(given, bool):
+        raise TypeError("it takes a pattern, or a list of them")
+    yield from _patterns(name, given)
+
+
+def _texts(given: Any) -> list[str]:
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
+        raise TypeError("it takes a text, or a list of them")
+    return texts
+
+
+def _dtypes(name: Any, given: Any) -> Iterator[Rule]:
+    """``PATTERN=float32``, or ``float32`` for all."""
+    from ckptread.operations.digest.digest import canonical_dtype
+
+    for pattern, text in _pairs(given):
+        if not isinstance(text, str):
+            raise TypeError("it takes the name of a dtype")
+        try:
+            yield Rule(name, pattern, canonical_dtype(text))
+        except CheckpointError:
+            near = nearest(text, list(ITEM_BYTES))
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise ValueError(f"there is no dtype {escape(text)!r}{hint}") from None
+
+
+def _magnitudes(name: Any, given: Any) -> Iterator[Rule]:
+    """``PATTERN=1e4``, or ``1e4`` for all."""
+    for pattern, text in _pairs(given):
+        yield Rule(name, pattern, _magnitude(text))
+
+
+def _magnitude(text: Any) -> float:
+    try:
+        number = -1.0 if isinstance(text, bool) else float(text)
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if not number >= 0:
+        raise ValueError(f"it takes a number that is not negative, not {escape(str(text))!r}")
+    return number
+
+
+def _pairs(given: Any) -> Iterator[tuple[str | None, Any]]:
+    """Yield what is asked for by pattern: of a table, of texts with a '=', or of a value for all tensors."""
+    if isinstance(given, dict):
+        yield from given.items()
+        return
+    for each in given if isinstance(given, list) else [] if given is None else [given]:
+        pattern, equals, text = str(each).rpartition("=")
+        yield (pattern, text) if equals else (None, each)
+
+
+def _count(name: Any, given: Any) -> Iterator[Rule]:
+    if given is None:
+        return
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise TypeError("it takes a whole number that is not negative")
+    yield Rule(name, None, given)
+
+
+def _paths(name: Any, given: Any) -> Iterator[Rule]:
+    yield from (Rule(name, None, path) for path in _texts(given or []))
+
+
+_READERS = {
+    "no-nan": _patterns, "no-inf": _patterns, "finite": _patterns, "no-zero": _needed_patterns, "dtype": _dtypes,
+    "max-abs": _magnitudes, "has": _needed_patterns, "params": _count, "frozen": _needed_patterns,
+    "changed": _needed_patterns, "same-as": _paths,
+}  # fmt: skip
+KNOWN = (*_READERS, "base", "role")
+"""What may stand in a file of rules."""
+
+
+def read_rules(path: str) -> RuleFile:
+    """Return the rules in the table ``[check]`` of a TOML file; the paths in it are relative to its folder.
+
+    Raises CheckpointError for what is no such file.
+    """
+    stated = _table(path)
+    unknown = [key for key in stated if key not in KNOWN]
+    if unknown:
+        near = nearest(unknown[0], KNOWN)
+        advice = f"did you mean {' or '.join(near)}? " if near else ""
+        raise CheckpointError(
+            path, f"there is no rule {escape(unknown[0])!r}", advice=f"{advice}there are {', '.join(KNOWN)}"
+        )
+    base, role = (_text(path, stated, key) for key in ("base", "role"))
+    if role is not None and role not in get_args(Role):
+        raise CheckpointError(
+            path, f"there is no role {escape(role)!r}", advice=f"there are {', '.join(get_args(Role))}"
+        )
+    try:
+        rules = rules_from(stated)
+    except ValueError as error:
+        raise CheckpointError(path, str(error)) from None
+    folder = os.path.dirname(path)
+    placed = [Rule(r.name, r.pattern, os.path.join(folder, str(r.value))) if r.name == "same-as" else r for r in rules]
+    return RuleFile(tuple(placed), None if base is None else os.path.join(folder, base), role)
+
+
+def _text(path: str, stated: dict[str, Any], key: str) -> str | None:
+    value = stated.pop(key, None)
+    if value is not None and not isinstance(value, str):
+        raise CheckpointError(path, f"{key}: it takes a text")
+    return value
+
+
+def _table(path: str) -> dict[str, Any]:
+    """Return a copy of the table of rules."""
+    import tomllib
+
+    source = FileSource(path)
+    try:
+        if source.size > RULES_BYTES:
+            raise CheckpointError(path, f"a file of rules of {source.size:,} bytes is too large")
+        data = source.read(0, source.size)
+    finally:
+        source.close()
+    try:
+        document = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise CheckpointError(path, f"it is no TOML: {error}") from None
+    table = document.get(TABLE)
+    if not isinstance(table, dict):
+        raise CheckpointError(path, f"it has no table [{TABLE}]", advice=f"rules stand under a line '[{TABLE}]'")
+    return dict(table)

@@ -1,0 +1,247 @@
+"""Which tensor of one checkpoint is which of another by what they hold, whatever they are called.
+
+One pass over each side makes fingerprints, which only propose; every pair is then confirmed element by element. The
+steps, each for what the ones before left: the same values in the same order (of the same dtype and shape; of another
+dtype, after exact widening; of another shape); the same values under a permutation of axes. Tensors that hold the
+same are paired in their order. Values in any other order (the gates of a recurrent cell, rows after a Flatten) are
+not guessed: their tensors stay alone, and it is said why.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ckptread.errors import CheckpointError
+from ckptread.operations.diff.match.compare_layouts import WHOLE_BYTES, Agreement, agree, rearranged
+from ckptread.operations.diff.match.fingerprint import Fingerprint, fingerprint, ordered
+from ckptread.operations.diff.match.in_order import compatible, in_turn
+from ckptread.operations.diff.match.layouts import Arrangement, arrangements
+from ckptread.reader import Reader, Tensor, numpy_dtype
+from ckptread.records import dataclass, field, replace
+from ckptread.tensors import TensorInfo
+from ckptread.values.statistics import is_numeric
+
+MOST_ATTEMPTS = 100_000
+"""Arrangements that are tried in all: 20,000 tensors of five possible ones each. What is left then stays alone."""
+FEW = 8
+"""Fewer values than this may be the same by chance."""
+MOST_LARGE = 64
+"""Large tensors that are compared in one group: each attempt reads from the file."""
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Two tensors that hold the same values."""
+
+    a: TensorInfo
+    b: TensorInfo
+    arrangement: Arrangement
+    agreement: Agreement
+    copies: int
+    """How many tensors, on the side that has more, hold exactly these values in this order."""
+    constant: bool
+    """Whether all values are one and the same."""
+
+    @property
+    def chance(self) -> bool:
+        """Whether two tensors may well hold these values by chance: few, or one and the same throughout."""
+        return self.constant or self.a.size < FEW
+
+
+@dataclass(frozen=True)
+class Side:
+    """The tensors of one checkpoint that are to be paired, and what a pass over them found."""
+
+    reader: Reader
+    tensors: Sequence[TensorInfo]
+    prints: dict[str, Fingerprint] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    """By key, why a tensor could not be read."""
+
+    def tensor(self, info: TensorInfo) -> Tensor:
+        """Return the tensor to read."""
+        return Tensor(self.reader, info)
+
+
+def look_at(side: Side, sizes: Iterable[int], progress: Progress | None = None) -> Side:
+    """Take the fingerprints of the tensors that have one of these numbers of elements: no other can be matched."""
+    wanted, found, problems = set(sizes), {}, {}
+    for info in side.tensors:
+        if info.size not in wanted or not comparable(info):
+            continue
+        try:
+            found[info.key] = fingerprint(side.tensor(info))
+        except CheckpointError as error:
+            problems[info.key] = str(error)
+        if progress:
+            progress(info.nbytes)
+    return replace(side, prints=found, problems=problems)
+
+
+def comparable(info: TensorInfo) -> bool:
+    """Whether this is a tensor of its own that can be read."""
+    return info.problem is None and info.shape is not None and info.alias_of is None
+
+
+def same_values(a: Side, b: Side) -> list[Match]:
+    """Return the pairs that hold the same values, each confirmed element by element.
+
+    A tensor that cannot be read when it comes to that is in no pair.
+    """
+    attempts = _Attempts()
+    groups_a, groups_b = _groups(a), _groups(b)
+    return [
+        match
+        for key, members in groups_a.items()
+        if key in groups_b
+        for match in _Group(a, b, attempts).pairs(members, groups_b[key])
+    ]
+
+
+def _groups(side: Side) -> dict[tuple[object, ...], list[TensorInfo]]:
+    """The tensors that hold the same values in some order, by what they have in common."""
+    groups: dict[tuple[object, ...], list[TensorInfo]] = {}
+    for info in side.tensors:
+        if info.key in side.prints:
+            number = is_numeric(numpy_dtype(info.dtype))
+            groups.setdefault((info.size, number, side.prints[info.key].values), []).append(info)
+    return groups
+
+
+class _Attempts:
+    """How many arrangements have been tried: hostile files may allow more than anyone can wait for."""
+
+    def __init__(self) -> None:
+        self.left = MOST_ATTEMPTS
+
+    def spend(self) -> bool:
+        self.left -= 1
+        return self.left >= 0
+
+
+class _Group:
+    """Tensors of both sides that hold the same values in some order."""
+
+    def __init__(self, a: Side, b: Side, attempts: _Attempts) -> None:
+        self._a, self._b = a, b
+        self._attempts = attempts
+        self._copies: Counter[tuple[str, int]] = Counter()
+
+    def pairs(self, ones: list[TensorInfo], others: list[TensorInfo]) -> Iterator[Match]:
+        """Yield the pairs, the surest first."""
+        self._copies.update(("a", self._a.prints[t.key].ordered) for t in ones)
+        self._copies.update(("b", self._b.prints[t.key].ordered) for t in others)
+        for exactly in (_dtype_and_shape, _shape_alone, _order_alone):
+            found = [m for m in self._in_order(ones, others, exactly) if m is not None]
+            yield from found
+            ones, others = _without(ones, {m.a.key for m in found}), _without(others, {m.b.key for m in found})
+        if ones and others:
+            yield from self._permuted(ones, others)
+
+    def _in_order(
+        self, ones: list[TensorInfo], others: list[TensorInfo], exactly: Callable[[Side, TensorInfo], object]
+    ) -> Iterator[Match | None]:
+        """Pair what holds the same values in the same order, and is alike in what ``exactly`` returns."""
+        for one, other in in_turn(
+            ones,
+            others,
+            lambda t: (self._a.prints[t.key].ordered, exactly(self._a, t)),
+            lambda t: (self._b.prints[t.key].ordered, exactly(self._b, t)),
+        ):
+            unmoved = [each for each in arrangements(shape_of(one), shape_of(other)) if not each.permutes]
+            yield self._confirm(one, other, unmoved[0]) if unmoved else None
+
+    def _confirm(self, one: TensorInfo, other: TensorInfo, arrangement: Arrangement) -> Match | None:
+        try:
+            agreement = agree(self._a.tensor(one), self._b.tensor(other), arrangement)
+        except CheckpointError as error:
+            self._a.problems[one.key] = str(error)
+            return None
+        if agreement is None:
+            return None
+        a, b = self._a.prints[one.key], self._b.prints[other.key]
+        copies = max(self._copies["a", a.ordered], self._copies["b", b.ordered])
+        return Match(one, other, arrangement, agreement, copies, a.constant)
+
+    def _permuted(self, ones: list[TensorInfo], others: list[TensorInfo]) -> Iterator[Match]:
+        """Pair what holds the same values under a permutation of axes."""
+        waiting = _Waiting(self._b, others)
+        large = 0
+        for one in ones:
+            large += one.nbytes > WHOLE_BYTES
+            if large > MOST_LARGE:
+                continue
+            for other, arrangement in self._proposals(one, waiting):
+                match = self._confirm(one, other, arrangement)
+                if match is not None:
+                    waiting.take(other)
+                    yield match
+                    break
+
+    def _proposals(self, one: TensorInfo, waiting: _Waiting) -> Iterator[tuple[TensorInfo, Arrangement]]:
+        """Yield what may be the same: by its ordered fingerprint, or, for a large tensor, by its shape."""
+        small = one.nbytes <= WHOLE_BYTES
+        values = None
+        for shape in waiting.shapes():
+            for arrangement in arrangements(shape_of(one), shape):
+                if not self._attempts.spend():
+                    return
+                if small:
+                    values = self._a.tensor(one)[()] if values is None else values
+                    found = waiting.holding(shape, ordered(rearranged(values, arrangement)))
+                else:
+                    found = waiting.of_shape(shape)[:MOST_LARGE]
+                yield from ((other, arrangement) for other in found if compatible(one, other))
+
+
+class _Waiting:
+    """The tensors of B that are not paired yet."""
+
+    def __init__(self, side: Side, tensors: list[TensorInfo]) -> None:
+        self._side = side
+        self._by_shape: dict[tuple[int, ...], dict[int, list[TensorInfo]]] = {}
+        for info in tensors:
+            self._by_shape.setdefault(shape_of(info), {}).setdefault(side.prints[info.key].ordered, []).append(info)
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        return list(self._by_shape)
+
+    def holding(self, shape: tuple[int, ...], order: int) -> list[TensorInfo]:
+        return self._by_shape[shape].get(order, [])[:MOST_LARGE]
+
+    def of_shape(self, shape: tuple[int, ...]) -> list[TensorInfo]:
+        return [info for infos in self._by_shape[shape].values() for info in infos]
+
+    def take(self, info: TensorInfo) -> None:
+        self._by_shape[shape_of(info)][self._side.prints[info.key].ordered].remove(info)
+
+
+def shape_of(info: TensorInfo) -> tuple[int, ...]:
+    """Return the shape of a tensor that has one."""
+    return info.shape or ()
+
+
+def _dtype_and_shape(_side: Side, info: TensorInfo) -> object:
+    return info.dtype, info.shape
+
+
+def _shape_alone(side: Side, info: TensorInfo) -> object:
+    return info.shape, _kind(side, info)
+
+
+def _order_alone(side: Side, info: TensorInfo) -> object:
+    return _kind(side, info)
+
+
+def _kind(side: Side, info: TensorInfo) -> object:
+    """Few or uniform values are not looked for among numbers of another kind: 0 is no 0.0."""
+    if not side.prints[info.key].constant and info.size >= FEW:
+        return None
+    return numpy_dtype(info.dtype).kind in "biu"
+
+
+def _without(infos: list[TensorInfo], keys: set[str]) -> list[TensorInfo]:
+    return [info for info in infos if info.key not in keys]

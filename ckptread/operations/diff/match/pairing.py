@@ -1,0 +1,220 @@
+"""Pairing the tensors of two checkpoints in the way that the user asked for.
+
+``key`` and ``variable`` go by names, ``content`` by values, ``auto`` by names first, and by values for what is left.
+A saved mapping says itself what belongs together; what it does not mention goes by names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from ckptread.errors import CheckpointError, TensorNotFoundError
+from ckptread.operations.diff.match.by_content import Match, Side, comparable, look_at, same_values, shape_of
+from ckptread.operations.diff.match.by_name import align
+from ckptread.operations.diff.match.compare_layouts import agree
+from ckptread.operations.diff.match.in_order import compatible, last_name
+from ckptread.operations.diff.match.layouts import Arrangement, plain
+from ckptread.operations.diff.match.pairs import Certainty, Pair
+from ckptread.operations.diff.match.saved_mapping import Mapping
+from ckptread.operations.diff.match.suspect_layouts import Judged, judge
+from ckptread.reader import Reader
+from ckptread.records import replace
+from ckptread.select import find
+from ckptread.tensors import TensorInfo
+from ckptread.wording import escape
+
+How = Literal["auto", "key", "variable", "content"]
+Progress = Callable[[int], None]
+
+
+def pair(a: Reader, b: Reader, how: How | Mapping = "auto", progress: Progress | None = None) -> list[Pair]:
+    """Pair all tensors of two checkpoints, in the order of A; what is only in B comes last.
+
+    ``progress`` is told of bytes that were read to look for partners. By key and by variable nothing is read.
+    """
+    all_a, all_b = list(a.tensors.values()), list(b.tensors.values())
+    if isinstance(how, Mapping):
+        return _mapped(all_a, all_b, how)
+    if how == "content":
+        return _by_content(a, b, _valueless(all_a, all_b), True, progress)
+    pairs = align(all_a, all_b, by="names" if how == "auto" else how)
+    return _by_content(a, b, pairs, False, progress) if how == "auto" else pairs
+
+
+def _valueless(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
+    """Every tensor alone, but for those without values to match by: they are paired by their names."""
+    named = align([t for t in a if not comparable(t)], [t for t in b if not comparable(t)])
+    return [*named, *(Pair(t, None) for t in a if comparable(t)), *(Pair(None, t) for t in b if comparable(t))]
+
+
+def two_tensors(a: Reader, b: Reader, names: Sequence[str]) -> Pair | None:
+    """Return the tensor of A and the one of B that two names mean; None where these are not two such names."""
+    if len(names) != 2:
+        return None
+    try:
+        return Pair(find(a.path, a.tensors, names[0]), find(b.path, b.tensors, names[1]), "given")
+    except TensorNotFoundError:
+        return None
+
+
+def _mapped(a: list[TensorInfo], b: list[TensorInfo], mapping: Mapping) -> list[Pair]:
+    """The pairs that the mapping states; by names, those of which it says nothing."""
+    of_a, of_b = {t.key: t for t in a}, {t.key: t for t in b}
+    stated = {
+        entry.a: Pair(of_a[entry.a], of_b[entry.b], "map", arrangement=entry.arrangement)
+        for entry in mapping.pairs
+        if entry.a in of_a and entry.b in of_b
+    }
+    known_a = {entry.a for entry in mapping.pairs} | mapping.only_a
+    known_b = {entry.b for entry in mapping.pairs} | mapping.only_b
+    rest = align([t for t in a if t.key not in known_a], [t for t in b if t.key not in known_b])
+    alone = [Pair(t, None) for t in a if t.key in known_a and t.key not in stated]
+    taken = {pair.b.key for pair in stated.values() if pair.b}
+    alone += [Pair(None, t) for t in b if t.key in known_b and t.key not in taken]
+    return _in_order(a, [*stated.values(), *rest, *(pair for pair in alone if not _second_name(pair))])
+
+
+def _second_name(pair: Pair) -> bool:
+    info = pair.a or pair.b
+    return info is not None and info.alias_of is not None
+
+
+def _in_order(a: Sequence[TensorInfo], pairs: Sequence[Pair]) -> list[Pair]:
+    place = {info.key: number for number, info in enumerate(a)}
+    return sorted(pairs, key=lambda pair: place[pair.a.key] if pair.a else len(place))
+
+
+def _by_content(
+    a: Reader, b: Reader, pairs: Sequence[Pair], content_alone: bool, progress: Progress | None
+) -> list[Pair]:
+    """Pair what stands alone by values; where names count for nothing, the rest by unique shapes."""
+    alone = [pair for pair in pairs if (pair.a is None) != (pair.b is None) and not _second_name(pair)]
+    left_a, left_b = [p.a for p in alone if p.a], [p.b for p in alone if p.b]
+    if not left_a or not left_b:
+        return [pair for pair in pairs if not _second_name(pair) or (pair.a and pair.b)]
+    sizes = {t.size for t in left_a if comparable(t)} & {t.size for t in left_b if comparable(t)}
+    side_a, side_b = look_at(Side(a, left_a), sizes, progress), look_at(Side(b, left_b), sizes, progress)
+    judged = judge(_plausible(same_values(side_a, side_b), content_alone), _Agreement(side_a, side_b))
+    found = [_confirmed(each) for each in judged]
+    found += _rest(side_a, side_b, found, content_alone)
+    return _in_order(list(a.tensors.values()), [pair for pair in pairs if pair.a and pair.b] + found)
+
+
+def _plausible(matches: list[Match], content_alone: bool) -> list[Match]:
+    """Beside names, values that are the same by chance count for nothing where the names end differently."""
+    if content_alone:
+        return matches
+    return [m for m in matches if not m.chance or last_name(m.a) == last_name(m.b) or m.a.positional or m.b.positional]
+
+
+class _Agreement:
+    """Whether the values of a match also agree under another arrangement."""
+
+    def __init__(self, a: Side, b: Side) -> None:
+        self._a, self._b = a, b
+
+    def __call__(self, match: Match, arrangement: Arrangement) -> bool:
+        try:
+            return agree(self._a.tensor(match.a), self._b.tensor(match.b), arrangement) is not None
+        except CheckpointError:
+            return False
+
+
+def _confirmed(judged: Judged) -> Pair:
+    match = judged.match
+    moved = match.arrangement != plain(shape_of(match.b)) or match.a.shape != match.b.shape
+    found = Pair(
+        match.a,
+        match.b,
+        "content",
+        _certainty(match),
+        _why(match),
+        match.arrangement if moved else None,
+        confirmed=match.agreement == "bits",
+    )
+    if judged.expected is None:
+        return found
+    others = "its sibling" if judged.siblings == 1 else f"{judged.siblings:,} siblings"
+    verb = "has" if judged.siblings == 1 else "have"
+    why = (
+        f"wrongly transposed? its axes lie as {list(match.arrangement.axes)}, while {others} of that name {verb} "
+        f"{list(judged.expected.axes)}"
+    )
+    return replace(found, suspect=True, why=why)
+
+
+def _certainty(match: Match) -> Certainty:
+    if match.copies > 1:
+        return "interchangeable"
+    return "likely" if match.chance else "certain"
+
+
+def _why(match: Match) -> str:
+    if match.copies > 1:
+        return f"{match.copies:,} tensors hold exactly these values: paired in their order"
+    if match.constant and match.a.size > 1:
+        return "the same values, but one and the same throughout"
+    return "the same values, but few" if match.chance else "the same values, and no other tensor holds them"
+
+
+def _rest(a: Side, b: Side, found: Sequence[Pair], by_shape: bool) -> list[Pair]:
+    """What no values pair: by unique shapes where asked, and alone."""
+    found_a, found_b = {p.a.key for p in found if p.a}, {p.b.key for p in found if p.b}
+    left_a = [t for t in a.tensors if t.key not in found_a]
+    left_b = [t for t in b.tensors if t.key not in found_b]
+    why_a, why_b = _reordered(a, left_a, b, left_b), _reordered(b, left_b, a, left_a)
+    pairs = _unique_shapes(
+        [t for t in left_a if t.key not in why_a and t.key not in a.problems],
+        [t for t in left_b if t.key not in why_b and t.key not in b.problems],
+    ) if by_shape else []  # fmt: skip
+    taken_a, taken_b = {p.a.key for p in pairs if p.a}, {p.b.key for p in pairs if p.b}
+    pairs += [
+        Pair(t, None, why=why_a.get(t.key, ""), problem=a.problems.get(t.key, ""))
+        for t in left_a
+        if t.key not in taken_a
+    ]
+    return pairs + [
+        Pair(None, t, why=why_b.get(t.key, ""), problem=b.problems.get(t.key, ""))
+        for t in left_b
+        if t.key not in taken_b
+    ]
+
+
+def _reordered(side: Side, left: list[TensorInfo], other: Side, others: list[TensorInfo]) -> dict[str, str]:
+    """By key, of what holds another's values in an order that no permutation of axes gives.
+
+    Where another holds them in the very order, they are the same, and were not paired for being so few.
+    """
+    holders: dict[tuple[int, int], dict[int, str]] = {}
+    for info in others:
+        if info.key in other.prints:
+            held = other.prints[info.key]
+            holders.setdefault((info.size, held.values), {}).setdefault(held.ordered, info.name)
+    found = {}
+    for info in left:
+        prints = side.prints.get(info.key)
+        names = holders.get((info.size, prints.values)) if prints and not prints.constant else None
+        if prints and names and prints.ordered not in names:
+            name = next(iter(names.values()))
+            found[info.key] = f"reordered {escape(name)}? the same values in another order, as of gates or rows"
+    return found
+
+
+def _unique_shapes(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
+    """Pair what is alone in its shape on both sides. A scalar's shape says nothing."""
+    pairs = []
+    shapes_b = _of_shape(b)
+    for shape, ones in _of_shape(a).items():
+        others = shapes_b.get(shape, [])
+        if len(ones) == 1 and len(others) == 1 and compatible(ones[0], others[0]):
+            pairs.append(Pair(ones[0], others[0], "shape", "guess", "nothing else of this shape is left"))
+    return pairs
+
+
+def _of_shape(infos: list[TensorInfo]) -> dict[tuple[int, ...], list[TensorInfo]]:
+    shapes: dict[tuple[int, ...], list[TensorInfo]] = {}
+    for info in infos:
+        if comparable(info) and info.size > 1:
+            shapes.setdefault(shape_of(info), []).append(info)
+    return shapes

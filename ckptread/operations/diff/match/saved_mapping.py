@@ -1,0 +1,146 @@
+"""A mapping of one checkpoint's tensors to another's, as a JSON file that a later diff reads back.
+
+``{"schema": 1, "pairs": [{"a": KEY, "b": KEY, "reshape": [...] or null, "axes": [...] or null}],
+"only_a": [KEY], "only_b": [KEY]}``: B is ``a.reshape(reshape).transpose(axes).reshape(b.shape)``; null changes nothing.
+A mapping is untrusted input: bounded in size, and an arrangement that does not fit a tensor is never applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeGuard
+
+from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.operations.diff.match.layouts import Arrangement
+from ckptread.operations.diff.match.pairs import Pair
+from ckptread.records import dataclass
+from ckptread.storage.writing import written_whole
+from ckptread.tensors import MAX_RANK
+from ckptread.untrusted.binary import Malformed
+from ckptread.untrusted.json_text import bounded_json
+from ckptread.wording import escape
+
+SCHEMA = 1
+MAP_BYTES = 64 << 20
+"""200,000 pairs of keys of 100 characters take 50 MiB."""
+MAX_PAIRS = 200_000
+MAX_DIM = 1 << 62
+ADVICE = "'ckptread diff --save-map FILE' writes one"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One pair of a mapping."""
+
+    a: str
+    b: str
+    arrangement: Arrangement | None
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """What a mapping file says."""
+
+    pairs: tuple[Entry, ...]
+    only_a: frozenset[str] = frozenset()
+    """Tensors of A that have no partner."""
+    only_b: frozenset[str] = frozenset()
+
+
+def document(pairs: Iterable[Pair], a: str = "", b: str = "") -> dict[str, Any]:
+    """Return pairs as a mapping file has them; ``a`` and ``b`` say which checkpoints they are of."""
+    listed = list(pairs)
+    return {
+        "schema": SCHEMA,
+        "of": {"a": a, "b": b},
+        "pairs": [_entry(pair) for pair in listed if pair.a and pair.b],
+        "only_a": [pair.a.key for pair in listed if pair.a and pair.b is None],
+        "only_b": [pair.b.key for pair in listed if pair.b and pair.a is None],
+    }
+
+
+def _entry(pair: Pair) -> dict[str, Any]:
+    arrangement = pair.arrangement
+    return {
+        "a": pair.a.key if pair.a else None,
+        "b": pair.b.key if pair.b else None,
+        "reshape": list(arrangement.shape) if arrangement else None,
+        "axes": list(arrangement.axes) if arrangement else None,
+        "by": pair.by,
+        "certainty": pair.certainty,
+        "why": pair.why,
+    }
+
+
+def save(path: str, pairs: Iterable[Pair], a: str, b: str, *, force: bool = False) -> None:
+    """Write a mapping file, whole or not at all. Raises CheckpointError, also where the file exists."""
+    import json
+
+    with written_whole(path, force) as file:
+        file.write(json.dumps(document(pairs, a, b), indent=1).encode() + b"\n")
+
+
+def load(path: str) -> Mapping:
+    """Read a mapping file. Raises CheckpointError where it cannot be read, DamagedFileError where it is none."""
+    try:
+        found = bounded_json(_bytes(path), max_bytes=MAP_BYTES, unique=True)
+    except Malformed as error:
+        raise DamagedFileError(path, f"it is no mapping: {error.problem}", advice=ADVICE) from error
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA or not isinstance(found.get("pairs"), list):
+        raise DamagedFileError(path, f'it is no mapping: "schema" is not {SCHEMA}, or "pairs" no list', advice=ADVICE)
+    if len(found["pairs"]) > MAX_PAIRS:
+        raise UnsafeFileError(path, f"it has {len(found['pairs']):,} pairs; at most {MAX_PAIRS:,} are read")
+    entries = tuple(_read_entry(path, number, entry) for number, entry in enumerate(found["pairs"]))
+    for side in ("a", "b"):
+        _check_once(path, [getattr(entry, side) for entry in entries], side)
+    return Mapping(entries, _keys(path, found, "only_a"), _keys(path, found, "only_b"))
+
+
+def _bytes(path: str) -> bytes:
+    from ckptread.storage.source import FileSource
+
+    source = FileSource(path)
+    try:
+        if source.size > MAP_BYTES:
+            raise UnsafeFileError(path, f"a mapping of {source.size:,} bytes; at most {MAP_BYTES:,} are read")
+        return bytes(source.read(0, source.size))
+    finally:
+        source.close()
+
+
+def _read_entry(path: str, number: int, entry: Any) -> Entry:
+    if not isinstance(entry, dict) or not isinstance(entry.get("a"), str) or not isinstance(entry.get("b"), str):
+        raise _broken(path, number, 'it has no "a" and "b" that are keys')
+    shape, axes = entry.get("reshape"), entry.get("axes")
+    if shape is None and axes is None:
+        return Entry(entry["a"], entry["b"], None)
+    if not (_numbers(shape, MAX_DIM) and _numbers(axes, MAX_RANK)) or sorted(axes) != list(range(len(shape))):
+        raise _broken(path, number, '"reshape" is no shape, or "axes" no permutation of its axes')
+    return Entry(entry["a"], entry["b"], Arrangement(tuple(shape), tuple(axes)))
+
+
+def _numbers(value: Any, most: int) -> TypeGuard[list[int]]:
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_RANK
+        and all(isinstance(each, int) and not isinstance(each, bool) and 0 <= each <= most for each in value)
+    )
+
+
+def _keys(path: str, found: dict[str, Any], name: str) -> frozenset[str]:
+    keys = found.get(name, [])
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise DamagedFileError(path, f'it is no mapping: "{name}" is no list of keys', advice=ADVICE)
+    return frozenset(keys)
+
+
+def _check_once(path: str, keys: list[str], side: str) -> None:
+    seen: set[str] = set()
+    for number, key in enumerate(keys):
+        if key in seen:
+            raise _broken(path, number, f'{escape(key)!r} is the "{side}" of an earlier pair too')
+        seen.add(key)
+
+
+def _broken(path: str, number: int, problem: str) -> CheckpointError:
+    return DamagedFileError(path, f"pair {number + 1:,} of the mapping: {problem}", advice=ADVICE)

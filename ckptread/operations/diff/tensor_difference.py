@@ -1,0 +1,183 @@
+"""What comes of comparing one pair of tensors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ckptread.errors import CheckpointError
+from ckptread.operations.diff.match.layouts import Arrangement
+from ckptread.operations.diff.match.pairs import Basis, Certainty, Pair
+from ckptread.reader import Reader, Tensor
+from ckptread.records import dataclass
+from ckptread.tensors import TensorInfo
+from ckptread.values.comparison import compare_values, same_kind
+from ckptread.values.difference import Change, Tolerance
+from ckptread.values.statistics import is_numeric
+
+Status = Literal[
+    "same",
+    "within-tolerance",
+    "changed",
+    "shape",
+    "dtype",
+    "added",
+    "removed",
+    "renamed",
+    "transposed",
+    "not-comparable",
+]
+SAME: frozenset[Status] = frozenset({"same", "within-tolerance", "renamed"})
+"""The statuses that are no difference; ``transposed`` is none either where layouts do not count."""
+
+
+@dataclass(frozen=True)
+class TensorDifference:
+    """One tensor of A, one of B, or both, and what came of comparing them."""
+
+    a: TensorInfo | None
+    b: TensorInfo | None
+    status: Status
+    change: Change | None = None
+    """Figures, where values were compared and are not the same bit for bit."""
+    reason: str = ""
+    """Why the two could not be compared, or are what they are."""
+    unreadable: bool = False
+    """Whether that is because one of them could not be read."""
+    by: Basis | None = None
+    """What speaks for the pair."""
+    certainty: Certainty | None = None
+    """How sure a pair by content or shape is."""
+    arrangement: Arrangement | None = None
+    """How A's values lie in B, where axes were permuted, dropped or merged."""
+    suspect: bool = False
+    """Whether it was probably transposed by mistake."""
+    layout_counts: bool = True
+    """Whether another order of the axes is a difference."""
+
+    @property
+    def name(self) -> str:
+        """What to call it: by its variable, or by its key."""
+        tensor = self.a or self.b
+        return tensor.name if tensor else ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether this is a difference."""
+        if self.status == "transposed":
+            return self.layout_counts or self.suspect
+        return self.status not in SAME
+
+
+class Outcome:
+    """Compares pairs of tensors of two checkpoints."""
+
+    def __init__(
+        self, a: Reader, b: Reader, tolerance: Tolerance, *, ignore_dtype: bool = False, layout_counts: bool = True
+    ) -> None:
+        self._a, self._b = a, b
+        self._tolerance = tolerance
+        self._ignore_dtype = ignore_dtype
+        self._layout_counts = layout_counts
+
+    def of(self, pair: Pair) -> TensorDifference:
+        """Return what comes of comparing a pair; what cannot be read is not comparable."""
+        if pair.a is None or pair.b is None:
+            return self._alone(pair)
+        problem = pair.a.problem or pair.b.problem or pair.problem
+        if problem:
+            return self._found(pair, "not-comparable", reason=problem, unreadable=True)
+        if pair.a.shape is None or pair.b.shape is None:
+            alike = pair.a.shape == pair.b.shape
+            return self._found(pair, "shape" if not alike else "same" if pair.a.dtype == pair.b.dtype else "dtype")
+        try:
+            return self._compared(pair, Tensor(self._a, pair.a), Tensor(self._b, pair.b))
+        except CheckpointError as error:
+            return self._found(pair, "not-comparable", reason=str(error), unreadable=True)
+
+    def _found(
+        self,
+        pair: Pair,
+        status: Status,
+        change: Change | None = None,
+        *,
+        reason: str = "",
+        unreadable: bool = False,
+        arrangement: Arrangement | None = None,
+    ) -> TensorDifference:
+        return TensorDifference(
+            pair.a, pair.b, status, change, reason or pair.why, unreadable, pair.by, pair.certainty,
+            arrangement or pair.arrangement, pair.suspect, self._layout_counts,
+        )  # fmt: skip
+
+    def _alone(self, pair: Pair) -> TensorDifference:
+        if pair.problem:
+            return self._found(pair, "not-comparable", reason=pair.problem, unreadable=True)
+        return self._found(pair, "added" if pair.a is None else "removed")
+
+    def _compared(self, pair: Pair, a: Tensor, b: Tensor) -> TensorDifference:
+        same_dtype = a.info.dtype == b.info.dtype  # then numpy is not wanted yet
+        if not same_dtype and not _comparable(a, b):
+            reason = f"values of {a.info.dtype} and {b.info.dtype} cannot be compared"
+            return self._found(pair, "not-comparable", reason=reason)
+        if pair.arrangement is not None and not pair.arrangement.fits(a.shape, b.shape):
+            reason = f"the mapping has it {pair.arrangement.text(a.shape)}, which these shapes do not allow"
+            return self._found(pair, "shape", reason=reason)
+        if pair.arrangement is None and a.shape != b.shape:
+            return self._of_other_shapes(pair, a, b)
+        change = self._change(pair, a, b)
+        if not (self._ignore_dtype or same_dtype or same_kind(a.dtype, b.dtype)):
+            return self._found(pair, "dtype", change)
+        if change is not None and change.beyond:
+            turned = None if pair.arrangement or pair.by == "map" else self._turned(pair, a, b)
+            return turned or self._found(pair, "changed", change)
+        return self._found(pair, _unchanged(pair, change), change)
+
+    def _change(self, pair: Pair, a: Tensor, b: Tensor) -> Change | None:
+        if pair.confirmed and self._tolerance.nan_equal:
+            return None
+        if pair.arrangement is None:
+            return compare_values(a, b, self._tolerance)
+        from ckptread.operations.diff.match.compare_layouts import compare_arranged  # as numpy, only where it is wanted
+
+        return compare_arranged(a, b, pair.arrangement, self._tolerance)
+
+    def _of_other_shapes(self, pair: Pair, a: Tensor, b: Tensor) -> TensorDifference:
+        return self._turned(pair, a, b) or self._found(pair, "shape")
+
+    def _turned(self, pair: Pair, a: Tensor, b: Tensor) -> TensorDifference | None:
+        """Whether the values are the same once the axes are permuted: that is said, and is a difference."""
+        from ckptread.operations.diff.match.compare_layouts import find_arrangement
+
+        arrangement = find_arrangement(a, b)
+        if arrangement is None:
+            return None
+        return self._found(pair, "transposed", arrangement=arrangement, reason="the same values, in another layout")
+
+
+def _comparable(a: Tensor, b: Tensor) -> bool:
+    """Whether values of two dtypes can be compared: numbers with numbers, text with text, records with their like."""
+    kinds = [_kind(tensor) for tensor in (a, b)]
+    return kinds[0] == kinds[1] and (kinds[0] != "record" or same_kind(a.dtype, b.dtype))
+
+
+def _kind(tensor: Tensor) -> str:
+    if is_numeric(tensor.dtype):
+        return "number"
+    return "text" if tensor.dtype.hasobject or tensor.dtype.kind in "SU" else "record"
+
+
+def _unchanged(pair: Pair, change: Change | None) -> Status:
+    if pair.arrangement is not None or pair.suspect:
+        return "transposed"
+    if change is not None:
+        return "within-tolerance"
+    return "renamed" if _renamed(pair) else "same"
+
+
+def _renamed(pair: Pair) -> bool:
+    """Whether a pair that was not made by names is called differently. A position is no name."""
+    if pair.a is None or pair.b is None or pair.by in {"key", "variable", "given"}:
+        return False
+    if pair.a.positional or pair.b.positional or pair.a.key == pair.b.key:
+        return False
+    return pair.a.name.removesuffix(":0") != pair.b.name.removesuffix(":0")

@@ -1,0 +1,198 @@
+"""The layers of a model and what they come to, as ``model.summary()`` has them; no value is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from ckptread.errors import UnsafeFileError
+from ckptread.model import LayerFact, ModelFacts
+from ckptread.reader import Reader
+from ckptread.records import dataclass, replace
+from ckptread.select import keep, tells_roles
+from ckptread.tensors import OBJECT_VALUE, TensorInfo
+
+MOST_PARTS = 32
+"""Layers within layers: real models have five; what is deeper counts as one component of a name, slashes and all."""
+DEEP_BYTES = 128 << 20
+"""What the rows below the first level may come to: each level has the names of those above it again."""
+ROW_BYTES = 1000
+"""What a row counts for beside its name and its keys."""
+STATES = ("optimizer", "ema")
+"""The roles of what an optimizer keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What some tensors come to, a second name for one of them left out."""
+
+    parameters: int = 0
+    """Elements."""
+    nbytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSummary:
+    """One layer, with all that is in it."""
+
+    name: str
+    """With those of the layers around it: ``encoder/dense``; "" for weights of the model itself or of unknown layer."""
+    class_name: str | None
+    """None where the file does not say."""
+    depth: int
+    """1 for a layer of the model, 2 for one in such a layer, and so on."""
+    trainable: bool | None
+    """Its own flag; where the file has none: True if any of its weights is trained, else None."""
+    keys: tuple[str, ...]
+    """Its weights, by key, in the model's order."""
+    weights: Amount
+    trained: Amount
+    """Of these, what is trained."""
+    frozen: Amount
+    """What is not: of a frozen layer, or never trained, as moving statistics are."""
+    unknown: Amount
+    """That of which the file does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTotals:
+    """What a model comes to. Keras 3 prints the first four as Total, Trainable, Non-trainable and Optimizer params."""
+
+    total: Amount
+    """Of the model and its optimizer."""
+    trained: Amount
+    frozen: Amount
+    optimizer: Amount
+    """What the optimizer keeps, averages of weights included; nothing where it was not built yet, as Keras has it."""
+    unknown: Amount
+    """Weights of which the file does not say whether they are trained."""
+    model: Amount
+    """All weights: trained, frozen and unknown. It is what Keras 2 prints as the total."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """The layers of a model, in its order, and its totals."""
+
+    layers: tuple[LayerSummary, ...]
+    totals: ModelTotals
+
+
+def summarize(checkpoint: Reader, *, tensors: Iterable[TensorInfo] | None = None, depth: int = 1) -> ModelSummary:
+    """Return the layers and totals of the model in an open checkpoint.
+
+    A row is a layer of the model; what is in it counts to it. Layers without weights have rows where the config lists
+    them. Where the file tells of no tensor what it is for, all of them count, and the rows are the paths to them. With
+    ``depth`` above 1 the layers in a layer follow it as rows of their own, down to that depth. A layer that the file
+    has in two places counts once, at the first. ``tensors`` are those to count, all by default; a layer with none of
+    them then has no row. Raises UnsafeFileError where there are too many layers within layers.
+    """
+    counted = list(checkpoint.tensors.values() if tensors is None else tensors)
+    weights = [info for info in keep(checkpoint.tensors, counted, "model") if info.alias_of is None]
+    if checkpoint.model is not None and checkpoint.model.trainable is False:
+        weights = [replace(info, trainable=False) for info in weights]  # nothing is trained, thawed layers or not
+    facts = checkpoint.model.layers if checkpoint.model is not None else ()
+    paths = _paths(weights, by_place=not tells_roles(checkpoint.tensors))
+    above = _around(paths, checkpoint.model)
+    inside = [(path[len(above) :] if path[: len(above)] == above else path, info) for path, info in paths]
+    rows = _rows(inside, facts, () if facts else above, depth + (0 if facts else len(above)), empty=tensors is None)
+    return ModelSummary(tuple(_bounded(rows, checkpoint)), _totals(weights, _states(checkpoint, counted)))
+
+
+def _bounded(rows: Iterable[LayerSummary], checkpoint: Reader) -> Iterator[LayerSummary]:
+    taken = 0
+    for row in rows:
+        taken += ROW_BYTES + len(row.name) + 8 * len(row.keys) if row.depth > 1 else 0
+        if taken > DEEP_BYTES:
+            raise UnsafeFileError(
+                checkpoint.path, "it has more layers within layers than can be listed", advice="give a smaller --depth"
+            )
+        yield row
+
+
+Paths = Sequence[tuple[tuple[str, ...], TensorInfo]]
+"""Weights, each with the names of the layers around it that are not dealt with yet."""
+
+
+def _paths(weights: Iterable[TensorInfo], *, by_place: bool) -> Paths:
+    if by_place:
+        return [((info.layer or info.place,), info) for info in weights]
+    return [(tuple(info.layer.split("/", MOST_PARTS)) if info.layer else (), info) for info in weights]
+
+
+def _around(paths: Paths, model: ModelFacts | None) -> tuple[str, ...]:
+    """Return the model's own name, where it stands before its layers', as in full names of TensorFlow."""
+    if model is not None and model.layers:
+        return (model.name,) if model.name and model.name not in {layer.name for layer in model.layers} else ()
+    if not all(info.key.endswith(OBJECT_VALUE) for _, info in paths):
+        return ()
+    first = min((path for path, _ in paths), default=())
+    last = max((path for path, _ in paths), default=())
+    shared = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return first[:1] if 0 < shared < min(len(path) for path, _ in paths) else ()
+
+
+def _rows(
+    weights: Paths, facts: Sequence[LayerFact], above: tuple[str, ...], depth: int, *, empty: bool
+) -> Iterator[LayerSummary]:
+    """Yield the rows of one level, in the order of the config where there is one, else of first appearance."""
+    known: Mapping[str, LayerFact] = {fact.name: fact for fact in facts if fact.name is not None}
+    members: dict[str, list[tuple[tuple[str, ...], TensorInfo]]] = {name: [] for name in known}
+    for path, info in weights:
+        name, rest = _first(path, known)
+        members.setdefault(name, []).append((rest, info))
+    for name, inside in members.items():
+        if (not inside and not empty) or (not name and above):
+            continue
+        fact, path = known.get(name), (*above, name)
+        yield _row(path, fact, [info for _, info in inside])
+        if len(path) < depth and name:
+            yield from _rows(inside, fact.layers if fact else (), path, depth, empty=empty)
+
+
+def _first(path: tuple[str, ...], known: Mapping[str, LayerFact]) -> tuple[str, tuple[str, ...]]:
+    """Return the outermost layer of a path, and the rest: Keras 2 has layers called ``conv1/bn``."""
+    for at in range(len(path), 1, -1):
+        if "/".join(path[:at]) in known:
+            return "/".join(path[:at]), path[at:]
+    return (path[0], path[1:]) if path else ("", ())
+
+
+def _row(path: tuple[str, ...], fact: LayerFact | None, weights: Sequence[TensorInfo]) -> LayerSummary:
+    flag = fact.trainable if fact is not None else None
+    if flag is None and any(info.trainable for info in weights):
+        flag = True
+    return LayerSummary(
+        "/".join(path),
+        fact.class_name if fact is not None else None,
+        len(path),
+        flag,
+        tuple(info.key for info in weights),
+        _amount(weights),
+        *_by_flag(weights),
+    )
+
+
+def _by_flag(weights: Sequence[TensorInfo]) -> Iterator[Amount]:
+    """Yield what is trained, what is not, and what nobody says of."""
+    for flag in (True, False, None):
+        yield _amount(info for info in weights if info.trainable is flag)
+
+
+def _totals(weights: Sequence[TensorInfo], states: Sequence[TensorInfo]) -> ModelTotals:
+    trained, frozen, unknown = _by_flag(weights)
+    return ModelTotals(
+        _amount([*weights, *states]), trained, frozen, _amount(states), unknown=unknown, model=_amount(weights)
+    )
+
+
+def _states(checkpoint: Reader, tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
+    """Return what the optimizer keeps; nothing where it has its numbers alone, and would have slots once built."""
+    states = [info for info in tensors if info.role in STATES and info.alias_of is None]
+    if checkpoint.model is not None and checkpoint.model.keeps_slots and all(info.shape == () for info in states):
+        return []
+    return states
+
+
+def _amount(tensors: Iterable[TensorInfo]) -> Amount:
+    listed = list(tensors)
+    return Amount(sum(info.size for info in listed), sum(info.nbytes for info in listed))

@@ -1,0 +1,122 @@
+"""Deflated members of a zip archive as sources of bytes, and sources built again in a worker."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+
+from ckptread.errors import UnsafeFileError
+from ckptread.storage.inflate import MAX_EXPANSION, Inflating, inflates_badly
+from ckptread.storage.source import FileSource, Source, Step, WindowSource, outside
+
+PAGE_BYTES = 64 << 10
+"""What is inflated at once."""
+MAX_PAGES = 128
+"""Pages kept: an HDF5 index is read to and fro."""
+STOP_PAGES = 64
+"""A state of the inflater (45 KB, and what it was fed) is kept every so many pages, at first."""
+MAX_STOPS = 128
+
+
+class InflatedSource(Source):
+    """A deflated member of a zip archive, inflated as far as it is read. It does not own the other source.
+
+    Reading on is streaming. The last pages are kept, and every few MiB the state of the inflater, from which
+    reading back starts again: at most some 20 MiB, however large the member. Never more than ``nbytes`` are
+    inflated; a stream that ends before or after them, and a wrong CRC-32 once all of them were inflated, are
+    DamagedFileErrors.
+    """
+
+    addressable = False
+
+    def __init__(self, source: Source, offset: int, stored_nbytes: int, nbytes: int, crc32: int, name: str) -> None:
+        if nbytes > MAX_EXPANSION * stored_nbytes:
+            problem = f"it claims {nbytes:,} bytes, more than {stored_nbytes:,} deflated bytes can hold"
+            raise UnsafeFileError(name, problem)
+        self.name = name
+        self.size = nbytes
+        self._window = WindowSource(source, offset, stored_nbytes, name)
+        self._parent = source
+        self._step = {"offset": offset, "stored_nbytes": stored_nbytes, "nbytes": nbytes, "crc32": crc32}
+        self._stream = Inflating(self._window.read, stored_nbytes, name)
+        self._stops = {0: self._stream.copy()}
+        self._stop_pages = STOP_PAGES
+        self._pages: dict[int, bytes] = {}
+        self._checked, self._crc = 0, 0  # pages that the checksum has taken in
+        self._lock = threading.Lock()
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` from ``offset`` of the inflated bytes."""
+        if offset < 0 or offset + buffer.nbytes > self.size:
+            raise outside(self, offset, buffer.nbytes)
+        done = 0
+        with self._lock:
+            while done < buffer.nbytes:
+                number, start = divmod(offset + done, PAGE_BYTES)
+                part = self._page(number)[start : start + buffer.nbytes - done]
+                buffer[done : done + len(part)] = part
+                done += len(part)
+
+    def locate(self, offset: int) -> tuple[str, int]:
+        """Return the file, and where the deflated member begins in it, whatever the offset."""
+        return self._window.locate(0)
+
+    def whole_file(self) -> Source:
+        """Return the file that holds the deflated member."""
+        return self._parent.whole_file()
+
+    def recipe(self) -> tuple[int, list[Step]]:
+        """Return the other source's recipe, and the member as its last step."""
+        descriptor, steps = self._parent.recipe()
+        return descriptor, [*steps, self._step]
+
+    def _page(self, number: int) -> bytes:
+        if number not in self._pages:
+            self._rewind(number)
+            for each in range(self._stream.at // PAGE_BYTES, number + 1):
+                self._keep(each, self._next_page(each))
+        return self._pages[number]
+
+    def _rewind(self, number: int) -> None:
+        """Go to the last stop before a page, unless the stream stands between the two."""
+        stop = max(page for page in self._stops if page <= number)
+        if not stop <= self._stream.at // PAGE_BYTES <= number or self._stream.at % PAGE_BYTES:
+            self._stream = self._stops[stop].copy()
+
+    def _next_page(self, number: int) -> bytes:
+        """Inflate the page that the stream stands at, and check what can be checked by then."""
+        wanted = min(PAGE_BYTES, self.size - number * PAGE_BYTES)
+        page = self._stream.inflate(wanted)
+        if len(page) < wanted:
+            raise inflates_badly(self.name, f"it ends after {self._stream.at:,} of {self.size:,} bytes")
+        crc = zlib.crc32(page, self._crc) if number == self._checked else None
+        if self._stream.at == self.size:
+            self._stream.finish()
+            if crc is not None and crc != self._step["crc32"]:
+                raise inflates_badly(self.name, "its bytes do not have the CRC-32 that the archive states")
+        if crc is not None:
+            self._checked, self._crc = self._checked + 1, crc
+        return page
+
+    def _keep(self, number: int, page: bytes) -> None:
+        self._pages[number] = page
+        if len(self._pages) > MAX_PAGES:
+            del self._pages[next(iter(self._pages))]
+        following = number + 1
+        if following % self._stop_pages or following in self._stops or self._stream.at == self.size:
+            return
+        self._stops[following] = self._stream.copy()
+        if len(self._stops) > MAX_STOPS:  # a large member: stop half as often
+            self._stop_pages *= 2
+            self._stops = {at: stop for at, stop in self._stops.items() if at % self._stop_pages == 0}
+
+
+def rebuild(descriptor: int, steps: list[Step], name: str) -> Source:
+    """Build in a worker the source whose recipe this is."""
+    source: Source = FileSource(name, descriptor)
+    for step in steps:
+        if "crc32" in step:
+            source = InflatedSource(source, **step, name=name)
+        else:
+            source = WindowSource(source, step["offset"], step["nbytes"], name)
+    return source

@@ -1,0 +1,61 @@
+"""Names and values from a file, made safe to print.
+
+A checkpoint's names are whatever its writer put there: terminal escapes, text that runs backwards,
+bytes that are no UTF-8 (kept as surrogates by ``surrogateescape``). Everything that reaches a person
+goes through :func:`escape`.
+"""
+
+from __future__ import annotations
+
+LONGEST = 300
+"""What is shown of a name beside that of a row or message of its own: a name may take 64 KiB."""
+
+
+def escape(text: str) -> str:
+    r"""Return ``text`` with every character that is not plainly printable as a backslash escape.
+
+    Control (C0, C1), bidirectional, zero-width and line-separating characters and undecodable bytes
+    become ``\xNN`` or ``\uNNNN``; a backslash becomes two, so that no two names look alike.
+
+    >>> escape("dense/kernel")
+    'dense/kernel'
+    >>> escape("a\x1b[2J")
+    'a\\x1b[2J'
+    """
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(map(_escape_character, text))
+
+
+def short(text: str) -> str:
+    """Return ``text`` as ``escape`` does, the middle of a long one left out: for what many messages name alike."""
+    return escape(cut(text))
+
+
+def cut(text: str) -> str:
+    """Return ``text``, the middle of a long one left out."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
+
+
+def _escape_character(character: str) -> str:
+    code = ord(character)
+    if character == "\\":
+        return "\\\\"
+    if character.isprintable():
+        return character
+    if 0xDC80 <= code <= 0xDCFF:  # one undecodable byte, as surrogateescape keeps it
+        return f"\\x{code - 0xDC00:02x}"
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def plural(count: int, noun: str, verb: str = "", singular: str = "") -> str:
+    """Return a count with its noun, and with the verb for many, or the ``singular`` one (an -s more, by default).
+
+    >>> plural(1, "byte", "follow"), plural(2, "byte", "are", "is"), plural(1200, "tensor")
+    ('1 byte follows', '2 bytes are', '1,200 tensors')
+    """
+    one = count == 1
+    said = f"{count:,} {noun}" + ("" if one else "s")
+    return f"{said} {(singular or verb + 's') if one else verb}" if verb else said
