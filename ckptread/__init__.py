@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ckptread.errors import UnsafeFileError as UnsafeFileError
     from ckptread.errors import UnsupportedError as UnsupportedError
     from ckptread.formats.locate import locate as locate
-    from ckptread.formats.locate import open_checkpoint as open  # noqa: A004 - as in ckptread.open(path)
+    from ckptread.formats.locate import open_checkpoint
     from ckptread.model import LayerFact as LayerFact
     from ckptread.model import ModelFacts as ModelFacts
     from ckptread.operations.digest.digest import Digest as Digest
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ckptread.tensors import Finding as Finding
     from ckptread.tensors import Region as Region
     from ckptread.tensors import TensorInfo as TensorInfo
+
+    open = open_checkpoint  # noqa: A001 - as in ckptread.open(path)
 
 __version__ = "0.1.0"
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ckptread.records import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class LayerFact:
+class LayerFact(msgspec.Struct, frozen=True):
     """A layer of a model, or an operation of a functional one."""
 
     name: str | None
@@ -17,8 +16,7 @@ class LayerFact:
     """Its own layers, where it is a model whose config lists them."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the config says of the model; None or empty where it does not say."""
 
     class_name: str

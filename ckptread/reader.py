@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.model import ModelFacts
-from ckptread.select import find, meant
-from ckptread.slicing import Selection, settle, split
+from ckptread.select import find, matching_keys
+from ckptread.slicing import Selection, normalize, split
 from ckptread.storage.checksums import extender
 from ckptread.storage.source import Source
-from ckptread.storage.stored import Stored, check, stored
+from ckptread.storage.stored import TensorBytes, check_checksum, tensor_bytes
 from ckptread.tensors import Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.binary import Malformed
 from ckptread.wording import escape, plural
@@ -101,7 +101,7 @@ class Reader(ABC):
 
     def __contains__(self, name: object) -> bool:
         """Whether ``[name]`` is a tensor."""
-        return isinstance(name, str) and len(meant(self.tensors, name)) == 1
+        return isinstance(name, str) and len(matching_keys(self.tensors, name)) == 1
 
     def __enter__(self) -> Self:
         return self
@@ -148,11 +148,11 @@ class Tensor:
         return self.info.nbytes
 
     @property
-    def stored(self) -> Stored | None:
+    def stored(self) -> TensorBytes | None:
         """The values as bytes of a file, which threads may share between them; None where they are not one run."""
         info = self.info
         source = None if info.extent is None else self.reader.source(info.extent.file)
-        return None if source is None else stored(self.reader.path, info, source)
+        return None if source is None else tensor_bytes(self.reader.path, info, source)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -200,7 +200,7 @@ class Tensor:
             return None
         import numpy as np
 
-        return np.ndarray(settle(selection, self.shape).shape, self.dtype, out)
+        return np.ndarray(normalize(selection, self.shape).shape, self.dtype, out)
 
     def __repr__(self) -> str:
         return f"<tensor {escape(self.info.name)!r} {self.info.dtype} {self.info.shape}>"
@@ -231,7 +231,7 @@ class RunningChecksum:
     def verify(self) -> None:
         """Raise DamagedFileError where what was read does not have the stated checksum."""
         if self._extent is not None:
-            check(self._path, self._key, self._extent, self._state)
+            check_checksum(self._path, self._key, self._extent, self._state)
 
 
 def readable(reader: Reader, key: str) -> TensorInfo:

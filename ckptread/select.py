@@ -36,7 +36,7 @@ def find(path: str, tensors: Tensors, name: str) -> TensorInfo:
     """
     if not isinstance(name, str):
         raise TypeError(f"a tensor is asked for by its key or its variable's name, not by {type(name).__name__}")
-    matching = meant(tensors, name)
+    matching = matching_keys(tensors, name)
     if len(matching) == 1:
         return matching[0]
     found = [t for t in matching if _called(t, name)]
@@ -54,7 +54,7 @@ def find(path: str, tensors: Tensors, name: str) -> TensorInfo:
     raise TensorNotFoundError(path, f"no tensor is called {escape(name)!r}", advice=_suggest(tensors, name))
 
 
-def meant(tensors: Tensors, name: str) -> list[TensorInfo]:
+def matching_keys(tensors: Tensors, name: str) -> list[TensorInfo]:
     """Return the tensors that ``name`` may mean: that of this key; or all of this name; or all below it."""
     if name in tensors:
         return [tensors[name]]

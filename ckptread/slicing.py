@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
-from ckptread.records import dataclass
+import msgspec
+
 from ckptread.tensors import element_count
 from ckptread.wording import plural
 
@@ -29,8 +30,7 @@ GAP_BYTES = 64 << 10
 """Reading a gap of this size costs less than a system call more."""
 
 
-@dataclass(frozen=True)
-class Slicing:
+class Slicing(msgspec.Struct, frozen=True):
     """A selection, settled against a shape."""
 
     ranges: tuple[range, ...]
@@ -85,7 +85,7 @@ def _as_slice(indices: range) -> slice:
     return slice(indices.start, stop, indices.step) if len(indices) else slice(0, 0)
 
 
-def settle(selection: Selection, shape: Sequence[int]) -> Slicing:
+def normalize(selection: Selection, shape: Sequence[int]) -> Slicing:
     """Return the indices that a numpy-style selection (integers, slices, one Ellipsis) means on each axis.
 
     Raises IndexError where numpy would, and TypeError for what is not basic slicing.

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import msgspec
+
 from ckptread.errors import CheckpointError
-from ckptread.records import dataclass, field
 
 ITEM_BYTES = {
     "bool": 1,
@@ -34,8 +35,7 @@ Role = Literal["model", "optimizer", "ema", "metric", "bookkeeping"]
 Severity = Literal["error", "warning", "note"]
 
 
-@dataclass(frozen=True, slots=True)
-class Checksum:
+class Checksum(msgspec.Struct, frozen=True):
     """A checksum that the file states for a run of bytes."""
 
     algorithm: Literal["crc32c", "crc32", "fletcher32"]
@@ -45,8 +45,7 @@ class Checksum:
     """The running value over what the checksum covers before these bytes (a .npy header, say)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(msgspec.Struct, frozen=True, kw_only=True):
     """The one run of bytes that a tensor lies in."""
 
     file: str
@@ -59,8 +58,7 @@ class Extent:
     """Order of the stored bytes, where reading turns them over."""
 
 
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
+class TensorInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One tensor of a checkpoint: all that is known without reading its values."""
 
     key: str
@@ -106,30 +104,46 @@ class TensorInfo:
         return self.name.rpartition("/")[0] or self.name.rpartition(".")[0] or self.name
 
 
-@dataclass(frozen=True, slots=True)
 class Region:
-    """A run of bytes of a file that belongs together: a block, a tensor, a chunk, a member."""
+    """A run of bytes of a file that belongs together: a block, a tensor, a chunk, a member.
 
-    key: str | None
-    """The tensor it belongs to, or None."""
-    file: str
-    offset: int
-    """In bytes, from the start of ``file``."""
-    nbytes: int
-    """0 where they have no place of their own: within what is compressed, which begins at ``offset``."""
-    checksum: Checksum | None = None
-    """None where the format states none for the bytes as they lie there."""
-    read_into: Callable[[int, memoryview], None] | None = field(default=None, compare=False, repr=False)
-    """Fills a buffer from an offset of these bytes; None where only ``check`` can read them."""
-    check: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
-    """Decodes these bytes, and returns whether a checksum within them agreed, or false where there is none. Raises
-    CheckpointError where they do not decode to exactly what they claim. None where they lie as they are read."""
-    name: str = ""
-    """What to call it in a message, where it belongs to no tensor."""
+    ``key`` is the tensor it belongs to, or None. ``offset`` is in bytes, from the start of ``file``. ``nbytes`` is 0
+    for bytes without a place of their own, within compressed bytes that begin at ``offset``. ``checksum`` is None where
+    the format states none for the bytes as stored.
+
+    ``read_into`` fills a buffer from an offset of these bytes; None where only ``check`` can read them. ``check``
+    decodes these bytes, and returns whether a checksum within them agreed, or false where there is none; it raises
+    CheckpointError where they do not decode to exactly what they claim. None where they are stored as they are read.
+    ``name`` is what to call it in a message, where it belongs to no tensor.
+    """
+
+    __slots__ = ("check", "checksum", "file", "key", "name", "nbytes", "offset", "read_into")
+
+    def __init__(
+        self,
+        key: str | None,
+        file: str,
+        offset: int,
+        nbytes: int,
+        checksum: Checksum | None = None,
+        read_into: Callable[[int, memoryview], None] | None = None,
+        *,
+        check: Callable[[], bool] | None = None,
+        name: str = "",
+    ) -> None:
+        self.key, self.file, self.offset, self.nbytes = key, file, offset, nbytes
+        self.checksum, self.read_into, self.check, self.name = checksum, read_into, check, name
+
+    def belonging_to(self, key: str | None) -> Region:
+        """Return the same bytes as those of another tensor, or of none."""
+        return Region(key, self.file, self.offset, self.nbytes, self.checksum, self.read_into,
+                      check=self.check, name=self.name)  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"<region {self.name or self.key!r} of {self.file!r}: {self.nbytes:,} bytes at {self.offset:,}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is wrong with a file, or worth knowing of it."""
 
     severity: Severity
@@ -145,7 +159,9 @@ class Finding:
 
 def trouble(error: CheckpointError) -> Finding:
     """Return an error as a finding on the file as a whole."""
-    return Finding("error", error.problem, None, error.path, error.offset, error.advice)
+    return Finding(
+        severity="error", message=error.problem, key=None, file=error.path, offset=error.offset, advice=error.advice
+    )
 
 
 def element_count(shape: tuple[int, ...]) -> int:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+from ckptread.cli.app import build_app
 from ckptread.cli.startup import COMMANDS
-from ckptread.cli.app import build
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -33,7 +33,9 @@ Written by `python docs/make.py` from `ckptread COMMAND --help`; `make check` ho
 
 def help_text(*command: str) -> str:
     """Return what a command's --help prints."""
-    result = CliRunner().invoke(build(COMMANDS), [*command, "--help"], env={"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH})
+    result = CliRunner().invoke(
+        build_app(COMMANDS), [*command, "--help"], env={"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH}
+    )
     return re.sub(r"[ \t]+$", "", result.output, flags=re.MULTILINE).replace("Usage: root", "Usage: ckptread").strip()
 
 

@@ -31,11 +31,11 @@ class InProcess:
         self._library = None
 
     def ask(self, message, seconds):
-        from ckptread.formats.hdf5.reference.main import Library
+        from ckptread.formats.hdf5.reference.main import H5pyServer
         from ckptread.storage.inflated import rebuild
 
         try:
-            self._library = self._library or Library(rebuild(*self._where))
+            self._library = self._library or H5pyServer(rebuild(*self._where))
             yield from self._library(message)
         except ckptread.CheckpointError:
             raise

@@ -8,7 +8,7 @@ from name_bombs import NAME_BOMBS, keys_of_one_checksum
 from watched import watch
 
 from ckptread.formats.hdf5 import chunk_cache as hdf5_decoded
-from ckptread.storage.writing import file_names
+from ckptread.operations.extract.file_names import file_names
 from ckptread.tensors import TensorInfo
 
 QUICK = {
@@ -55,7 +55,7 @@ def assert_harmless(command):
 def test_keys_of_one_checksum_get_file_names_of_their_own():
     keys = [key.decode() for key in keys_of_one_checksum(20_000)]
     assert len({zlib.crc32(key.encode()) for key in keys}) == 1
-    names = file_names([TensorInfo(key, (), "float32", 4) for key in keys])
+    names = file_names([TensorInfo(key=key, shape=(), dtype="float32", nbytes=4) for key in keys])
     assert len(set(names)) == len(keys)
     assert max(map(len, names)) < 40  # one mark more for each is 20,000 of them, and 200 million looks
 

@@ -259,8 +259,8 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path):
     target = tmp_path / "out" / "w.npy"
     target.parent.mkdir()
     script = (
-        "import os, signal, sys; from ckptread.storage import writing as output; from ckptread.cli.startup import main\n"
-        "output._Draft.settle = lambda *a: os.kill(os.getpid(), signal.SIGINT)\n"
+        "import os, signal, sys; from ckptread.storage import writing; from ckptread.cli.startup import main\n"
+        "writing._Draft.settle = lambda *a: os.kill(os.getpid(), signal.SIGINT)\n"
         f"sys.argv = ['ckptread', 'extract', {prefix!r}, 'w', '-o', {str(target)!r}]; main()"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)

@@ -61,7 +61,7 @@ INTERRUPT = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
 
 def begun(code, **more):
     """Run Python code in a process of its own, in which the command has begun."""
-    started = f"import ckptread_start\n{code}"
+    started = f"import ckptread.cli.startup\n{code}"
     return subprocess.run([sys.executable, "-c", started], capture_output=True, check=False, cwd=ROOT, **more)
 
 
@@ -71,7 +71,7 @@ def test_ctrl_c_before_the_command_is_imported_ends_it_without_a_word():
 
 
 def test_ctrl_c_while_a_command_runs_ends_it_without_a_word():
-    ran = begun(f"import ckptread.cli.startup as cli\ndef run(): {INTERRUPT}\ncli._run = run\nckptread_start.main()")
+    ran = begun(f"import ckptread.cli.startup as cli\ndef run(): {INTERRUPT}\ncli._run = run\ncli.main()")
     assert (ran.returncode, ran.stderr) == (130, b"")
 
 
@@ -84,8 +84,7 @@ def test_the_command_that_is_installed_begins_there():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert project["project"]["scripts"] == {"ckptread": "ckptread_start:main"}
-    assert "ckptread_start.py" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    assert project["project"]["scripts"] == {"ckptread": "ckptread.cli.startup:main"}
 
 
 @FULL

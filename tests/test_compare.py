@@ -186,7 +186,7 @@ def test_empty_tensors_and_scalars_are_compared():
 
 
 def info(key, variable=None, **more):
-    return TensorInfo(key, (1,), "float32", 4, variable=variable, **more)
+    return TensorInfo(key=key, shape=(1,), dtype="float32", nbytes=4, variable=variable, **more)
 
 
 def aligned(a, b):

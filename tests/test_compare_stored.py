@@ -175,7 +175,7 @@ def test_memory_does_not_grow_with_the_tensor(folder, step):
 def test_checkpoints_that_are_the_same_are_told_without_numpy(folder):
     values = np.arange(1000, dtype="float32")
     paths = [write(folder, side, values) for side in "ab"]
-    program = "import sys, ckptread.cli as c\ntry: c.main()\nfinally: print('numpy' in sys.modules)"
+    program = "import sys, ckptread.cli.startup as c\ntry: c.main()\nfinally: print('numpy' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program, "diff", *paths], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "False"
 

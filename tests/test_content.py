@@ -17,7 +17,7 @@ from ckptread.operations.diff.match import compare_layouts as arranged
 from ckptread.operations.diff.match import fingerprint
 from ckptread.operations.diff.match.fingerprint import fingerprint as fingerprint_of
 from ckptread.operations.diff.match.pairing import pair
-from ckptread.operations.diff.match.saved_mapping import Mapping, document, load
+from ckptread.operations.diff.match.saved_mapping import SavedMapping, document, load
 from ckptread.values.difference import Tolerance
 
 DTYPES = ["float16", "float32", "float64", "int8", "uint16", "int64", "uint64", "bool", "complex64", "complex128",
@@ -118,9 +118,9 @@ def test_permuted_tensors_are_found_in_blocks_of_any_size(dtype, shape, random, 
 
 
 def Mapping_of(pairs):
-    from ckptread.operations.diff.match.saved_mapping import Entry
+    from ckptread.operations.diff.match.saved_mapping import SavedPair
 
-    return Mapping(tuple(Entry(p.a.key, p.b.key, p.arrangement) for p in pairs))
+    return SavedMapping(tuple(SavedPair(p.a.key, p.b.key, p.arrangement) for p in pairs))
 
 
 @pytest.mark.parametrize(
@@ -296,15 +296,15 @@ def test_a_broken_mapping_is_refused(tmp_path, run, text, checkpoint):
 
 def test_a_mapping_that_does_not_fit_is_a_difference_of_shape():
     from ckptread.operations.diff.match.layouts import Arrangement
-    from ckptread.operations.diff.match.saved_mapping import Entry
+    from ckptread.operations.diff.match.saved_mapping import SavedPair
 
-    mapping = Mapping((Entry("x", "y", Arrangement((3, 4), (1, 0))), Entry("gone", "y2", None)))
+    mapping = SavedMapping((SavedPair("x", "y", Arrangement((3, 4), (1, 0))), SavedPair("gone", "y2", None)))
     found = diff({"x": spread((2, 6))}, {"y": spread((4, 3))}, mapping)
     assert statuses(found) == {"x": "shape"}
 
 
 def test_optimizer_slots_are_no_weights():
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     a, b = InMemory(w=spread((9,)), m=spread((9,))), InMemory(v=spread((9,)))
     a.tensors = {k: replace(t, role="model" if k == "w" else "optimizer") for k, t in a.tensors.items()}

@@ -65,7 +65,7 @@ def test_a_wrong_checksum_leaves_no_file(checkpoint, tmp_path, monkeypatch):
 
 def test_a_tensor_is_extracted_without_numpy(checkpoint, tmp_path):
     path, arrays = checkpoint
-    program = "import sys, ckptread.cli as c\ntry: c.main()\nfinally: print('numpy' in sys.modules)"
+    program = "import sys, ckptread.cli.startup as c\ntry: c.main()\nfinally: print('numpy' in sys.modules)"
     command = [sys.executable, "-c", program, "extract", path, "w", "-o", str(tmp_path / "w.npy")]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "False"

@@ -91,9 +91,9 @@ def test_the_order_of_bytes_in_the_file_does_not_count():
     for array in (values, complex_values, np.array(["añ"]), np.array([(1, 2)], "i2,f4")):
         turned = array.astype(array.dtype.newbyteorder(">"))
         reader = InMemory(t=turned)
-        reader.tensors["t"] = TensorInfo("t", turned.shape, str(turned.dtype), turned.nbytes)
+        reader.tensors["t"] = TensorInfo(key="t", shape=turned.shape, dtype=str(turned.dtype), nbytes=turned.nbytes)
         as_it_is = InMemory(t=array)
-        as_it_is.tensors["t"] = TensorInfo("t", array.shape, str(array.dtype), array.nbytes)
+        as_it_is.tensors["t"] = TensorInfo(key="t", shape=array.shape, dtype=str(array.dtype), nbytes=array.nbytes)
         assert digest_tensor(reader["t"]) == digest_tensor(as_it_is["t"])
 
 

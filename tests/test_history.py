@@ -17,7 +17,7 @@ from test_stats import InMemory
 from ckptread.errors import CheckpointError
 from ckptread.operations.history import history as module
 from ckptread.operations.history.history import Chosen, first_nan, history
-from ckptread.operations.history.steps import find_steps, in_order
+from ckptread.operations.history.steps import find_steps, order_steps
 
 
 def found_in(*paths):
@@ -43,12 +43,12 @@ def found_in(*paths):
     ],
 )  # fmt: skip
 def test_steps_are_ordered_by_their_numbers(names, numbers):
-    assert [step.number for step in in_order(names)] == numbers
+    assert [step.number for step in order_steps(names)] == numbers
 
 
 def test_what_differs_otherwise_keeps_its_order():
     names = ["pretrained.keras", "epoch_10.keras", "epoch_9.keras", "best.keras"]
-    assert [step.path for step in in_order(names)] == [
+    assert [step.path for step in order_steps(names)] == [
         "pretrained.keras",
         "epoch_9.keras",
         "epoch_10.keras",
@@ -58,7 +58,7 @@ def test_what_differs_otherwise_keeps_its_order():
 
 @given(st.lists(st.integers(0, 10**12), min_size=2, unique=True))
 def test_any_numbers_are_in_order(numbers):
-    assert [step.number for step in in_order(f"run-3/ckpt-{n}" for n in numbers)] == sorted(numbers)
+    assert [step.number for step in order_steps(f"run-3/ckpt-{n}" for n in numbers)] == sorted(numbers)
 
 
 def one(value):

@@ -269,7 +269,7 @@ def _faults(path: str) -> list[Finding | CheckpointError]:
                 region.checksum
                 and zlib.crc32(data[region.offset : region.offset + region.nbytes]) != region.checksum.value
             ):
-                faults.append(Finding("error", "checksum"))
+                faults.append(Finding(severity="error", message="checksum"))
     return faults
 
 

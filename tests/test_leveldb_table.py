@@ -6,7 +6,7 @@ from table_writer import MAGIC, block, handle, masked, table, varint, with_trail
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.tensorflow import leveldb_table
-from ckptread.formats.tensorflow.leveldb_table import Table, unmask
+from ckptread.formats.tensorflow.leveldb_table import LevelTable, unmask
 from ckptread.storage.source import FileSource
 
 ENTRIES = [(f"layer_{n // 10}/{n}".encode(), bytes([n]) * (n % 7)) for n in range(100)]
@@ -20,7 +20,7 @@ def opened(tmp_path):
         path = tmp_path / "t.index"
         path.write_bytes(data)
         sources.append(FileSource(str(path)))
-        return Table(sources[-1])
+        return LevelTable(sources[-1])
 
     yield open_table
     for source in sources:

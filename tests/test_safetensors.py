@@ -14,7 +14,7 @@ import safetensors
 from safetensors.numpy import save, save_file
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UnsupportedError
-from ckptread.formats.safetensors.index import open_sharded
+from ckptread.formats.safetensors.index import open_safetensors_shards
 from ckptread.formats.safetensors.reader import DTYPES, open_safetensors
 
 HOSTILE = Path(__file__).parents[1] / "../shared/hostile"
@@ -203,7 +203,7 @@ def sharded(folder: Path, weight_map: object | None = None, **more: object) -> s
 
 
 def test_a_sharded_checkpoint_is_one(tmp_path: Path) -> None:
-    with open_sharded(sharded(tmp_path)) as reader:
+    with open_safetensors_shards(sharded(tmp_path)) as reader:
         assert (list(reader.tensors), reader.problems) == (["c", "a", "b"], [])
         assert reader.metadata == {"format": "pt", "total_size": "28"}
         assert (reader.read("a").tolist(), reader.read("b", slice(1, 3)).tolist()) == ([0, 1, 2], [1, 2])
@@ -213,7 +213,7 @@ def test_a_sharded_checkpoint_is_one(tmp_path: Path) -> None:
 
 def test_a_total_that_the_tensors_do_not_come_to_is_a_warning(tmp_path: Path) -> None:
     index = sharded(tmp_path, metadata={"total_size": 27})
-    with open_sharded(index) as reader:
+    with open_safetensors_shards(index) as reader:
         (found,) = reader.problems
     assert (found.severity, found.file) == ("warning", index)
     assert found.message == "the index states a total_size of 27, its tensors come to 28 bytes"
@@ -222,7 +222,7 @@ def test_a_total_that_the_tensors_do_not_come_to_is_a_warning(tmp_path: Path) ->
 def test_a_missing_shard_is_named_and_takes_only_its_own_tensors(tmp_path: Path) -> None:
     index = sharded(tmp_path)
     (tmp_path / "m-2.safetensors").unlink()
-    with open_sharded(index) as reader:
+    with open_safetensors_shards(index) as reader:
         assert list(reader.tensors) == ["c", "a", "b"]
         assert reader.read("a").tolist() == [0, 1, 2]
         with pytest.raises(UnsupportedError, match=r"its file 'm-2.safetensors': it is missing"):
@@ -233,7 +233,7 @@ def test_a_missing_shard_is_named_and_takes_only_its_own_tensors(tmp_path: Path)
 def test_a_damaged_shard_takes_only_its_own_tensors(tmp_path: Path) -> None:
     index = sharded(tmp_path)
     (tmp_path / "m-1.safetensors").write_bytes(b"\1")
-    with open_sharded(index) as reader:
+    with open_safetensors_shards(index) as reader:
         with pytest.raises(UnsupportedError, match="it has 1 bytes"):
             reader.read("a")
         assert reader.read("c") == 7
@@ -241,7 +241,7 @@ def test_a_damaged_shard_takes_only_its_own_tensors(tmp_path: Path) -> None:
 
 def test_an_index_of_another_checkpoint_is_noticed(tmp_path: Path) -> None:
     index = sharded(tmp_path, {"b": "m-1.safetensors", "d": "m-1.safetensors"})
-    with open_sharded(index) as reader:
+    with open_safetensors_shards(index) as reader:
         text = "\n".join(p.message for p in reader.problems)
         assert "'b': its file 'm-1.safetensors' does not hold it" in text
         assert "1 tensor of 'm-2.safetensors' is not in the index: 'b'" in text
@@ -252,7 +252,7 @@ def test_an_index_of_another_checkpoint_is_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "a\\b", "..", ".", "", "C:x", "a\0b"])
 def test_an_index_that_points_out_of_its_folder_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnsafeFileError, match="no file beside it"):
-        open_sharded(sharded(tmp_path, {"d": name}))
+        open_safetensors_shards(sharded(tmp_path, {"d": name}))
 
 
 @pytest.mark.parametrize(
@@ -264,12 +264,12 @@ def test_an_index_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -> N
     path = tmp_path / "x.safetensors.index.json"
     path.write_text(text)
     with pytest.raises(DamagedFileError):
-        open_sharded(str(path))
+        open_safetensors_shards(str(path))
 
 
 def test_too_many_shards_are_refused_unopened(tmp_path: Path) -> None:
     with pytest.raises(UnsafeFileError, match="in 604 files"):
-        open_sharded(sharded(tmp_path, {f"t{i}": f"m-{i}.safetensors" for i in range(3, 605)}))
+        open_safetensors_shards(sharded(tmp_path, {f"t{i}": f"m-{i}.safetensors" for i in range(3, 605)}))
 
 
 def _samples() -> list[dict]:

@@ -15,7 +15,7 @@ from h5py import h5g
 
 from ckptread.formats.hdf5.superblock import lookup3
 from ckptread.formats.locate import open_remains
-from ckptread.operations.salvage.salvage import Saved, salvage
+from ckptread.operations.salvage.salvage import SavedTensor, salvage
 from ckptread.operations.verify.verify import verify
 
 LAYERS = 12
@@ -56,13 +56,13 @@ def saved_of(path, folder):
     """Return what is saved of a file as (key, offset, values), and the keys of what is lost."""
     with open_remains(path) as reader:
         outcomes = list(salvage(reader, verify(reader), str(folder), force=True))
-    saved = [each for each in outcomes if isinstance(each, Saved)]
+    saved = [each for each in outcomes if isinstance(each, SavedTensor)]
     assert {each.trust for each in saved} <= {"unchecked", "doubtful"}
     found = []
     for each in saved:
         extent = each.tensor.extent
         found.append((each.tensor.key, extent and extent.offset, np.load(folder / each.file)))
-    return found, [each for each in outcomes if not isinstance(each, Saved)]
+    return found, [each for each in outcomes if not isinstance(each, SavedTensor)]
 
 
 def check_cut(data, at, path, folder, values, keys):

@@ -15,11 +15,11 @@ KERAS = FIXTURES / "keras3" / "model.keras"
 TENSORS = {
     info.key: info
     for info in [
-        TensorInfo("layers/dense/vars/0", (1,), "float32", 4, variable="encoder/dense/kernel"),
-        TensorInfo("layers/dense/vars/1", (1,), "float32", 4, variable="encoder/dense/bias"),
-        TensorInfo("layers/dense_1/vars/0", (1,), "float32", 4, variable="head/kernel"),
-        TensorInfo("optimizer/vars/0", (), "int64", 8),
-        TensorInfo("odd\x1b/na\udcffme[0]", (), "int64", 8),
+        TensorInfo(key="layers/dense/vars/0", shape=(1,), dtype="float32", nbytes=4, variable="encoder/dense/kernel"),
+        TensorInfo(key="layers/dense/vars/1", shape=(1,), dtype="float32", nbytes=4, variable="encoder/dense/bias"),
+        TensorInfo(key="layers/dense_1/vars/0", shape=(1,), dtype="float32", nbytes=4, variable="head/kernel"),
+        TensorInfo(key="optimizer/vars/0", shape=(), dtype="int64", nbytes=8),
+        TensorInfo(key="odd\x1b/na\udcffme[0]", shape=(), dtype="int64", nbytes=8),
     ]
 }
 
@@ -65,7 +65,7 @@ def test_a_block_of_no_bytes_is_refused_at_once(checkpoint):
 
 
 def test_a_name_of_several_is_an_error():
-    twice = {k: TensorInfo(k, (), "int8", 1, variable="same") for k in "ab"}
+    twice = {k: TensorInfo(key=k, shape=(), dtype="int8", nbytes=1, variable="same") for k in "ab"}
     with pytest.raises(TensorNotFoundError, match="2 tensors; give the key: a, b"):
         find("file", twice, "same")
 
@@ -108,7 +108,9 @@ def test_a_pattern_that_means_nothing_is_an_error_with_advice():
 
 
 def test_a_path_or_glob_means_the_one_tensor_that_it_matches():
-    tensors = {key: TensorInfo(key, (), "float32", 4) for key in ("head/kernel", "head/bias", "step")}
+    tensors = {
+        key: TensorInfo(key=key, shape=(), dtype="float32", nbytes=4) for key in ("head/kernel", "head/bias", "step")
+    }
     assert find("f", tensors, "head/k*").key == "head/kernel"
     with pytest.raises(TensorNotFoundError, match=r"'head' means 2 tensors, not one; name one: head/kernel, head/bias"):
         find("f", tensors, "head")
@@ -116,6 +118,8 @@ def test_a_path_or_glob_means_the_one_tensor_that_it_matches():
 
 @pytest.mark.parametrize(("given", "near"), [("haed", "head"), ("/head", "head"), ("head/kernal", "head/kernel")])
 def test_paths_are_suggested_too(given, near):
-    tensors = {key: TensorInfo(key, (), "float32", 4) for key in ("head/kernel", "head/bias", "step")}
+    tensors = {
+        key: TensorInfo(key=key, shape=(), dtype="float32", nbytes=4) for key in ("head/kernel", "head/bias", "step")
+    }
     with pytest.raises(TensorNotFoundError, match=rf"did you mean {near}( or|\?)"):
         match("f", tensors, [given])

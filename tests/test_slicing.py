@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckptread import slicing
-from ckptread.slicing import overlap, read_box, settle, split
+from ckptread.slicing import normalize, overlap, read_box, split
 
 SHAPES = st.lists(st.integers(0, 9), max_size=4).map(tuple)
 
@@ -45,7 +45,7 @@ def reader_of(array):
 def test_any_selection_agrees_with_numpy(case, dtype, limits):
     shape, selection = case
     array = np.arange(np.prod(shape, dtype=int)).astype(dtype).reshape(shape)
-    settled = settle(selection, shape)
+    settled = normalize(selection, shape)
     out = np.empty(settled.box, array.dtype)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slicing, "SPAN_BYTES", limits[0])
@@ -68,7 +68,7 @@ def test_the_blocks_of_a_split_are_the_array_in_order(shape, max_bytes):
 def test_a_block_of_a_selection_means_the_same_of_the_array(case, data):
     shape, selection = case
     array = np.arange(np.prod(shape, dtype=int)).reshape(shape)
-    settled = settle(selection, shape)
+    settled = normalize(selection, shape)
     for block in split(settled.shape, 8, data.draw(st.integers(8, 64))):
         np.testing.assert_array_equal(array[settled.part(block)], array[selection][block])
 
@@ -88,19 +88,19 @@ def test_an_overlap_takes_each_wanted_element_of_the_piece(start, step, count, l
 @pytest.mark.parametrize("selection", [(0, 0, 0), 7, (..., ...), -4])
 def test_what_numpy_refuses_is_refused(selection):
     with pytest.raises(IndexError):
-        settle(selection, (3, 2))
+        normalize(selection, (3, 2))
 
 
 @pytest.mark.parametrize("selection", [None, [0, 1], np.array([True]), "0", 1.5, True])
 def test_what_is_no_basic_slice_is_refused(selection):
     with pytest.raises(TypeError):
-        settle(selection, (3, 2))
+        normalize(selection, (3, 2))
 
 
 def test_a_column_far_apart_reads_little():
     array = np.arange(64 * 100_000, dtype="<f4").reshape(64, 100_000)
     read_into, read = reader_of(array)
-    settled = settle((slice(None), 5), array.shape)
+    settled = normalize((slice(None), 5), array.shape)
     out = np.empty(settled.box, array.dtype)
     read_box(read_into, array.shape, settled.ranges, out)
     np.testing.assert_array_equal(settled.finish(out), array[:, 5])
@@ -110,7 +110,7 @@ def test_a_column_far_apart_reads_little():
 def test_whole_rows_are_read_in_one_go():
     array = np.arange(1000 * 1000, dtype="<f4").reshape(1000, 1000)
     read_into, read = reader_of(array)
-    settled = settle(slice(10, 900), array.shape)
+    settled = normalize(slice(10, 900), array.shape)
     out = np.empty(settled.box, array.dtype)
     read_box(read_into, array.shape, settled.ranges, out)
     assert read == [890 * 1000 * 4]
@@ -119,4 +119,4 @@ def test_whole_rows_are_read_in_one_go():
 @pytest.mark.parametrize("index", [np.array([True, False]), np.array([0, 1]), [0, 1], True, 1.0])
 def test_what_is_no_basic_slice_is_called_by_its_type(index):
     with pytest.raises(TypeError, match=f"not by {type(index).__name__}"):
-        settle(index, (2, 2))
+        normalize(index, (2, 2))

@@ -60,7 +60,7 @@ def test_hdf5_is_inspected_without_loading_its_library_or_numpy(case):
 
 
 def test_no_command_makes_its_classes_by_the_slow_library(checkpoint):
-    program = "import sys, ckptread.cli as c\ntry: c.main()\nfinally: print('dataclasses' in sys.modules)"
+    program = "import sys, ckptread.cli.startup as c\ntry: c.main()\nfinally: print('dataclasses' in sys.modules)"
     command = [sys.executable, "-c", program, "inspect", checkpoint]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1] == "False"
 
@@ -86,7 +86,10 @@ def test_digests_of_plain_tensors_need_no_numpy(checkpoint):
 
 
 def test_a_tensorflow_checkpoint_is_listed_without_what_names_keras_files(checkpoint):
-    program = "import sys, ckptread.cli as c\ntry: c.main()\nfinally: print([m for m in sys.modules if 'names.' in m])"
+    program = (
+        "import sys, ckptread.cli.startup as c\n"
+        "try: c.main()\nfinally: print([m for m in sys.modules if 'names.' in m])"
+    )
     command = [sys.executable, "-c", program, "inspect", checkpoint]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "ckptread.names.tensorflow.describe" in ran.stdout.splitlines()[-1]

@@ -33,7 +33,9 @@ class InMemory(Reader):
     def __init__(self, **arrays):
         self.arrays = arrays
         self.tensors = {
-            k: TensorInfo(k, a.shape, a.dtype.str if a.dtype.kind in "SU" else a.dtype.name, a.nbytes)
+            k: TensorInfo(
+                key=k, shape=a.shape, dtype=a.dtype.str if a.dtype.kind in "SU" else a.dtype.name, nbytes=a.nbytes
+            )
             for k, a in arrays.items()
         }
 

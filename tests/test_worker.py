@@ -217,7 +217,9 @@ def test_a_library_that_cannot_be_imported_is_named(monkeypatch):
 
 
 def test_a_file_that_takes_too_much_memory_is_not_called_damaged():
-    program = "from ckptread.worker.child import serve\ndef answer(message): raise MemoryError\nserve(lambda first: answer)"
+    program = (
+        "from ckptread.worker.child import serve\ndef answer(message): raise MemoryError\nserve(lambda first: answer)"
+    )
     message = (2).to_bytes(4, "little") + b"{}"
     ran = subprocess.run([sys.executable, "-c", program], input=2 * message, capture_output=True, check=True)
     said = ran.stdout.decode("latin-1")

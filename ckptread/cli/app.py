@@ -26,7 +26,7 @@ def options(
     """Inspect, diff and extract TensorFlow, Keras and HDF5 checkpoints without rebuilding the model."""
 
 
-def build(names: Sequence[str]) -> typer.Typer:
+def build_app(names: Sequence[str]) -> typer.Typer:
     """Return the command line with these commands. Each is imported here, and costs 10 ms."""
     app = typer.Typer(
         name="ckptread",
@@ -38,5 +38,5 @@ def build(names: Sequence[str]) -> typer.Typer:
     app.callback()(options)
     for name in names:
         module = import_module(f"ckptread.cli.commands.{name}")
-        app.command()(getattr(module, name))
+        app.command(name)(getattr(module, f"{name}_command"))
     return app

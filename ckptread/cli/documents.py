@@ -9,15 +9,16 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ckptread.reader import Reader
-from ckptread.records import asdict
 from ckptread.tensors import Finding, TensorInfo
 
 if TYPE_CHECKING:  # a listing needs neither, and each takes milliseconds to import
     from ckptread.model import ModelFacts
     from ckptread.operations.diff.diff import Difference, TensorDifference
     from ckptread.operations.inspect.layers import ModelSummary
-    from ckptread.operations.inspect.totals import Group, Totals
+    from ckptread.operations.inspect.totals import PathTotals, Totals
     from ckptread.operations.salvage.salvage import Salvage
     from ckptread.operations.verify.verify import Verification
     from ckptread.values.statistics import Histogram, Statistics
@@ -59,12 +60,13 @@ def tensor(info: TensorInfo) -> Document:
 
 def totals(counted: Totals) -> Document:
     """Return what a number of tensors come to."""
-    return asdict(counted)
+    document: Document = msgspec.to_builtins(counted)
+    return document
 
 
 def findings(found: Iterable[Finding]) -> list[Document]:
     """Return what is wrong with a file."""
-    return [asdict(finding) for finding in found]
+    return [msgspec.to_builtins(finding) for finding in found]
 
 
 def inspection(reader: Reader, tensors: Sequence[TensorInfo], counted: Totals) -> Document:
@@ -77,22 +79,25 @@ def inspection(reader: Reader, tensors: Sequence[TensorInfo], counted: Totals) -
     }
 
 
-def groups(reader: Reader, found: Sequence[Group], counted: Totals) -> Document:
+def groups(reader: Reader, found: Sequence[PathTotals], counted: Totals) -> Document:
     """Return the totals of path prefixes."""
-    return {**checkpoint(reader), "totals": totals(counted), "groups": [asdict(group) for group in found]}
+    return {**checkpoint(reader), "totals": totals(counted), "groups": [msgspec.to_builtins(group) for group in found]}
 
 
 def model(facts: ModelFacts | None) -> Document | None:
     """Return what a config says of its model, or None where the file holds none."""
-    return None if facts is None else asdict(facts)
+    return None if facts is None else msgspec.to_builtins(facts)
 
 
 def layers(summary: ModelSummary) -> Document:
     """Return the layers of a model, and what they come to."""
-    return {"totals": asdict(summary.totals), "layers": [asdict(layer) for layer in summary.layers]}
+    return {
+        "totals": msgspec.to_builtins(summary.totals),
+        "layers": [msgspec.to_builtins(layer) for layer in summary.layers],
+    }
 
 
-def statistics(stats: Statistics) -> Document:
+def statistics_document(stats: Statistics) -> Document:
     """Return a tensor's figures."""
     return {
         "count": stats.count,
@@ -107,9 +112,9 @@ def statistics(stats: Statistics) -> Document:
     }
 
 
-def histogram(found: Histogram | None) -> Document | None:
+def histogram_document(found: Histogram | None) -> Document | None:
     """Return how values are spread."""
-    return None if found is None else asdict(found)
+    return None if found is None else msgspec.to_builtins(found)
 
 
 def difference(found: Difference, tensors: Sequence[TensorDifference], verdict: str) -> Document:
@@ -120,7 +125,7 @@ def difference(found: Difference, tensors: Sequence[TensorDifference], verdict: 
         "b": found.b,
         "verdict": "same" if found.same else "different",
         "summary": verdict,
-        "tolerance": asdict(found.tolerance),
+        "tolerance": msgspec.to_builtins(found.tolerance),
         "counts": dict(found.counts),
         "tensors": [tensor_difference(entry) for entry in tensors],
     }
@@ -128,13 +133,13 @@ def difference(found: Difference, tensors: Sequence[TensorDifference], verdict: 
 
 def verifications(found: Sequence[Verification]) -> Document:
     """Return what was checked of each checkpoint, and what was found."""
-    from ckptread.cli.views.verify import verdict, worst_exit
+    from ckptread.cli.views.verify import verify_verdict, worst_exit
 
     checked = [
         {
             "path": each.path,
             "format": each.format or None,
-            "verdict": verdict(each),
+            "verdict": verify_verdict(each),
             "tensors": each.tensors,
             "nbytes": each.nbytes,
             "checksums": each.checksums,
@@ -199,7 +204,7 @@ def tensor_difference(entry: TensorDifference) -> Document:
         "dtype_a": entry.a.dtype if entry.a else None,
         "dtype_b": entry.b.dtype if entry.b else None,
     }
-    figures = asdict(entry.change) if entry.change else dict.fromkeys(FIGURES)
+    figures = msgspec.to_builtins(entry.change) if entry.change else dict.fromkeys(FIGURES)
     return {**document, **{name: number(value) for name, value in figures.items()}}
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
-from ckptread.cli.parse.options import Layout
+from ckptread.cli.parse.options import OutputFormat
 from ckptread.reports.table import Table, as_csv, as_markdown, as_text, bytes_text, name_text, number_text, shape_text
 from ckptread.reports.widths import columns
 from ckptread.select import tells_roles
@@ -20,9 +20,9 @@ from ckptread.wording import cut, plural
 
 if TYPE_CHECKING:
     from ckptread.operations.diff.diff import Difference
-    from ckptread.operations.each_tensor import Surveyed
-    from ckptread.operations.extract.extract import Skipped, Written
-    from ckptread.operations.inspect.totals import Group, Totals
+    from ckptread.operations.each_tensor import TensorResult
+    from ckptread.operations.extract.extract import SkippedTensor, WrittenTensor
+    from ckptread.operations.inspect.totals import PathTotals, Totals
     from ckptread.reader import Reader
 
 PATIENCE = 1.0
@@ -78,11 +78,11 @@ def json_document(document: dict[str, Any]) -> None:
     sys.stdout.writelines(as_json(document))
 
 
-def table(rows: Table, layout: Layout) -> None:
+def table(rows: Table, layout: OutputFormat) -> None:
     """Print a table in a layout other than JSON."""
-    if layout is Layout.csv:
+    if layout is OutputFormat.csv:
         lines(as_csv(rows))
-    elif layout is Layout.markdown:
+    elif layout is OutputFormat.markdown:
         lines(as_markdown(rows))
     else:
         lines(as_text(rows, terminal_width()))
@@ -174,7 +174,7 @@ def _without_empty(rows: Table, keep: int) -> Table:
     return Table(columns(rows.titles), list(map(columns, rows.rows)))
 
 
-def group_table(groups: Sequence[Group], *, exact: bool) -> Table:
+def group_table(groups: Sequence[PathTotals], *, exact: bool) -> Table:
     """Return a row per path prefix."""
     size = str if exact else bytes_text
     return Table(
@@ -212,13 +212,13 @@ def untold(
         note(f"note: of {plural(count, 'tensor')} the file does not say whether {they} in neither")
 
 
-def written(results: Iterable[Written | Skipped], *, quiet: bool = False) -> int:
+def written(results: Iterable[WrittenTensor | SkippedTensor], *, quiet: bool = False) -> int:
     """Say of each tensor where it was written, and what was done to its values; return how many were not."""
-    from ckptread.operations.extract.extract import Skipped
+    from ckptread.operations.extract.extract import SkippedTensor
 
     skipped = 0
     for result in results:
-        if isinstance(result, Skipped):
+        if isinstance(result, SkippedTensor):
             skipped += 1
             note(f"{name_text(result.tensor.name)} was not written: {result.error}")
             continue
@@ -233,18 +233,18 @@ def written(results: Iterable[Written | Skipped], *, quiet: bool = False) -> int
     return skipped
 
 
-def differences(rows: Table, unchanged: str, layout: Layout) -> None:
+def differences(rows: Table, unchanged: str, layout: OutputFormat) -> None:
     """Print what differs, and in one line what does not."""
-    if rows.rows or layout is not Layout.table:
+    if rows.rows or layout is not OutputFormat.table:
         table(rows, layout)
-    if layout is Layout.table:
+    if layout is OutputFormat.table:
         if rows.rows:
             line()
         if unchanged:
             line(unchanged)
 
 
-def not_read(entries: Iterable[Surveyed[Any]], step: str = "") -> None:
+def not_read(entries: Iterable[TensorResult[Any]], step: str = "") -> None:
     """Say on stderr of each tensor that could not be read why; ``step`` is the checkpoint it is of, of several."""
     of = f"step {name_text(step)}: " if step else ""
     for entry in entries:

@@ -1,4 +1,6 @@
-"""Where the command begins and ends. Exit codes are diff(1)'s: 0 fine or same, 1 different or a check failed, 2 trouble.
+"""Where the command begins and ends.
+
+Exit codes are diff(1)'s: 0 fine or same, 1 different or a check failed, 2 trouble.
 
 Everything here that makes a start fast says what it gains, of a start of about 80 ms.
 """
@@ -89,10 +91,10 @@ def _run() -> int:
     os.environ.update({name: value for name, value in ONE_THREAD.items() if name not in os.environ})
     gc.set_threshold(200_000, 20, 20)  # a listing makes objects by the million, and no rubbish: a tenth of its time
     start_workers(sys.argv[2:])  # their imports take longer than ours, which come now
-    from ckptread.cli.app import build
+    from ckptread.cli.app import build_app
 
     asked = sys.argv[1:2]
-    app = build(asked if asked and asked[0] in COMMANDS else COMMANDS)
+    app = build_app(asked if asked and asked[0] in COMMANDS else COMMANDS)
     try:
         app()
     except SystemExit as error:

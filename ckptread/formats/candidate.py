@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from ckptread.records import dataclass
+import msgspec
+
 from ckptread.storage.source import FileSource
 
 HEAD_BYTES = 4096
@@ -12,8 +13,7 @@ TAIL_BYTES = 66_000
 """The end of a zip archive is within the last 64 KiB, behind the list of its members."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A regular file's first and last bytes, or a folder."""
 
     path: str
@@ -39,11 +39,11 @@ class Candidate:
 def look(path: str) -> Candidate:
     """Return what the bytes of a file look like. Raises CheckpointError where it cannot be read."""
     if os.path.isdir(path):
-        return Candidate(path, folder=True)
+        return Candidate(path=path, folder=True)
     source = FileSource(path)
     try:
         head = source.read(0, min(HEAD_BYTES, source.size))
         tail = source.read(max(0, source.size - TAIL_BYTES), min(TAIL_BYTES, source.size))
-        return Candidate(path, source.size, head, tail)
+        return Candidate(path=path, size=source.size, head=head, tail=tail)
     finally:
         source.close()

@@ -65,7 +65,9 @@ class ShardsReader(Reader, Generic[Shard]):
             problem = "it is missing" if missing else error.problem
             advice = "fetch it too, into the same folder" if missing else error.advice
             message = f"the file {escape(name)!r}, with {holds}: {problem}"
-            self.problems.append(Finding("error", message, None, path, None, advice))
+            self.problems.append(
+                Finding(severity="error", message=message, key=None, file=path, offset=None, advice=advice)
+            )
             return problem
         self.problems += self._shards[name].problems
         return ""

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import os
 
+import msgspec
+
 from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsupportedError
 from ckptread.formats.candidate import Candidate, look
 from ckptread.formats.mistakes import find_mistake
 from ckptread.formats.registry import BY_NAME, FORMATS, Format
 from ckptread.formats.tensorflow.paths import from_state, is_checkpoint, latest_in, listing, prefix_of_shard, v1_files
 from ckptread.reader import Reader
-from ckptread.records import dataclass
 from ckptread.tensors import trouble
 from ckptread.wording import escape
 
 BACKENDS = ("auto", "native", "tensorflow")
 
 
-@dataclass(frozen=True)
-class Located:
+class Located(msgspec.Struct, frozen=True):
     """What a user's path turned out to be."""
 
     path: str

@@ -5,12 +5,12 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable
 
+import msgspec
+
 from ckptread.formats.candidate import Candidate
-from ckptread.records import dataclass
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(msgspec.Struct, frozen=True):
     """Something that is no checkpoint: how it is told, what it is, and what to do."""
 
     is_it: Callable[[Candidate], bool]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from ckptread.formats.candidate import Candidate
 from ckptread.formats.mistakes import find_mistake
 from ckptread.formats.tensorflow.paths import v1_files
 from ckptread.reader import Reader
-from ckptread.records import dataclass
 from ckptread.tensors import Finding
 
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
@@ -20,8 +21,7 @@ HDF5_PLACES = (0, 512, 1024, 2048)
 """Where the signature may stand, behind a user block; beyond 2048 the HDF5 library looks, and people do not write."""
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the table: how a format's files are told by their bytes, and what opens them."""
 
     name: str
@@ -101,14 +101,17 @@ def _open_hdf5(path: str) -> Reader:
     if path.endswith(".keras"):
         message = "this is an HDF5 file, not a .keras archive: Keras goes by the name, and will not load it"
         advice = "name it .weights.h5 where it holds weights alone, .h5 where it is a whole model"
-        reader.problems = [*reader.problems, Finding("note", message, None, path, 0, advice)]
+        reader.problems = [
+            *reader.problems,
+            Finding(severity="note", message=message, key=None, file=path, offset=0, advice=advice),
+        ]
     return reader
 
 
 def _open_keras_shards(path: str) -> Reader:
-    from ckptread.formats.keras.shards import open_sharded
+    from ckptread.formats.keras.shards import open_keras_shards
 
-    return open_sharded(path)
+    return open_keras_shards(path)
 
 
 def _open_keras(path: str) -> Reader:
@@ -136,9 +139,9 @@ def _open_safetensors(path: str) -> Reader:
 
 
 def _open_safetensors_index(path: str) -> Reader:
-    from ckptread.formats.safetensors.index import open_sharded
+    from ckptread.formats.safetensors.index import open_safetensors_shards
 
-    return open_sharded(path)
+    return open_safetensors_shards(path)
 
 
 def _bundle_remains(path: str) -> Reader:
@@ -167,18 +170,42 @@ def _npz_remains(path: str) -> Reader:
 
 
 FORMATS = (
-    Format("saved-model", "SavedModels", lambda c: c.has("saved_model.pb") or c.has("saved_model.pbtxt"),
-           _open_saved_model, tensorflow=True),
-    Format("hdf5", "HDF5 files", _is_hdf5, _open_hdf5, remains=_hdf5_remains),
-    Format("npz", ".npy files", lambda c: c.head.startswith(b"\x93NUMPY"), _open_npy),
-    Format("tf-v1", "TensorFlow V1 checkpoints", _is_v1, _open_v1, tensorflow=True),
-    Format("tf-bundle", "TensorFlow checkpoints", _is_table, _open_bundle, tensorflow=True, remains=_bundle_remains),
-    Format("keras", ".keras archives", _is_keras, _open_keras, remains=_keras_remains),
-    Format("npz", ".npz archives", _is_npz, _open_npz, remains=_npz_remains),
-    Format("safetensors", "sharded safetensors", _is_safetensors_index, _open_safetensors_index, sharded=True),
-    Format("keras-shards", "sharded Keras weights", _is_weight_map, _open_keras_shards, sharded=True),
-    Format("safetensors", ".safetensors files", _is_safetensors, _open_safetensors),
-)  # fmt: skip
+    Format(
+        name="saved-model",
+        about="SavedModels",
+        recognise=lambda c: c.has("saved_model.pb") or c.has("saved_model.pbtxt"),
+        open=_open_saved_model,
+        tensorflow=True,
+    ),
+    Format(name="hdf5", about="HDF5 files", recognise=_is_hdf5, open=_open_hdf5, remains=_hdf5_remains),
+    Format(name="npz", about=".npy files", recognise=lambda c: c.head.startswith(b"\x93NUMPY"), open=_open_npy),
+    Format(name="tf-v1", about="TensorFlow V1 checkpoints", recognise=_is_v1, open=_open_v1, tensorflow=True),
+    Format(
+        name="tf-bundle",
+        about="TensorFlow checkpoints",
+        recognise=_is_table,
+        open=_open_bundle,
+        tensorflow=True,
+        remains=_bundle_remains,
+    ),
+    Format(name="keras", about=".keras archives", recognise=_is_keras, open=_open_keras, remains=_keras_remains),
+    Format(name="npz", about=".npz archives", recognise=_is_npz, open=_open_npz, remains=_npz_remains),
+    Format(
+        name="safetensors",
+        about="sharded safetensors",
+        recognise=_is_safetensors_index,
+        open=_open_safetensors_index,
+        sharded=True,
+    ),
+    Format(
+        name="keras-shards",
+        about="sharded Keras weights",
+        recognise=_is_weight_map,
+        open=_open_keras_shards,
+        sharded=True,
+    ),
+    Format(name="safetensors", about=".safetensors files", recognise=_is_safetensors, open=_open_safetensors),
+)
 """The formats, in the order they are tried. Each is told by the file's bytes alone, or nearly."""
 
 BY_NAME = {row.name: row for row in FORMATS}

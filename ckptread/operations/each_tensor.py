@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import msgspec
+
 from ckptread.errors import CheckpointError
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
-from ckptread.records import dataclass
-from ckptread.storage.stored import Stored
-from ckptread.storage.threads import in_order
+from ckptread.storage.stored import TensorBytes
+from ckptread.storage.threads import run_in_order
 from ckptread.tensors import TensorInfo
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ Progress = Callable[[int], None]
 """Called with the number of bytes that were read since the last call."""
 
 
-@dataclass(frozen=True)
-class Surveyed(Generic[Figure]):
+class TensorResult(msgspec.Struct, Generic[Figure], frozen=True):
     """A tensor, and what came of the work on it."""
 
     tensor: TensorInfo
@@ -42,7 +42,7 @@ def survey(
     *,
     progress: Progress | None = None,
     threads: int | None = None,
-) -> Iterator[Surveyed[Figure]]:
+) -> Iterator[TensorResult[Figure]]:
     """Yield ``work(tensor)`` for each of a checkpoint's tensors, in their order, from a few threads.
 
     A CheckpointError of ``work`` becomes the tensor's problem. ``progress`` hears of each block as it is read.
@@ -50,13 +50,13 @@ def survey(
     """
     heard = _one_at_a_time(progress)
 
-    def surveyed(info: TensorInfo) -> Surveyed[Figure]:
+    def surveyed(info: TensorInfo) -> TensorResult[Figure]:
         try:
-            return Surveyed(info, work(_Heard(reader, info, heard)))
+            return TensorResult(info, work(_Heard(reader, info, heard)))
         except CheckpointError as error:
-            return Surveyed(info, None, info.problem or error.problem)
+            return TensorResult(info, None, info.problem or error.problem)
 
-    yield from in_order(surveyed, tensors, threads=threads)
+    yield from run_in_order(surveyed, tensors, threads=threads)
 
 
 def _one_at_a_time(progress: Progress | None) -> Progress:
@@ -85,15 +85,15 @@ class _Heard(Tensor):
             self._heard(block.nbytes)
 
     @property
-    def stored(self) -> Stored | None:
+    def stored(self) -> TensorBytes | None:
         found = super().stored
         return None if found is None else _HeardBytes(found, self._heard)
 
 
-class _HeardBytes(Stored):
+class _HeardBytes(TensorBytes):
     """The bytes of a tensor, which tell of each part that was read of them."""
 
-    def __init__(self, found: Stored, heard: Progress) -> None:
+    def __init__(self, found: TensorBytes, heard: Progress) -> None:
         vars(self).update(vars(found))
         self._heard = heard
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 
-from ckptread.records import dataclass
+import msgspec
+
 from ckptread.reports.widths import beginning, columns, end, padded, widest
 from ckptread.wording import escape
 
@@ -25,8 +26,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Row = Sequence[str]
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """Column titles and rows; a title that begins with '>' is of a column of numbers, set to the right."""
 
     titles: Row

@@ -7,7 +7,7 @@ import zlib
 
 from ckptread.errors import UnsafeFileError
 from ckptread.storage.inflate import MAX_EXPANSION, Inflating, inflates_badly
-from ckptread.storage.source import FileSource, Source, Step, WindowSource, outside
+from ckptread.storage.source import FileSource, Source, Step, WindowSource, outside_error
 
 PAGE_BYTES = 64 << 10
 """What is inflated at once."""
@@ -48,7 +48,7 @@ class InflatedSource(Source):
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill ``buffer`` from ``offset`` of the inflated bytes."""
         if offset < 0 or offset + buffer.nbytes > self.size:
-            raise outside(self, offset, buffer.nbytes)
+            raise outside_error(self, offset, buffer.nbytes)
         done = 0
         with self._lock:
             while done < buffer.nbytes:

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.tensors import Checksum, Extent
 
 Step = dict[str, int]
 """How one source is made of another, in numbers: see :func:`ckptread.storage.inflated.rebuild`."""
@@ -45,6 +46,11 @@ class Source(ABC):
     def whole_file(self) -> Source:
         """Return the file that this source is a part of: ``locate`` gives offsets in it."""
 
+    def extent(self, offset: int, nbytes: int, checksum: Checksum | None = None) -> Extent:
+        """Return where ``nbytes`` bytes from ``offset`` are stored."""
+        file, start = self.locate(offset)
+        return Extent(file=file, offset=start, nbytes=nbytes, checksum=checksum)
+
     def close(self) -> None:  # noqa: B027 - most sources hold nothing of their own
         """Give back what is held; reading afterwards is an error."""
 
@@ -55,7 +61,7 @@ class Source(ABC):
     def read(self, offset: int, nbytes: int) -> bytes:
         """Return ``nbytes`` bytes from ``offset``; for small pieces."""
         if offset < 0 or nbytes < 0 or offset + nbytes > self.size:
-            raise outside(self, offset, nbytes)
+            raise outside_error(self, offset, nbytes)
         buffer = bytearray(nbytes)
         self.read_into(offset, memoryview(buffer))
         return bytes(buffer)
@@ -116,7 +122,7 @@ class FileSource(Source):
 
     def _check_stamp(self) -> None:
         if stamp_of(os.fstat(self._descriptor)) != self.stamp:
-            raise changed(self.name)
+            raise changed_error(self.name)
 
     def locate(self, offset: int) -> tuple[str, int]:
         """Return this file and ``offset``."""
@@ -146,7 +152,7 @@ class WindowSource(Source):
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill ``buffer`` from ``offset`` of the window."""
         if offset < 0 or offset + buffer.nbytes > self.size:
-            raise outside(self, offset, buffer.nbytes)
+            raise outside_error(self, offset, buffer.nbytes)
         self._source.read_into(self._offset + offset, buffer)
 
     def locate(self, offset: int) -> tuple[str, int]:
@@ -156,7 +162,7 @@ class WindowSource(Source):
     def read(self, offset: int, nbytes: int) -> bytes:
         """Return ``nbytes`` bytes from ``offset`` of the window."""
         if offset < 0 or nbytes < 0 or offset + nbytes > self.size:
-            raise outside(self, offset, nbytes)
+            raise outside_error(self, offset, nbytes)
         return self._source.read(self._offset + offset, nbytes)
 
     def whole_file(self) -> Source:
@@ -169,7 +175,7 @@ class WindowSource(Source):
         return descriptor, [*steps, {"offset": self._offset, "nbytes": self.size}]
 
 
-def outside(source: Source, offset: int, nbytes: int) -> DamagedFileError:
+def outside_error(source: Source, offset: int, nbytes: int) -> DamagedFileError:
     """Return the error for bytes that a source does not have."""
     return DamagedFileError(
         source.name,
@@ -183,7 +189,7 @@ def stamp_of(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def changed(name: str) -> DamagedFileError:
+def changed_error(name: str) -> DamagedFileError:
     """Return the error for a file that is no longer what was opened."""
     return DamagedFileError(name, "it changed while it was read", advice="wait until its writer is done, and try again")
 

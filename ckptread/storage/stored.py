@@ -11,7 +11,7 @@ from ckptread.tensors import ITEM_BYTES, Extent, TensorInfo
 from ckptread.wording import escape
 
 
-class Stored:
+class TensorBytes:
     """The bytes of one tensor: its values in C order, in the order of bytes that its dtype says."""
 
     def __init__(self, path: str, info: TensorInfo, extent: Extent, source: Source) -> None:
@@ -39,17 +39,17 @@ class Stored:
         state = self.checksum.state
         for value, nbytes in parts:
             state = combine(self.checksum.algorithm, state, value, nbytes) if state else value
-        check(self._path, self._key, self._extent, state)
+        check_checksum(self._path, self._key, self._extent, state)
 
 
-def stored(path: str, info: TensorInfo, source: Source) -> Stored | None:
+def tensor_bytes(path: str, info: TensorInfo, source: Source) -> TensorBytes | None:
     """Return a tensor's bytes; None where they are not its values, one fixed size each, as numpy has them."""
     extent = info.extent
     if extent is None or info.problem is not None or not info.nbytes or extent.byteorder != "little":
         return None
     if extent.nbytes != info.nbytes or info.nbytes != info.size * _item_bytes(info.dtype):
         return None
-    return Stored(path, info, extent, source)
+    return TensorBytes(path, info, extent, source)
 
 
 def _item_bytes(dtype: str) -> int:
@@ -59,7 +59,7 @@ def _item_bytes(dtype: str) -> int:
     return ITEM_BYTES.get(dtype, 0)
 
 
-def check(path: str, key: str, extent: Extent, found: int) -> None:
+def check_checksum(path: str, key: str, extent: Extent, found: int) -> None:
     """Raise DamagedFileError where a tensor's bytes do not have the checksum that the file states for them."""
     if extent.checksum is None or found == extent.checksum.value:
         return

@@ -36,7 +36,9 @@ def thread_count() -> int:
     return max(1, min(MOST_THREADS, processors))
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None) -> Iterator[Result]:
+def run_in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None
+) -> Iterator[Result]:
     """Yield ``work(item)`` for each item, in the items' order, from ``threads`` threads (None: as many as are of use).
 
     Within such a thread None means one: what is shared out already is not shared out again. An exception of ``work``

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedRandom, FileIO
 from typing import IO, TYPE_CHECKING
 
 from ckptread.errors import CheckpointError
-from ckptread.reader import Reader
-from ckptread.tensors import TensorInfo
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -24,10 +19,6 @@ NAMELESS = "/proc/self/fd"
 """Where Linux has the open files of a process, those without a name too."""
 BEGIN_BYTES = 16 << 20
 """What is written before the disk is made to begin with it."""
-LOOKED_AT = 600
-"""How much of a tensor's name is looked at for that: it may have 30,000 components."""
-NAME_BYTES = 150
-"""The longest name that is made of a tensor's name; a longer one is cut, and told apart by a checksum."""
 
 
 @contextmanager
@@ -53,17 +44,6 @@ def written_whole(target: str, force: bool) -> Iterator[IO[bytes]]:
         raise _exists(target) from None
     except OSError as error:
         raise CheckpointError(target, f"it cannot be written: {error.strerror or error}") from error
-
-
-def spare(reader: Reader, target: str) -> None:
-    """Raise CheckpointError where writing ``target`` would replace a file of the checkpoint that is being read."""
-    if os.path.exists(target) and any(_same(file, target) for file in reader.files):
-        raise CheckpointError(target, "it is a file of the checkpoint itself", advice="write to another one")
-
-
-def _same(file: str, target: str) -> bool:
-    """Whether both are one file; a checkpoint may name one that is not there."""
-    return os.path.exists(file) and os.path.samefile(file, target)
 
 
 def _exists(target: str) -> CheckpointError:
@@ -186,61 +166,3 @@ def make_folder(folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise CheckpointError(folder, f"the folder cannot be made: {error.strerror}") from error
-
-
-def file_names(tensors: Sequence[TensorInfo]) -> list[str]:
-    """Return a plain file name, without its ending, for each tensor: safe on any system, and no two alike."""
-    return _told_apart(tensors, safe_name)
-
-
-def member_names(tensors: Sequence[TensorInfo]) -> list[str]:
-    """Return the name, without its ending, that each tensor gets in an archive: a safe path, and no two alike."""
-    return _told_apart(tensors, member_name)
-
-
-def _told_apart(tensors: Sequence[TensorInfo], name_of: Callable[[str], str]) -> list[str]:
-    seen: set[str] = set()
-    numbers: Counter[str] = Counter()
-    names = []
-    for tensor in tensors:
-        name = name_of(tensor.name)
-        if name.lower() in seen:
-            name = f"{name}-{zlib.crc32(tensor.key.encode('utf-8', 'surrogateescape')):08x}"
-        base = name
-        while name.lower() in seen:  # keys can be made of which all have one checksum: each number is tried once
-            numbers[base.lower()] += 1
-            name = f"{base}-{numbers[base.lower()] + 1}"
-        seen.add(name.lower())
-        names.append(name)
-    return names
-
-
-def safe_name(name: str) -> str:
-    """Return a file name made of a tensor's name: letters, digits, ``_``, ``-`` and ``.``, never hidden, never a path.
-
-    >>> safe_name("dense/kernel")
-    'dense.kernel'
-    >>> safe_name("../../etc/passwd")
-    'etc.passwd'
-    """
-    return _safe(name, ".", re.ASCII)
-
-
-def member_name(name: str) -> str:
-    """Return a path within an archive made of a tensor's name: as a file's, with ``/`` and the letters of any script.
-
-    >>> member_name("größe/ü")
-    'größe/ü'
-    >>> member_name("/../a b")
-    'a_b'
-    """
-    return _safe(name, "/", re.UNICODE)
-
-
-def _safe(name: str, separator: str, letters: re.RegexFlag) -> str:
-    begin = name[:LOOKED_AT]
-    parts = [re.sub(r"[^\w.-]+", "_", part, flags=letters).strip(".") for part in begin.split("/")]
-    plain = separator.join(part for part in parts if part) or "tensor"
-    if len(plain) <= NAME_BYTES and begin == name:
-        return plain
-    return f"{plain[:NAME_BYTES].rstrip('./')}-{zlib.crc32(name.encode('utf-8', 'surrogateescape')):08x}"

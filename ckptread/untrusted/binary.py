@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import Any, TypeVar
 
-from ckptread.records import dataclass, field
+import msgspec
 
 Bytes = bytes | memoryview
 Buffer = TypeVar("Buffer", bytes, memoryview)
@@ -99,8 +99,7 @@ def text(data: Bytes) -> str:
     return str(data, "utf-8", "surrogateescape")
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One field of a message: its name in the result, its wire type, and how its value is decoded."""
 
     name: str
@@ -117,11 +116,10 @@ class Field:
         return self.decode(value)
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """A message's fields by number. Fields that are not in the table are passed over."""
 
-    fields: Mapping[int, Field] = field(default_factory=dict)
+    fields: Mapping[int, Field] = msgspec.field(default_factory=dict)
 
     @property
     def cost(self) -> int:
@@ -190,29 +188,29 @@ def _bytes(value: Bytes) -> bytes:
 
 def int_field(name: str, *, repeated: bool = False) -> Field:
     """Describe an int64, int32 or enum field."""
-    return Field(name, VARINT, signed, repeated)  # type: ignore[arg-type]
+    return Field(name=name, wire=VARINT, decode=signed, repeated=repeated)  # type: ignore[arg-type]
 
 
 def bool_field(name: str) -> Field:
     """Describe a bool field."""
-    return Field(name, VARINT, bool)
+    return Field(name=name, wire=VARINT, decode=bool)
 
 
 def fixed32_field(name: str) -> Field:
     """Describe a fixed32 field."""
-    return Field(name, FIXED32, _number)
+    return Field(name=name, wire=FIXED32, decode=_number)
 
 
 def bytes_field(name: str, *, repeated: bool = False) -> Field:
     """Describe a bytes field."""
-    return Field(name, DELIMITED, _bytes, repeated)  # type: ignore[arg-type]
+    return Field(name=name, wire=DELIMITED, decode=_bytes, repeated=repeated)  # type: ignore[arg-type]
 
 
 def text_field(name: str, *, repeated: bool = False) -> Field:
     """Describe a string field."""
-    return Field(name, DELIMITED, text, repeated)  # type: ignore[arg-type]
+    return Field(name=name, wire=DELIMITED, decode=text, repeated=repeated)  # type: ignore[arg-type]
 
 
 def message_field(name: str, message: Message, *, repeated: bool = False) -> Field:
     """Describe a field that holds another message."""
-    return Field(name, DELIMITED, _bytes, repeated, message)  # type: ignore[arg-type]
+    return Field(name=name, wire=DELIMITED, decode=_bytes, repeated=repeated, message=message)  # type: ignore[arg-type]

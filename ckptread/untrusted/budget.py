@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ckptread.records import replace
+import msgspec
+
 from ckptread.tensors import TensorInfo
 
 FREE_BYTES = 4 << 30
@@ -39,4 +40,4 @@ def within(tensors: Iterable[TensorInfo], stored: int) -> Iterator[TensorInfo]:
             claimed += info.nbytes
             yield info
             continue
-        yield replace(info, problem=bomb(stored), extent=None)
+        yield msgspec.structs.replace(info, problem=bomb(stored), extent=None)

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ckptread.reader import BLOCK_BYTES, Tensor
-from ckptread.records import dataclass
-from ckptread.storage.stored import Stored
-from ckptread.storage.threads import in_order
+from ckptread.storage.stored import TensorBytes
+from ckptread.storage.threads import run_in_order
 from ckptread.values.difference import Change, RunningChange, Tolerance
 from ckptread.values.float_kernels import Distance
 
@@ -55,8 +56,7 @@ def same_kind(a: np.dtype[Any], b: np.dtype[Any]) -> bool:
     return a.newbyteorder("=") == b.newbyteorder("=")
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """What came of comparing some elements of two tensors."""
 
     start: int
@@ -69,7 +69,7 @@ class _Part:
 class _Parts:
     """Two tensors as bytes, compared in parts."""
 
-    def __init__(self, a: Tensor, b: Tensor, one: Stored, other: Stored, tolerance: Tolerance) -> None:
+    def __init__(self, a: Tensor, b: Tensor, one: TensorBytes, other: TensorBytes, tolerance: Tolerance) -> None:
         self._tensors = (a, b)
         self._one, self._other = one, other
         self._tolerance = tolerance
@@ -82,13 +82,13 @@ class _Parts:
     def compare(self, threads: int | None) -> RunningChange | None:
         """Return how they differ; None where they are the same. Raises CheckpointError, also for a checksum."""
         threads = 1 if len(self._starts) == 1 else threads
-        parts = list(in_order(self._compare_part, self._starts, threads=threads))
+        parts = list(run_in_order(self._compare_part, self._starts, threads=threads))
         for side, stored in enumerate((self._one, self._other)):
             stored.verify([(p.sums[side], self._count(p.start) * stored.item_bytes) for p in parts])
         if not self._differ:
             return None
         equal = [part.start for part in parts if part.running is None]
-        later = in_order(self._work_out, equal, threads=1 if len(equal) < 2 else threads)
+        later = run_in_order(self._work_out, equal, threads=1 if len(equal) < 2 else threads)
         whole = RunningChange(self._tolerance)
         for part in parts:
             whole.merge(part.running or next(later).running or whole)

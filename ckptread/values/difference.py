@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ckptread.records import dataclass
+import msgspec
+
 from ckptread.values.float_kernels import Distance, changed_objects, integer_distance, is_float
 from ckptread.values.statistics import PIECE, as_float, exact_float, is_numeric
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class Tolerance:
+class Tolerance(msgspec.Struct, frozen=True):
     """What counts as the same: ``|a - b| <= atol + rtol * |b|``, numpy's formula; B is the reference."""
 
     rtol: float = 0.0
@@ -33,8 +33,7 @@ class Tolerance:
         return self.rtol == 0 and self.atol == 0
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of the values of two tensors, a and b. Figures are None where they have no meaning (strings)."""
 
     count: int
@@ -61,7 +60,7 @@ class Change:
     """Elements that are 0.0 on one side and -0.0 on the other."""
 
 
-FIGURES = Change.__match_args__
+FIGURES = Change.__struct_fields__
 """The names of the figures, in their order."""
 
 
@@ -263,22 +262,22 @@ class RunningChange:
         """Return the figures of all that was taken in."""
         counts, sums = self._counts, self._sums
         if not self._numeric:
-            return Change(counts["all"], counts["changed"], counts["beyond"])
+            return Change(count=counts["all"], changed=counts["changed"], beyond=counts["beyond"])
         norm_a, norm_b = math.sqrt(sums["a"]), math.sqrt(sums["b"])
         return Change(
-            counts["all"],
-            counts["changed"],
-            counts["beyond"],
-            self._max_abs,
-            self._max_rel,
-            sums["abs"] / counts["finite"] if counts["finite"] else None,
-            _ratio(math.sqrt(sums["difference"]), norm_a),
-            sums["dot"] / (norm_a * norm_b) if norm_a and norm_b else None,
-            counts["nans_a"],
-            counts["nans_b"],
-            counts["infs_a"],
-            counts["infs_b"],
-            counts["signed_zeros"],
+            count=counts["all"],
+            changed=counts["changed"],
+            beyond=counts["beyond"],
+            max_abs=self._max_abs,
+            max_rel=self._max_rel,
+            mean_abs=sums["abs"] / counts["finite"] if counts["finite"] else None,
+            relative_l2=_ratio(math.sqrt(sums["difference"]), norm_a),
+            cosine=sums["dot"] / (norm_a * norm_b) if norm_a and norm_b else None,
+            nans_a=counts["nans_a"],
+            nans_b=counts["nans_b"],
+            infs_a=counts["infs_a"],
+            infs_b=counts["infs_b"],
+            signed_zeros=counts["signed_zeros"],
         )
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ckptread.records import dataclass
+import msgspec
+
 from ckptread.values.statistics import PIECE, ROW
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class Apart:
+class Apart(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of two pieces, a and b, all finite; what they mean, :class:`ckptread.values.difference.Change` says."""
 
     abs: float

@@ -11,8 +11,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ckptread.reader import Tensor
-from ckptread.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +29,7 @@ NUMERIC = "biufc"
 STRINGS = "OSU"
 
 
-@dataclass(frozen=True)
-class Statistics:
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of a tensor's values; None where they have no meaning (strings, empty tensors)."""
 
     count: int
@@ -48,8 +48,7 @@ class Statistics:
     infs: int = 0
 
 
-@dataclass(frozen=True)
-class Histogram:
+class Histogram(msgspec.Struct, frozen=True):
     """How the finite values are spread over equal bins from ``low`` to ``high``."""
 
     low: float
@@ -216,17 +215,17 @@ class Running:
     def result(self) -> Statistics:
         """Return the statistics of all that was taken in."""
         if not self._numeric or self._count == 0:
-            return Statistics(self._count, zeros=self._zeros)
+            return Statistics(count=self._count, zeros=self._zeros)
         known = self._finite > 0
         mean = float(self._mean.real) if known and self._real else None
         return Statistics(
-            self._count,
-            self._minimum,
-            self._maximum,
-            mean,
-            math.sqrt(self._deviation / self._finite) if known else None,
-            math.sqrt(self._squares) if known else None,
-            self._zeros,
-            self._nans,
-            self._infs,
+            count=self._count,
+            minimum=self._minimum,
+            maximum=self._maximum,
+            mean=mean,
+            std=math.sqrt(self._deviation / self._finite) if known else None,
+            l2=math.sqrt(self._squares) if known else None,
+            zeros=self._zeros,
+            nans=self._nans,
+            infs=self._infs,
         )

@@ -7,7 +7,7 @@ import zlib
 from functools import cache
 from pathlib import Path
 
-from ckptread.formats.tensorflow.leveldb_table import Table
+from ckptread.formats.tensorflow.leveldb_table import LevelTable
 from ckptread.storage.source import FileSource
 from tests import table_writer
 from tests.fuzz.records import joined
@@ -21,7 +21,7 @@ SMALL = 20_000
 def _entries(path):
     source = FileSource(str(path))
     try:
-        opened = Table(source)
+        opened = LevelTable(source)
         return [entry for block in opened.blocks for entry in opened.entries(block)]
     finally:
         source.close()

@@ -17,19 +17,19 @@ from ckptread.errors import CheckpointError
 from ckptread.formats.hdf5 import chunks as hdf5_chunks
 from ckptread.formats.hdf5 import index as hdf5_index
 from ckptread.formats.hdf5 import values as hdf5_values
-from ckptread.formats.numpy.npy_header import read_header
+from ckptread.formats.numpy.npy_header import read_npy_header
 from ckptread.formats.numpy.npz import NpzReader
 from ckptread.formats.safetensors.reader import SafetensorsReader
 from ckptread.formats.tensorflow import messages as tf_messages
 from ckptread.formats.tensorflow.bundle import TfBundleReader
-from ckptread.formats.tensorflow.leveldb_table import BytesSource, Table
+from ckptread.formats.tensorflow.leveldb_table import BytesSource, LevelTable
 from ckptread.formats.tensorflow.v1 import TfV1Reader
 from ckptread.formats.zip.archive import ZipArchive
 from ckptread.names.keras.describe import KerasEvidence
-from ckptread.names.keras.describe import describe as describe_keras
+from ckptread.names.keras.describe import name_keras_tensors as describe_keras
 from ckptread.names.tensorflow import messages, object_graph, saved_model
 from ckptread.names.tensorflow.describe import TensorFlowEvidence
-from ckptread.names.tensorflow.describe import describe as describe_tensorflow
+from ckptread.names.tensorflow.describe import name_tensorflow_tensors as describe_tensorflow
 from ckptread.reader import Tensor, numpy_dtype
 from ckptread.tensors import TensorInfo, element_count
 from ckptread.untrusted import binary
@@ -75,7 +75,7 @@ def read_all(reader):
 
 def table(data):
     """The sorted table, checksums and all as they come."""
-    opened = Table(source(data))
+    opened = LevelTable(source(data))
     for block in opened.blocks:
         opened.entries(block)
         opened.values(block)
@@ -156,12 +156,19 @@ def names_tensorflow(data):
     """What TensorFlow's own description says of the names: object graph, saved_model.pb, keras_metadata.pb, .meta."""
     parts = [*records(data), b"", b"", b"", b"", b""]
     keys = [part.decode("utf-8", "surrogateescape") for part in parts[4].split(b"\0")[:50]]
-    infos = [TensorInfo(key, (2, 3), "float32", 24) for key in dict.fromkeys(keys)]
-    evidence = TensorFlowEvidence(*(part or None for part in parts[:4]), same_bytes=lambda a, b: len(a) == len(b))
+    infos = [TensorInfo(key=key, shape=(2, 3), dtype="float32", nbytes=24) for key in dict.fromkeys(keys)]
+    graph, saved, metadata, meta = (part or None for part in parts[:4])
+    evidence = TensorFlowEvidence(
+        object_graph=graph,
+        saved_model=saved,
+        keras_metadata=metadata,
+        meta_graph=meta,
+        same_bytes=lambda a, b: len(a) == len(b),
+    )
     found = describe_tensorflow(infos, evidence)
     assert sorted(info.key for info in found) == sorted(info.key for info in infos)
-    object_graph.parse(parts[0])
-    saved_model.parse(parts[1], parts[3])
+    object_graph.parse_object_graph(parts[0])
+    saved_model.parse_saved_model(parts[1], parts[3])
 
 
 def names_keras(data):
@@ -177,8 +184,17 @@ def names_keras(data):
     }
     keys = [part.decode("utf-8", "surrogateescape") for part in parts[3].split(b"\0")[:50]]
     shapes = ((), (3,), (2, 3), (3, 3, 1, 2), None)
-    infos = [TensorInfo(key, shapes[at % 5], "float32", 24) for at, key in enumerate(dict.fromkeys(keys))]
-    evidence = KerasEvidence(config, training, said, archive=bool(len(data) & 1), same_bytes=lambda _a, _b: True)
+    infos = [
+        TensorInfo(key=key, shape=shapes[at % 5], dtype="float32", nbytes=24)
+        for at, key in enumerate(dict.fromkeys(keys))
+    ]
+    evidence = KerasEvidence(
+        config=config,
+        training_config=training,
+        attributes=said,
+        archive=bool(len(data) & 1),
+        same_bytes=lambda _a, _b: True,
+    )
     found = describe_keras(infos, evidence)
     assert sorted(info.key for info in found) == sorted(info.key for info in infos)
 
@@ -227,7 +243,7 @@ def npy_header(data):
     text = data[1:] if data else b""
     whole = b"\x93NUMPY" + bytes([1 + data[0] % 3 if data else 1, 0])
     whole += struct.pack("<H" if whole[6] == 1 else "<I", len(text) & 0xFFFF) + text[:0xFFFF]
-    header = read_header(lambda nbytes: whole[:nbytes], "fuzz.npy")
+    header = read_npy_header(lambda nbytes: whole[:nbytes], "fuzz.npy")
     if header.problem is None:
         dtype = numpy_dtype(header.dtype)
         assert not dtype.hasobject
@@ -259,7 +275,7 @@ def hdf5_chunk(data):
     stored, dtype = data[CHUNK.size :], np.dtype(DTYPES[kind % len(DTYPES)])
     shape = (rows % 64 + 1, columns % 64 + 1)
     codes = FILTERS[filters % len(FILTERS)]
-    layout = hdf5_index.Layout("chunked", chunk=shape, filters=codes, fill=bytes(dtype.itemsize))
+    layout = hdf5_index.DatasetLayout(kind="chunked", chunk=shape, filters=codes, fill=bytes(dtype.itemsize))
     place = {(0, 0): hdf5_chunks.Chunk(mask, 0, len(stored))}
     chunks = hdf5_chunks.Chunks(source(stored), "fuzz", layout, dtype, place)
     whole = chunks.decode((0, 0), place[0, 0])
@@ -327,7 +343,7 @@ def worker_stream(data):
 def worker_index(data):
     """What a worker tells of a file: every record is a message, in a frame that fits."""
     framed = b"".join(struct.pack("<I", len(part)) + part for part in records(data))
-    index = hdf5_index.Index(source(bytes(4096)), "fuzz.h5")
+    index = hdf5_index.Hdf5Index(source(bytes(4096)), "fuzz.h5")
     try:
         for message, raw in _worker(framed).ask({"ask": "index"}, 60):
             index.take(message, raw)

@@ -22,7 +22,7 @@ def read_hdf5(file: h5py.File) -> tuple[list[TensorInfo], dict[str, dict[str, An
 
     def visit(path: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            tensors.append(TensorInfo(path, item.shape, str(item.dtype), item.nbytes))
+            tensors.append(TensorInfo(key=path, shape=item.shape, dtype=str(item.dtype), nbytes=item.nbytes))
         elif item.attrs:
             attributes[path] = _plain(item.attrs)
 
@@ -48,7 +48,9 @@ def keras_archive(path: str | Path) -> tuple[list[TensorInfo], KerasEvidence]:
         version = json.loads(archive.read("metadata.json"))["keras_version"]
         with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
             tensors, attributes = read_hdf5(file)
-    return tensors, KerasEvidence(config, None, attributes, archive=True, keras_version=version)
+    return tensors, KerasEvidence(
+        config=config, training_config=None, attributes=attributes, archive=True, keras_version=version
+    )
 
 
 def hdf5(path: str | Path) -> tuple[list[TensorInfo], KerasEvidence]:
@@ -56,7 +58,9 @@ def hdf5(path: str | Path) -> tuple[list[TensorInfo], KerasEvidence]:
         tensors, attributes = read_hdf5(file)
     root = attributes.get("", {})
     config, training = _json(root.get("model_config")), _json(root.get("training_config"))
-    return tensors, KerasEvidence(config, training, attributes, same_bytes=lambda a, b: _same_bytes(path, a, b))
+    return tensors, KerasEvidence(
+        config=config, training_config=training, attributes=attributes, same_bytes=lambda a, b: _same_bytes(path, a, b)
+    )
 
 
 def _same_bytes(path: str | Path, a: str, b: str) -> bool:
@@ -75,16 +79,18 @@ def checkpoint(prefix: str | Path, folder: str | Path | None = None) -> tuple[li
     reader = tf.train.load_checkpoint(str(prefix))
     dtypes = reader.get_variable_to_dtype_map()
     tensors = [
-        TensorInfo(key, tuple(shape), "string" if dtypes[key] == tf.string else dtypes[key].name, 0)
+        TensorInfo(
+            key=key, shape=tuple(shape), dtype="string" if dtypes[key] == tf.string else dtypes[key].name, nbytes=0
+        )
         for key, shape in reader.get_variable_to_shape_map().items()
     ]
     graph = reader.get_tensor(OBJECT_GRAPH_KEY) if reader.has_tensor(OBJECT_GRAPH_KEY) else None
     evidence = TensorFlowEvidence(
-        graph,
-        _file(folder, "saved_model.pb"),
-        _file(folder, "keras_metadata.pb"),
-        _file(str(prefix) + ".meta", ""),
-        lambda a, b: reader.get_tensor(a).tobytes() == reader.get_tensor(b).tobytes(),
+        object_graph=graph,
+        saved_model=_file(folder, "saved_model.pb"),
+        keras_metadata=_file(folder, "keras_metadata.pb"),
+        meta_graph=_file(str(prefix) + ".meta", ""),
+        same_bytes=lambda a, b: reader.get_tensor(a).tobytes() == reader.get_tensor(b).tobytes(),
     )
     return tensors, evidence
 

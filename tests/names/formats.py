@@ -16,36 +16,36 @@ Named = list[TensorInfo]
 
 def keras_archive(model: Any, folder: Path) -> Named:
     model.save(folder / "model.keras")
-    return _complete(keras_names.describe, *evidence.keras_archive(folder / "model.keras"))
+    return _complete(keras_names.name_keras_tensors, *evidence.keras_archive(folder / "model.keras"))
 
 
 def weights_h5(model: Any, folder: Path) -> Named:
     model.save_weights(folder / "model.weights.h5")
-    return _complete(keras_names.describe, *evidence.hdf5(folder / "model.weights.h5"))
+    return _complete(keras_names.name_keras_tensors, *evidence.hdf5(folder / "model.weights.h5"))
 
 
 def legacy_h5(model: Any, folder: Path) -> Named:
     model.save(folder / "model.h5")
-    return _complete(keras_names.describe, *evidence.hdf5(folder / "model.h5"))
+    return _complete(keras_names.name_keras_tensors, *evidence.hdf5(folder / "model.h5"))
 
 
 def checkpoint(model: Any, folder: Path) -> Named:
     import tensorflow as tf
 
     prefix = tf.train.Checkpoint(model=model).save(str(folder / "checkpoint"))
-    return _complete(tensorflow_names.describe, *evidence.checkpoint(prefix))
+    return _complete(tensorflow_names.name_tensorflow_tensors, *evidence.checkpoint(prefix))
 
 
 def export(model: Any, folder: Path) -> Named:
     model.export(str(folder / "export"), verbose=False)
-    return _complete(tensorflow_names.describe, *evidence.saved_model(folder / "export"))
+    return _complete(tensorflow_names.name_tensorflow_tensors, *evidence.saved_model(folder / "export"))
 
 
 def saved_model(model: Any, folder: Path) -> Named:
     import tensorflow as tf
 
     tf.saved_model.save(model, str(folder / "saved"))
-    return _complete(tensorflow_names.describe, *evidence.saved_model(folder / "saved"))
+    return _complete(tensorflow_names.name_tensorflow_tensors, *evidence.saved_model(folder / "saved"))
 
 
 def _complete(describe: Callable[..., Named], tensors: Named, given: Any) -> Named:

@@ -83,7 +83,7 @@ def test_a_model_is_the_same_in_every_format(make: Any, tmp_path: Path) -> None:
 
 
 def tensor(key: str, variable: str | None = None) -> TensorInfo:
-    return TensorInfo(key, (2,), "float32", 8, variable=variable, role="model")
+    return TensorInfo(key=key, shape=(2,), dtype="float32", nbytes=8, variable=variable, role="model")
 
 
 def paired(a: list[TensorInfo], b: list[TensorInfo]) -> dict[str, str | None]:

@@ -7,7 +7,6 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import keras
 import pytest
 import tensorflow as tf
+from msgspec.structs import replace
 
 from ckptread.names.keras import describe as keras_names
 from ckptread.names.keras import model_facts as model
@@ -66,7 +66,7 @@ class Described(Reader):
 
     def __init__(self, named: list[TensorInfo], given: KerasEvidence) -> None:
         self.tensors = {info.key: info for info in named}
-        self.model = model.facts(given)
+        self.model = model.read_model_facts(given)
 
     def read(self, key: str, selection: Any = (), *, out: Any = None) -> Any:
         raise NotImplementedError
@@ -112,7 +112,7 @@ def test_broken_configs_and_attributes(seed: int, files: list[Path]) -> None:
         chance.shuffle(tensors)
         if seed % 3 == 0:
             tensors = [replace(t, shape=chance.choice([t.shape, None, (), (0,), (3,) * 64])) for t in tensors]
-        named = keras_names.describe(tensors, given)
+        named = keras_names.name_keras_tensors(tensors, given)
         assert sorted(t.key for t in named) == sorted(t.key for t in tensors)
         names = [t.variable for t in named if t.variable is not None and t.alias_of is None]
         assert len(names) == len(set(names))
@@ -125,7 +125,7 @@ def test_broken_protocol_buffers(seed: int, tmp_path: Path) -> None:
     tensors, given = _export(tmp_path)
     broken = {name: _damage(getattr(given, name), chance) for name in ("object_graph", "saved_model")}
     given = replace(given, **broken, keras_metadata=chance.randbytes(100), same_bytes=None)
-    named = tensorflow_names.describe(tensors, given)
+    named = tensorflow_names.name_tensorflow_tensors(tensors, given)
     assert sorted(t.key for t in named) == sorted(t.key for t in tensors)
 
 
@@ -150,8 +150,8 @@ def test_deep_paths_and_odd_keys() -> None:
     deep = "/".join(["a"] * 900) + "/vars/0"
     keys = [deep, "vars/0", "/vars/0", "vars//0", "layers/dense/vars/00", "//", "", "vars/\u0663",
             "layers/dense/vars/0", "layers/dense/vars/0/vars/1"]  # fmt: skip
-    tensors = [TensorInfo(key, (2, 2), "float32", 16) for key in keys]
-    named = keras_names.describe(tensors, KerasEvidence({"class_name": "Sequential"}, archive=True))
+    tensors = [TensorInfo(key=key, shape=(2, 2), dtype="float32", nbytes=16) for key in keys]
+    named = keras_names.name_keras_tensors(tensors, KerasEvidence(config={"class_name": "Sequential"}, archive=True))
     assert sorted(t.key for t in named) == sorted(keys)
 
 
@@ -159,10 +159,12 @@ def test_a_nest_of_configs_is_bounded() -> None:
     config: Any = {"class_name": "Dense", "config": {}}
     for _ in range(150):
         config = {"class_name": "Sequential", "config": {"name": "s", "layers": [config], "layer": config}}
-    tensors = [TensorInfo("/".join(["layers/sequential"] * 28) + "/vars/0", (2, 2), "float32", 16)]
+    tensors = [
+        TensorInfo(key="/".join(["layers/sequential"] * 28) + "/vars/0", shape=(2, 2), dtype="float32", nbytes=16)
+    ]
     with counted_calls(limit=20_000_000):
-        assert len(keras_names.describe(tensors, KerasEvidence(config, archive=True))) == 1
-        model.facts(KerasEvidence(config))
+        assert len(keras_names.name_keras_tensors(tensors, KerasEvidence(config=config, archive=True))) == 1
+        model.read_model_facts(KerasEvidence(config=config))
 
 
 @contextmanager
@@ -190,12 +192,12 @@ def large(count: int) -> int:
     config = {"class_name": "Sequential", "config": {"name": "big", "layers": layers}}
     groups = ["dense" if n == 0 else f"dense_{n}" for n in range(count)]
     tensors = [
-        TensorInfo(f"layers/{group}/vars/{i}", shape, "float32", 12)
+        TensorInfo(key=f"layers/{group}/vars/{i}", shape=shape, dtype="float32", nbytes=12)
         for group in sorted(groups)
         for i, shape in enumerate(((3, 3), (3,)))
     ]
     with counted_calls(limit=1_000 * count) as calls:
-        named = keras_names.describe(tensors, KerasEvidence(config, archive=True))
+        named = keras_names.name_keras_tensors(tensors, KerasEvidence(config=config, archive=True))
     assert [named[0].variable, named[-1].variable] == ["layer_0/kernel", f"layer_{count - 1}/bias"]
     return calls[0]
 

@@ -70,7 +70,7 @@ def test_formats_without_flags_agree(make: Make, tmp_path: Path) -> None:
     model = made(make)
     assert disagreements(formats.checkpoint(model, tmp_path), weights_of(model), flags_required=False) == []
     model.save_weights(tmp_path / "weights.h5")
-    named = formats.keras_names.describe(*evidence.hdf5(tmp_path / "weights.h5"))
+    named = formats.keras_names.name_keras_tensors(*evidence.hdf5(tmp_path / "weights.h5"))
     assert unordered_disagreements(named, weights_of(model)) == []
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ckptread.model import LayerFact
 from ckptread.names.keras.describe import KerasEvidence
-from ckptread.names.keras.model_facts import facts
+from ckptread.names.keras.model_facts import read_model_facts
 from tests.names import evidence
 from tests.names.test_models import custom, made, nested
 
@@ -19,7 +19,7 @@ def test_a_config_tells_of_its_model(tmp_path: Path) -> None:
     model = made(nested)
     model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()), "mse")
     model.save(tmp_path / "model.keras")
-    found = facts(evidence.keras_archive(tmp_path / "model.keras")[1])
+    found = read_model_facts(evidence.keras_archive(tmp_path / "model.keras")[1])
     assert found is not None
     assert (found.class_name, found.name, found.input_shape) == ("Functional", model.name, "(None, 5, 4)")
     assert (found.optimizer, found.loss, found.dtype_policy) == ("LossScaleOptimizer of SGD", "mse", "float32")
@@ -33,7 +33,7 @@ def test_custom_classes_and_code_are_named(tmp_path: Path) -> None:
     x = keras.Input((4,))
     model = keras.Model(x, L.Lambda(lambda y: y + 1, name="sly", output_shape=(3,))(model(x)))
     model.save(tmp_path / "model.keras")
-    found = facts(evidence.keras_archive(tmp_path / "model.keras")[1])
+    found = read_model_facts(evidence.keras_archive(tmp_path / "model.keras")[1])
     assert found is not None
     assert found.custom_objects == ("names>Scale",)
     assert found.runs_code == ("Lambda sly", "a lambda, as bytecode")
@@ -56,21 +56,23 @@ def function(module: str, name: str) -> dict[str, Any]:
 )
 def test_a_function_that_no_model_needs_is_named(module: str, name: str, said: tuple[str, ...]) -> None:
     config = {"class_name": "Sequential", "config": {"layers": [function(module, name)]}}
-    found = facts(KerasEvidence(config))
+    found = read_model_facts(KerasEvidence(config=config))
     assert found is not None
     assert found.runs_code == said
 
 
 def test_a_layer_that_reads_a_file_is_named() -> None:
     config = {"class_name": "StringLookup", "config": {"name": "words", "vocabulary": "/etc/passwd"}}
-    found = facts(KerasEvidence(config))
+    found = read_model_facts(KerasEvidence(config=config))
     assert found is not None
     assert found.reads_files == ("StringLookup words /etc/passwd",)
 
 
 def test_optimizers_that_tf_keras_registers_are_its_own() -> None:
     optimizer = {"class_name": "Custom>Adam", "module": "optimizers", "registered_name": "Custom>Adam", "config": {}}
-    found = facts(KerasEvidence({"class_name": "Sequential"}, {"optimizer_config": optimizer}))
+    found = read_model_facts(
+        KerasEvidence(config={"class_name": "Sequential"}, training_config={"optimizer_config": optimizer})
+    )
     assert found is not None
     assert (found.optimizer, found.custom_objects) == ("Adam", ())
 
@@ -79,7 +81,7 @@ def test_a_legacy_file_tells_the_same(tmp_path: Path) -> None:
     model = made(nested)
     model.compile("adam", "mse")
     model.save(tmp_path / "model.h5")
-    found = facts(evidence.hdf5(tmp_path / "model.h5")[1])
+    found = read_model_facts(evidence.hdf5(tmp_path / "model.h5")[1])
     assert found is not None
     assert (found.class_name, found.optimizer, found.loss) == ("Functional", "Adam", "mse")
     assert found.input_shape == "(None, 5, 4)"
@@ -87,4 +89,4 @@ def test_a_legacy_file_tells_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("config", [None, [], {}, {"class_name": 3}, {"class_name": "A", "config": [1, {"x": None}]}])
 def test_any_config_is_read(config: object) -> None:
-    facts(KerasEvidence(config))
+    read_model_facts(KerasEvidence(config=config))

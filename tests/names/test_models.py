@@ -242,14 +242,14 @@ def test_a_frozen_custom_layer_is_frozen(tmp_path: Path) -> None:
 
 def test_files_without_stored_names_go_by_the_config(tmp_path: Path) -> None:
     """Keras before 3.8 stored no names; they are taken out here."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
-    from ckptread.names.keras.describe import describe
+    from ckptread.names.keras.describe import name_keras_tensors
     from tests.names import evidence
 
     for make in CONFIGURED:
         model = made(make)
         model.save(tmp_path / "model.keras")
         tensors, given = evidence.keras_archive(tmp_path / "model.keras")
-        named = describe(tensors, replace(given, attributes={}, keras_version="3.3.3"))
+        named = name_keras_tensors(tensors, replace(given, attributes={}, keras_version="3.3.3"))
         assert disagreements(named, weights_of(model)) == [], make.__name__

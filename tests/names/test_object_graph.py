@@ -29,7 +29,7 @@ def test_a_full_name_that_stands_twice_names_nothing(tmp_path: Path) -> None:
     model = InCall()
     model(np.zeros((1, 3, 4)))
     prefix = tf.train.Checkpoint(model=model).save(str(tmp_path / "c"))
-    named = [i for i in names.describe(*evidence.checkpoint(prefix)) if i.role == "model"]
+    named = [i for i in names.name_tensorflow_tensors(*evidence.checkpoint(prefix)) if i.role == "model"]
     variables = [info.variable for info in named if info.variable is not None]
     assert len(named) == len(model.weights)
     assert len(variables) == len(set(variables))
@@ -41,7 +41,7 @@ def test_modules_and_counters(tmp_path: Path) -> None:
     module.a, module.b, module.named = tf.Variable([1.0]), tf.Variable([2.0]), tf.Variable([3.0], name="mine")
     checkpoint = tf.train.Checkpoint(module=module, global_step=tf.Variable(1, dtype=tf.int64))
     prefix = checkpoint.save(str(tmp_path / "c"))
-    found = {i.key.partition("/.ATTR")[0]: i for i in names.describe(*evidence.checkpoint(prefix))}
+    found = {i.key.partition("/.ATTR")[0]: i for i in names.name_tensorflow_tensors(*evidence.checkpoint(prefix))}
     assert found["module/a"].variable is None  # TensorFlow calls all of them Variable
     assert found["module/named"].variable == "mine"
     assert {found[key].role for key in ("save_counter", "global_step", names.OBJECT_GRAPH_KEY)} == {"bookkeeping"}
@@ -54,7 +54,7 @@ def test_an_optimizer_is_known_by_its_children(tmp_path: Path) -> None:
     optimizer = keras.optimizers.Adam(use_ema=True, name="adam")  # whatever was made before in this process
     optimizer.build([weight])
     prefix = tf.train.Checkpoint(helper=optimizer).save(str(tmp_path / "c"))
-    roles = {str(info.variable): info.role for info in names.describe(*evidence.checkpoint(prefix))}
+    roles = {str(info.variable): info.role for info in names.name_tensorflow_tensors(*evidence.checkpoint(prefix))}
     assert roles["weight"] == "model"
     assert roles["adam/iteration"] == roles["adam/weight_momentum"] == "optimizer"
     assert roles["adam/weight_average"] == "ema"
@@ -63,7 +63,7 @@ def test_an_optimizer_is_known_by_its_children(tmp_path: Path) -> None:
 def test_copies_of_an_export_are_second_names(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), L.Dense(3), L.Dropout(0.5), L.Dense(2)])
     model.export(str(tmp_path / "e"), verbose=False)
-    named = names.describe(*evidence.saved_model(tmp_path / "e"))
+    named = names.name_tensorflow_tensors(*evidence.saved_model(tmp_path / "e"))
     aliases = {info.key: info.alias_of for info in named if info.alias_of is not None}
     assert len(aliases) == len(model.weights)
     assert all(second.startswith("_all_variables/") for second in aliases)
@@ -87,5 +87,5 @@ def test_a_name_beside_one_that_stands_twice_names_nothing(tmp_path: Path) -> No
     model = Uneven()
     model(np.zeros((1, 4)))
     prefix = tf.train.Checkpoint(model=model).save(str(tmp_path / "c"))
-    named = [i for i in names.describe(*evidence.checkpoint(prefix)) if i.role == "model"]
+    named = [i for i in names.name_tensorflow_tensors(*evidence.checkpoint(prefix)) if i.role == "model"]
     assert [info.variable for info in named] == [None] * 3

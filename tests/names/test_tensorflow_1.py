@@ -48,7 +48,7 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_saver_of_tensorflow_1(name: str, tmp_path: Path) -> None:
     prefix = save(tmp_path, OPTIMIZERS[name](0.1))
-    named = {info.key: info for info in names.describe(*evidence.checkpoint(prefix))}
+    named = {info.key: info for info in names.name_tensorflow_tensors(*evidence.checkpoint(prefix))}
     assert {key: info.variable for key, info in named.items()} == {key: key for key in named}
     model = {key: info.trainable for key, info in named.items() if info.role == "model"}
     assert model == {"dense/kernel": True, "dense/bias": True, "frozen": False}
@@ -63,7 +63,7 @@ def test_a_saver_of_tensorflow_1(name: str, tmp_path: Path) -> None:
 def test_without_a_meta_the_flags_are_unknown(tmp_path: Path) -> None:
     prefix = save(tmp_path, v1.train.AdamOptimizer(0.1))
     Path(prefix + ".meta").unlink()
-    named = names.describe(*evidence.checkpoint(prefix))
+    named = names.name_tensorflow_tensors(*evidence.checkpoint(prefix))
     assert {info.trainable for info in named} == {None}
 
 

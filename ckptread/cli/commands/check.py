@@ -10,8 +10,8 @@ import typer
 
 import ckptread
 from ckptread.cli import render
-from ckptread.cli.parse.options import Backend, Checkpoints, Layout, Role, UseBackend, UseLayout
-from ckptread.cli.views.check import Checked, outcome_document, outcome_lines, outcome_table, verdict
+from ckptread.cli.parse.options import Backend, Checkpoints, OutputFormat, Role, UseBackend, UseLayout
+from ckptread.cli.views.check import CheckedCheckpoint, check_verdict, outcome_document, outcome_lines, outcome_table
 from ckptread.errors import CheckpointError
 from ckptread.operations.check.check import OF_PAIRS
 from ckptread.operations.check.check import check as check_rules
@@ -20,7 +20,7 @@ from ckptread.operations.check.rules import Rule, RuleFile, read_rules, rules_fr
 Texts = list[str] | None
 
 
-def check(
+def check_command(
     paths: Checkpoints,
     no_nan: Annotated[bool, typer.Option("--no-nan", help="No value is NaN.")] = False,
     no_inf: Annotated[bool, typer.Option("--no-inf", help="No value is infinite.")] = False,
@@ -50,7 +50,7 @@ def check(
     ] = None,
     role: Role = None,
     rules: Annotated[str | None, typer.Option("--rules", metavar="FILE", help="More rules, in a TOML file.")] = None,
-    layout: UseLayout = Layout.table,
+    layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
     """Check that checkpoints keep promises, in CI for instance.
@@ -66,10 +66,10 @@ def check(
     base, kept = base or file.base, role.value if role else file.role
     _refuse_none(wanted, paths, base)
     checked = list(_each(paths, wanted, base, kept, backend.value))
-    if layout is Layout.json:
+    if layout is OutputFormat.json:
         render.json_document(outcome_document(checked))
-    elif layout is Layout.table:
-        render.lines([*outcome_lines(checked), verdict(checked)])
+    elif layout is OutputFormat.table:
+        render.lines([*outcome_lines(checked), check_verdict(checked)])
     else:
         render.table(outcome_table(checked), layout)
     raise typer.Exit(2 if any(c.trouble for c in checked) else int(not all(c.passed for c in checked)))
@@ -86,7 +86,7 @@ def _refuse_none(rules: Sequence[Rule], paths: Sequence[str], base: str | None) 
 
 def _each(
     paths: Sequence[str], rules: Sequence[Rule], base: str | None, role: str | None, backend: str
-) -> Iterator[Checked]:
+) -> Iterator[CheckedCheckpoint]:
     """Yield what came of each checkpoint; one that cannot be opened hides no other. Two are open at a time."""
     with ExitStack() as stack:
         before = first = stack.enter_context(ckptread.open(base, backend=backend)) if base is not None else None
@@ -94,13 +94,13 @@ def _each(
             try:
                 reader = ckptread.open(path, backend=backend)
             except CheckpointError as error:
-                yield Checked(path, (), error.problem + (f"; {error.advice}" if error.advice else ""))
+                yield CheckedCheckpoint(path, (), error.problem + (f"; {error.advice}" if error.advice else ""))
                 continue
             stack.callback(reader.close)
             render.untold([reader], (), role)
             with render.Progress(_size(reader, rules)) as progress:
                 found = check_rules(reader, rules, before=before, role=role, progress=progress)
-            yield Checked(reader.path, tuple(found))
+            yield CheckedCheckpoint(reader.path, tuple(found))
             if first is None:
                 if before is not None:
                     before.close()

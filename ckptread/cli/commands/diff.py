@@ -18,21 +18,21 @@ from ckptread.cli.parse.options import (
     Exclude,
     Force,
     Frozen,
-    Layout,
+    OutputFormat,
     Role,
     Trainable,
     UseBackend,
     UseLayout,
     finite,
 )
-from ckptread.cli.views.diff import difference_table, full_table, layer_table, ordered, rest, verdict
+from ckptread.cli.views.diff import diff_verdict, difference_table, full_table, layer_table, rest, sort_differences
 from ckptread.operations.diff.diff import Difference, compare
 from ckptread.operations.diff.match.by_name import choose
 from ckptread.operations.diff.match.pairing import How, pair, two_tensors
 from ckptread.operations.diff.match.pairs import Pair
-from ckptread.operations.diff.match.saved_mapping import Mapping, load, save
+from ckptread.operations.diff.match.saved_mapping import SavedMapping, load, save
+from ckptread.operations.extract.file_names import spare
 from ckptread.reports.table import name_text
-from ckptread.storage.writing import spare
 from ckptread.tensors import TensorInfo
 from ckptread.values.difference import Tolerance
 from ckptread.wording import escape
@@ -52,7 +52,7 @@ Wanted = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help=WA
 Match = Annotated[str, typer.Option("--match", metavar="HOW", help=MATCH_HELP)]
 
 
-def diff(
+def diff_command(
     a: CheckpointA,
     b: CheckpointB,
     names: Wanted = None,
@@ -84,7 +84,7 @@ def diff(
     ] = False,
     layers: Annotated[bool, typer.Option("--layers", help="One row per layer.")] = False,
     sort: Annotated[DiffOrder, typer.Option("--sort", help="The order of the rows.")] = DiffOrder.change,
-    layout: UseLayout = Layout.table,
+    layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
     """Compare two checkpoints, values and all.
@@ -94,8 +94,8 @@ def diff(
     for by --match content or FILE. Exit 0: the same, 1: different, 2: trouble.
     """
     refuse(DIFF, {
-        "--quiet": quiet, "--brief": brief, "--format": layout is not Layout.table, "--layers": layers,
-        "--format json": layout is Layout.json, "--trainable": trainable, "--frozen": frozen,
+        "--quiet": quiet, "--brief": brief, "--format": layout is not OutputFormat.table, "--layers": layers,
+        "--format json": layout is OutputFormat.json, "--trainable": trainable, "--frozen": frozen,
     })  # fmt: skip
     only = either(trainable, frozen)
     if save_map == "-":
@@ -117,12 +117,12 @@ def diff(
                 progress=progress,
             )  # fmt: skip
     if not quiet:
-        _report(found, verdict(found, scope), sort, layout, layers=layers, brief=brief)
+        _report(found, diff_verdict(found, scope), sort, layout, layers=layers, brief=brief)
     render.unreadable(found)
     raise typer.Exit(2 if found.unreadable else int(not found.same and not exit_zero))
 
 
-def _how(match: str) -> How | Mapping:
+def _how(match: str) -> How | SavedMapping:
     known = next((how for how in HOWS if how == match), None)
     if known is None and not os.path.exists(match):
         ways = ", ".join(HOWS)
@@ -133,7 +133,7 @@ def _how(match: str) -> How | Mapping:
 
 
 def _chosen(
-    a: ckptread.Reader, b: ckptread.Reader, how: How | Mapping, names: list[str], exclude: list[str],
+    a: ckptread.Reader, b: ckptread.Reader, how: How | SavedMapping, names: list[str], exclude: list[str],
     role: str | None, trainable: bool | None,
 ) -> list[Pair]:  # fmt: skip
     nbytes = sum(t.nbytes for reader in (a, b) for t in reader.tensors.values())
@@ -156,15 +156,17 @@ def _refuse_nothing(a: ckptread.Reader, b: ckptread.Reader, pairs: list[Pair], s
         raise ValueError(f"nothing was compared: no tensor of either is left ({scope})")
 
 
-def _report(found: Difference, summary: str, sort: DiffOrder, layout: Layout, *, layers: bool, brief: bool) -> None:
-    if layout is Layout.json:
-        render.json_document(documents.difference(found, ordered(found.tensors, sort), summary))
+def _report(
+    found: Difference, summary: str, sort: DiffOrder, layout: OutputFormat, *, layers: bool, brief: bool
+) -> None:
+    if layout is OutputFormat.json:
+        render.json_document(documents.difference(found, sort_differences(found.tensors, sort), summary))
         return
     if not brief:
-        rows = ordered(found.differences, sort)
-        table = layer_table if layers else difference_table if layout is Layout.table else full_table
+        rows = sort_differences(found.differences, sort)
+        table = layer_table if layers else difference_table if layout is OutputFormat.table else full_table
         render.differences(table(found.tensors if layers else rows), rest(found), layout)
-    if brief or layout is Layout.table:
+    if brief or layout is OutputFormat.table:
         render.prose([summary])
 
 

@@ -16,7 +16,7 @@ from ckptread.cli.parse.options import (
     Checkpoint,
     DigestNames,
     Exclude,
-    Layout,
+    OutputFormat,
     Patterns,
     RoleOrAll,
     UseBackend,
@@ -25,13 +25,13 @@ from ckptread.cli.parse.options import (
 from ckptread.cli.views.digest import check_document, check_lines, check_table, digest_document, digest_table
 from ckptread.operations.digest.digest import Digest, Naming
 from ckptread.operations.digest.digest import digest as digest_of
-from ckptread.operations.digest.listing import LISTING_BYTES, Line, check_listing, parse_listing, read_listing
+from ckptread.operations.digest.listing import LISTING_BYTES, ListingLine, check_listing, parse_listing, read_listing
 from ckptread.select import distinct, keep, match
 from ckptread.tensors import TensorInfo
 from ckptread.wording import plural
 
 
-def digest(
+def digest_command(
     path: Checkpoint,
     patterns: Patterns = None,
     exclude: Exclude = None,
@@ -44,7 +44,7 @@ def digest(
         typer.Option("--check", metavar="FILE", help="Compare with a saved listing; '-' is stdin.", show_default=False),
     ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="With --check: only what does not agree.")] = False,
-    layout: UseLayout = Layout.table,
+    layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
     """Print a SHA-256 of each tensor, and one of all together.
@@ -52,7 +52,7 @@ def digest(
     It is of the values: the same in every container.
     With --check, exit 0: all agree, 1: something does not, 2: trouble.
     """
-    refuse(DIGEST, {"--quiet": quiet, "--format json": layout is Layout.json})
+    refuse(DIGEST, {"--quiet": quiet, "--format json": layout is OutputFormat.json})
     if quiet and listing is None:
         raise ValueError("--quiet is for --check: give a FILE to compare with")
     lines = None if listing is None else _listing(listing)
@@ -65,9 +65,9 @@ def digest(
             found = digest_of(reader, tensors, naming=naming if names else None, progress=progress)
         if lines is not None:
             _check(found, lines, naming, bool(names), quiet, layout)
-        elif layout is Layout.json:
+        elif layout is OutputFormat.json:
             render.json_document({**documents.checkpoint(reader), **digest_document(found, names, of)})
-        elif layout is Layout.table:
+        elif layout is OutputFormat.table:
             render.lines("  ".join(row) for row in digest_table(found, naming).rows)
         else:
             render.table(digest_table(found, naming), layout)
@@ -78,13 +78,15 @@ def digest(
     raise typer.Exit(2 if found.unreadable else 0)
 
 
-def _check(found: Digest, lines: list[Line], naming: Naming, by_name: bool, quiet: bool, layout: Layout) -> None:
+def _check(
+    found: Digest, lines: list[ListingLine], naming: Naming, by_name: bool, quiet: bool, layout: OutputFormat
+) -> None:
     """Print what came of a listing's lines; exit 1 where one does not agree and all could be read."""
     checked = check_listing(found, lines, naming, by_name=by_name)
     shown = [entry for entry in checked if entry.verdict != "ok"] if quiet else checked
-    if layout is Layout.json:
+    if layout is OutputFormat.json:
         render.json_document(check_document(found, checked))
-    elif layout is Layout.table:
+    elif layout is OutputFormat.table:
         render.lines(check_lines(shown))
     else:
         render.table(check_table(shown), layout)
@@ -95,7 +97,7 @@ def _check(found: Digest, lines: list[Line], naming: Naming, by_name: bool, quie
         raise typer.Exit(1)
 
 
-def _listing(path: str) -> list[Line]:
+def _listing(path: str) -> list[ListingLine]:
     return parse_listing("stdin", sys.stdin.buffer.read(LISTING_BYTES)) if path == "-" else read_listing(path)
 
 

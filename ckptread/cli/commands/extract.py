@@ -27,7 +27,7 @@ OUTPUT_HELP = (
 )
 
 
-def extract(
+def extract_command(
     path: Checkpoint,
     names: TensorNames,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="PATH", help=OUTPUT_HELP)] = None,

@@ -13,20 +13,20 @@ from ckptread.cli.parse.options import (
     Backend,
     Exclude,
     Grouping,
-    Layout,
+    OutputFormat,
     RoleOrAll,
     Runs,
     UseBackend,
     UseLayout,
 )
-from ckptread.cli.views.history import history_document, history_rows, history_table, summary
+from ckptread.cli.views.history import history_document, history_rows, history_summary, history_table
 from ckptread.operations.history.history import Chosen, StepFigures
 from ckptread.operations.history.history import history as follow
 from ckptread.operations.history.steps import find_steps
 from ckptread.wording import escape, plural
 
 
-def history(
+def history_command(
     paths: Runs,
     by: Annotated[Grouping, typer.Option("--by", help="A row for each of these, and each step.")] = Grouping.layer,
     pattern: Annotated[
@@ -35,7 +35,7 @@ def history(
     ] = None,
     exclude: Exclude = None,
     role: RoleOrAll = None,
-    layout: UseLayout = Layout.table,
+    layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
     """Follow the weights through a training run.
@@ -51,13 +51,13 @@ def history(
             found.append(figures)
             progress(1)
     _refuse_nothing(found, chosen)
-    if layout is Layout.json:
+    if layout is OutputFormat.json:
         render.json_document(history_document(found))
-    elif layout is not Layout.table:
+    elif layout is not OutputFormat.table:
         render.table(history_rows(found), layout)
     elif any(not step.problem for step in found):
         render.table(history_table(found), layout)
-        render.prose(["", *summary(found)])
+        render.prose(["", *history_summary(found)])
     for step in found:
         if step.problem:
             render.note(f"ckptread: {step.problem}")

@@ -16,10 +16,10 @@ from ckptread.cli.parse.options import (
     Exclude,
     Frozen,
     Layers,
-    Layout,
+    ListingNames,
+    ListingOrder,
     Model,
-    Names,
-    Order,
+    OutputFormat,
     Patterns,
     Role,
     Stats,
@@ -33,7 +33,7 @@ from ckptread.select import keep, match
 from ckptread.tensors import TensorInfo
 
 
-def inspect(
+def inspect_command(
     path: Checkpoint,
     patterns: Patterns = None,
     exclude: Exclude = None,
@@ -42,12 +42,12 @@ def inspect(
     layers: Layers = False,
     model: Model = False,
     stats: Stats = False,
-    names: Annotated[Names, typer.Option("--names", help="What to call tensors.")] = Names.variable,
+    names: Annotated[ListingNames, typer.Option("--names", help="What to call tensors.")] = ListingNames.variable,
     role: Role = None,
     trainable: Trainable = False,
     frozen: Frozen = False,
-    sort: Annotated[Order, typer.Option("--sort", help="The order of the rows.")] = Order.stored,
-    layout: UseLayout = Layout.table,
+    sort: Annotated[ListingOrder, typer.Option("--sort", help="The order of the rows.")] = ListingOrder.stored,
+    layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
     """List a checkpoint's tensors.
@@ -56,16 +56,16 @@ def inspect(
     """
     refuse(INSPECT, {
         "--stats": stats, "--tree": tree, "--layers": layers, "--model": model and not layers,
-        "--depth": depth, "--sort": sort is not Order.stored, "--names": names is Names.key,
-        "--names both": names is Names.both, "--trainable": trainable, "--frozen": frozen, "--role": role,
-        "PATTERN": patterns, "--exclude": exclude, "--format json": layout is Layout.json,
+        "--depth": depth, "--sort": sort is not ListingOrder.stored, "--names": names is ListingNames.key,
+        "--names both": names is ListingNames.both, "--trainable": trainable, "--frozen": frozen, "--role": role,
+        "PATTERN": patterns, "--exclude": exclude, "--format json": layout is OutputFormat.json,
     })  # fmt: skip
     only = either(trainable, frozen)
     with ckptread.open(path, backend=backend.value) as reader:
         matching = match(reader.path, reader.tensors, patterns or (), exclude or ())
-        tensors = ordered(keep(reader.tensors, matching, role, only), sort)
+        tensors = sort_tensors(keep(reader.tensors, matching, role, only), sort)
         counted = total(tensors)
-        if layout is Layout.table:
+        if layout is OutputFormat.table:
             render.heading(reader, counted, shown=len(reader.tensors) if len(tensors) < len(reader.tensors) else None)
         readable = True
         if layers or model:
@@ -88,16 +88,16 @@ def _list(
     reader: ckptread.Reader,
     tensors: Sequence[TensorInfo],
     counted: Totals,
-    layout: Layout,
-    names: Names,
+    layout: OutputFormat,
+    names: ListingNames,
     *,
     tree: bool,
     depth: int | None,
 ) -> None:
     """Print the tensors, as a tree or in groups where that was asked for."""
-    exact, by_key = layout is not Layout.table, names is Names.key
+    exact, by_key = layout is not OutputFormat.table, names is ListingNames.key
     groups = group(tensors, depth, by_key=by_key) if depth is not None else []
-    if layout is Layout.json:
+    if layout is OutputFormat.json:
         document = documents.inspection(reader, tensors, counted)
         render.json_document(document if depth is None else documents.groups(reader, groups, counted))
     elif tree:
@@ -108,8 +108,8 @@ def _list(
         render.table(render.tensor_table(tensors, names.value, exact=exact), layout)
 
 
-def ordered(tensors: Sequence[TensorInfo], sort: Order) -> list[TensorInfo]:
+def sort_tensors(tensors: Sequence[TensorInfo], sort: ListingOrder) -> list[TensorInfo]:
     """Return the tensors in the order that was asked for; the largest first, by size."""
-    if sort is Order.size:
+    if sort is ListingOrder.size:
         return sorted(tensors, key=lambda t: -t.nbytes)
-    return sorted(tensors, key=lambda t: t.name) if sort is Order.name else list(tensors)
+    return sorted(tensors, key=lambda t: t.name) if sort is ListingOrder.name else list(tensors)

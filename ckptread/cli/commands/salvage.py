@@ -10,12 +10,12 @@ from ckptread.cli import documents, render
 from ckptread.cli.parse.options import Checkpoint, Force
 from ckptread.cli.views.verify import salvage_lines
 from ckptread.formats.locate import open_remains
-from ckptread.operations.salvage.salvage import Lost, Saved, gathered, write_manifest
+from ckptread.operations.salvage.salvage import LostTensor, SavedTensor, gathered, write_manifest
 from ckptread.operations.salvage.salvage import salvage as save
 from ckptread.operations.verify.verify import verify, verify_nbytes
 
 
-def salvage(
+def salvage_command(
     path: Checkpoint,
     output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="The folder to write to.")],
     raw: Annotated[bool, typer.Option("--raw", help="Keep the bits of what .npy cannot hold (bfloat16).")] = False,
@@ -28,7 +28,7 @@ def salvage(
     """
     with open_remains(path) as reader, render.Progress(2 * verify_nbytes(reader)) as progress:
         verification = verify(reader, progress=progress)
-        outcomes: list[Saved | Lost] = []
+        outcomes: list[SavedTensor | LostTensor] = []
         outcomes.extend(save(reader, verification, output, raw=raw, force=force, progress=progress))
         found = gathered(reader, verification, outcomes)
         target = write_manifest(documents.manifest(found), output, force=force)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import ckptread
 from ckptread.cli import documents, render
-from ckptread.cli.parse.options import Backend, Checkpoint, Name, Page, Slice, UseBackend, UsePage
+from ckptread.cli.parse.options import Backend, Checkpoint, Name, PageFormat, Slice, UseBackend, UsePage
 from ckptread.cli.parse.slice import parse_slice
-from ckptread.cli.views.show import bars, facts, first_values, value_list
+from ckptread.cli.views.show import bars, first_values, tensor_facts, value_list
 from ckptread.operations.verify.coverage import around
 from ckptread.values.statistics import histogram, statistics
 
@@ -19,11 +19,11 @@ FIRST = 8
 """How many values are shown."""
 
 
-def show(
+def show_command(
     path: Checkpoint,
     name: Name,
     part: Slice = None,
-    layout: UsePage = Page.table,
+    layout: UsePage = PageFormat.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
     """Show all about one tensor.
@@ -39,9 +39,9 @@ def show(
             _show_all(reader, tensor, layout)
 
 
-def _show_slice(tensor: Tensor, selection: tuple[object, ...], layout: Page) -> None:
+def _show_slice(tensor: Tensor, selection: tuple[object, ...], layout: PageFormat) -> None:
     values = tensor[selection]  # type: ignore[index]
-    if layout is Page.json:
+    if layout is PageFormat.json:
         render.json_document(
             {"schema": documents.SCHEMA, **documents.tensor(tensor.info), "values": value_list(values)}
         )
@@ -49,25 +49,25 @@ def _show_slice(tensor: Tensor, selection: tuple[object, ...], layout: Page) -> 
         render.line(first_values(values, whole=True))
 
 
-def _show_all(reader: Reader, tensor: Tensor, layout: Page) -> None:
+def _show_all(reader: Reader, tensor: Tensor, layout: PageFormat) -> None:
     stats = statistics(tensor)
     spread = histogram(tensor, stats)
     first = next(tensor.blocks(FIRST * tensor.dtype.itemsize), None)
     if first is None:  # a tensor without elements
         first = tensor[()]
-    if layout is Page.json:
+    if layout is PageFormat.json:
         render.json_document(
             {
                 **documents.checkpoint(reader),
                 "tensor": documents.tensor(tensor.info),
-                "statistics": documents.statistics(stats),
-                "histogram": documents.histogram(spread),
+                "statistics": documents.statistics_document(stats),
+                "histogram": documents.histogram_document(spread),
                 "first": value_list(first.reshape(-1)),
             }
         )
         return
     for text in [
-        *facts(tensor.info, stats, around(reader, tensor.info)),
+        *tensor_facts(tensor.info, stats, around(reader, tensor.info)),
         *bars(spread),
         "first values",
         first_values(first, whole=False),

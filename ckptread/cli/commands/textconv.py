@@ -12,7 +12,7 @@ import ckptread
 from ckptread.cli import render
 from ckptread.errors import CheckpointError
 from ckptread.operations.digest.digest import digest_tensor
-from ckptread.operations.each_tensor import Surveyed, survey
+from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.inspect.totals import total
 from ckptread.reader import Reader
 from ckptread.reports.table import name_text, number_text, shape_text
@@ -20,12 +20,12 @@ from ckptread.select import distinct
 from ckptread.values.statistics import Statistics, statistics
 from ckptread.wording import plural, short
 
-Read = Surveyed[tuple[str, Statistics]]
+Read = TensorResult[tuple[str, Statistics]]
 SAID = ("writer", "model_class", "model_name")
 """What a file says of itself that does not change with every save."""
 
 
-def textconv(
+def textconv_command(
     path: Annotated[str, typer.Argument(metavar="FILE", help="A checkpoint, under whatever name.", show_default=False)],
 ) -> None:
     """Print a checkpoint as stable text, for git diff and git log -p.

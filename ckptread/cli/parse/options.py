@@ -17,7 +17,7 @@ class Backend(StrEnum):
     tensorflow = "tensorflow"
 
 
-class Layout(StrEnum):
+class OutputFormat(StrEnum):
     """How a listing is written."""
 
     table = "table"
@@ -26,14 +26,14 @@ class Layout(StrEnum):
     markdown = "markdown"
 
 
-class Page(StrEnum):
+class PageFormat(StrEnum):
     """How what is no listing is written."""
 
     table = "table"
     json = "json"
 
 
-class Order(StrEnum):
+class ListingOrder(StrEnum):
     """How a listing is sorted."""
 
     stored = "stored"
@@ -41,7 +41,7 @@ class Order(StrEnum):
     size = "size"
 
 
-class Names(StrEnum):
+class ListingNames(StrEnum):
     """What tensors are called in a listing."""
 
     variable = "variable"
@@ -120,8 +120,8 @@ Exclude = Annotated[
 UseBackend = Annotated[
     Backend, typer.Option("--backend", help="Who reads the values; 'tensorflow' needs ckptread[tensorflow].")
 ]
-UseLayout = Annotated[Layout, typer.Option("--format", help="How to write it.")]
-UsePage = Annotated[Page, typer.Option("--format", help="How to write it.")]
+UseLayout = Annotated[OutputFormat, typer.Option("--format", help="How to write it.")]
+UsePage = Annotated[PageFormat, typer.Option("--format", help="How to write it.")]
 Slice = Annotated[
     str | None,
     typer.Option("--slice", metavar="SLICE", help="Only this part, as numpy slices: '0:10, :'.", show_default=False),

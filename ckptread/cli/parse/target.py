@@ -6,14 +6,14 @@ import os
 from collections.abc import Sequence
 from typing import Literal
 
-from ckptread.records import dataclass
-from ckptread.storage.writing import file_names
+import msgspec
+
+from ckptread.operations.extract.file_names import file_names
 from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """A file, a folder, one .npz for all, or stdout."""
 
     kind: Literal["file", "folder", "npz", "stream"]

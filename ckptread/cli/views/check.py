@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from ckptread.cli import render
 from ckptread.cli.documents import SCHEMA
-from ckptread.operations.check.check import Offender, Outcome
-from ckptread.records import asdict, dataclass
+from ckptread.operations.check.check import Offender, RuleResult
 from ckptread.reports.table import Table, name_text
 from ckptread.wording import plural
 
@@ -16,12 +17,11 @@ SHOWN = 10
 """Offenders that are listed of a rule; JSON, CSV and Markdown have all."""
 
 
-@dataclass(frozen=True)
-class Checked:
+class CheckedCheckpoint(msgspec.Struct, frozen=True):
     """A checkpoint, and what came of the rules."""
 
     path: str
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[RuleResult, ...]
     problem: str = ""
     """Why it could not be opened, or ""."""
 
@@ -36,7 +36,7 @@ class Checked:
         return bool(self.problem) or any(outcome.trouble for outcome in self.outcomes)
 
 
-def outcome_lines(checked: Sequence[Checked]) -> Iterator[str]:
+def outcome_lines(checked: Sequence[CheckedCheckpoint]) -> Iterator[str]:
     """Yield a line per rule, and the tensors that break it."""
     for entry in checked:
         yield render.styled(name_text(entry.path), "bold")
@@ -48,7 +48,7 @@ def outcome_lines(checked: Sequence[Checked]) -> Iterator[str]:
         yield ""
 
 
-def _outcome_lines(outcome: Outcome, width: int) -> Iterator[str]:
+def _outcome_lines(outcome: RuleResult, width: int) -> Iterator[str]:
     mark = render.styled("pass", "green") if outcome.passed else render.styled("FAIL", "red")
     yield f"  {mark}  {name_text(outcome.rule.text).ljust(width)}  {_about(outcome)}".rstrip()
     for offender in outcome.offenders[:SHOWN]:
@@ -57,7 +57,7 @@ def _outcome_lines(outcome: Outcome, width: int) -> Iterator[str]:
         yield f"          ... and {len(outcome.offenders) - SHOWN:,} more"
 
 
-def _about(outcome: Outcome) -> str:
+def _about(outcome: RuleResult) -> str:
     """Say how many tensors a rule is about, and how many break it."""
     if outcome.problem:
         return outcome.problem
@@ -66,7 +66,7 @@ def _about(outcome: Outcome) -> str:
     return (f"{len(outcome.offenders):,} of {count}" if outcome.offenders else count) + against
 
 
-def verdict(checked: Sequence[Checked]) -> str:
+def check_verdict(checked: Sequence[CheckedCheckpoint]) -> str:
     """Return the one line that says whether all rules hold."""
     outcomes = [outcome for entry in checked for outcome in entry.outcomes]
     broken = sum(not outcome.passed for outcome in outcomes)
@@ -79,13 +79,13 @@ def verdict(checked: Sequence[Checked]) -> str:
     return "; ".join(said)
 
 
-def outcome_table(checked: Sequence[Checked]) -> Table:
+def outcome_table(checked: Sequence[CheckedCheckpoint]) -> Table:
     """Return a row per rule, or per tensor that breaks it."""
     rows = [row for entry in checked for row in _rows(entry)]
     return Table(["checkpoint", "rule", "result", "tensor", "reason"], rows)
 
 
-def _rows(entry: Checked) -> Iterator[list[str]]:
+def _rows(entry: CheckedCheckpoint) -> Iterator[list[str]]:
     path = name_text(entry.path)
     if entry.problem:
         yield [path, "", "fail", "", entry.problem]
@@ -96,7 +96,7 @@ def _rows(entry: Checked) -> Iterator[list[str]]:
             yield [*begin, *end]
 
 
-def outcome_document(checked: Sequence[Checked]) -> dict[str, Any]:
+def outcome_document(checked: Sequence[CheckedCheckpoint]) -> dict[str, Any]:
     """Return what came of every rule."""
     failed = not all(entry.passed for entry in checked)
     return {
@@ -113,7 +113,7 @@ def outcome_document(checked: Sequence[Checked]) -> dict[str, Any]:
     }
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
+def _outcome(outcome: RuleResult) -> dict[str, Any]:
     return {
         "rule": outcome.rule.name,
         "pattern": outcome.rule.pattern,
@@ -127,4 +127,5 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 
 def _offender(offender: Offender) -> dict[str, Any]:
-    return asdict(offender)
+    document: dict[str, Any] = msgspec.to_builtins(offender)
+    return document

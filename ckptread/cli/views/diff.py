@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import msgspec
+
 from ckptread.cli.parse.options import DiffOrder
 from ckptread.operations.diff.diff import Difference, TensorDifference
-from ckptread.records import asdict
 from ckptread.reports.table import Table, name_text, number_text, shape_text
 from ckptread.values.difference import FIGURES
 from ckptread.wording import escape
@@ -22,7 +23,7 @@ ATTENDANT = {"optimizer", "metric", "bookkeeping"}
 """The roles of what attends a model's training, and is not the model."""
 
 
-def ordered(entries: Sequence[TensorDifference], sort: DiffOrder) -> list[TensorDifference]:
+def sort_differences(entries: Sequence[TensorDifference], sort: DiffOrder) -> list[TensorDifference]:
     """Return the rows in the order that was asked for; what changed most on top."""
     if sort is DiffOrder.name:
         return sorted(entries, key=lambda entry: entry.name)
@@ -114,7 +115,7 @@ def full_table(entries: Sequence[TensorDifference]) -> Table:
 
 def _full_row(entry: TensorDifference) -> list[str]:
     sides = (entry.a, entry.b)
-    figures = asdict(entry.change) if entry.change else {}
+    figures = msgspec.to_builtins(entry.change) if entry.change else {}
     return [
         name_text(entry.name),
         entry.status,
@@ -186,7 +187,7 @@ def _within(found: Difference) -> str:
     return "of equal values" + (f" ({zeros:,} zeros changed sign)" if zeros else " (another dtype, or other NaN)")
 
 
-def verdict(found: Difference, scope: str = "") -> str:
+def diff_verdict(found: Difference, scope: str = "") -> str:
     """Return the one line that says whether the two are the same, and what was compared."""
     compared, count = len(found.tensors), len(found.differences)
     noun = "tensor" if compared == 1 else "tensors"

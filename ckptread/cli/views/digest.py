@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from ckptread.cli.documents import SCHEMA
 from ckptread.operations.digest.digest import Digest, Naming, canonical_dtype
-from ckptread.operations.digest.listing import Checked
-from ckptread.records import asdict
+from ckptread.operations.digest.listing import LineResult
 from ckptread.reports.table import Table, name_text
 
 WORDS = {"ok": "OK", "unreadable": "FAILED to read", "missing": "FAILED, missing", "unlisted": "FAILED, not listed"}
@@ -22,14 +23,14 @@ def digest_table(found: Digest, naming: Naming) -> Table:
     return Table(["sha256", "name"], [*rows, *last])
 
 
-def check_lines(checked: Sequence[Checked]) -> Iterator[str]:
+def check_lines(checked: Sequence[LineResult]) -> Iterator[str]:
     """Yield a line per digest, as ``sha256sum --check`` does."""
     for entry in checked:
         note = f" ({entry.note})" if entry.note and entry.verdict == "ok" else ""
         yield f"{entry.name}: {WORDS.get(entry.verdict, 'FAILED')}{note}"
 
 
-def check_table(checked: Sequence[Checked]) -> Table:
+def check_table(checked: Sequence[LineResult]) -> Table:
     """Return a row per digest."""
     return Table(["name", "verdict", "note"], [[entry.name, entry.verdict, entry.note] for entry in checked])
 
@@ -54,7 +55,7 @@ def digest_document(found: Digest, names: str | None, role: str) -> dict[str, An
     }
 
 
-def check_document(found: Digest, checked: Sequence[Checked]) -> dict[str, Any]:
+def check_document(found: Digest, checked: Sequence[LineResult]) -> dict[str, Any]:
     """Return what came of checking a listing."""
     agrees = all(entry.verdict == "ok" for entry in checked)
     return {
@@ -62,5 +63,5 @@ def check_document(found: Digest, checked: Sequence[Checked]) -> dict[str, Any]:
         "path": found.path,
         "digest": found.whole,
         "verdict": "same" if agrees else "different",
-        "checked": [{**asdict(entry), "note": entry.note or None} for entry in checked],
+        "checked": [{**msgspec.to_builtins(entry), "note": entry.note or None} for entry in checked],
     }

@@ -62,7 +62,7 @@ def _exact_rows(step: StepFigures) -> Iterator[list[str]]:
         ]  # fmt: skip
 
 
-def summary(steps: Sequence[StepFigures]) -> Iterator[str]:
+def history_summary(steps: Sequence[StepFigures]) -> Iterator[str]:
     """Yield what was followed, and where the first NaN is."""
     opened = [step for step in steps if not step.problem]
     labels = [name_text(step.step.label) for step in opened]

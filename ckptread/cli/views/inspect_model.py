@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ckptread.cli import documents, render
-from ckptread.cli.parse.options import Layout
+from ckptread.cli.parse.options import OutputFormat
 from ckptread.model import LayerFact, ModelFacts
 from ckptread.operations.inspect.layers import Amount, LayerSummary, ModelSummary, ModelTotals, summarize
 from ckptread.reports.table import Table, bytes_text, name_text
@@ -26,11 +26,11 @@ MOST_CLASSES = 60
 
 
 def inspect_model(
-    reader: Reader, tensors: Sequence[TensorInfo] | None, depth: int, layout: Layout, *, facts: bool, layers: bool
+    reader: Reader, tensors: Sequence[TensorInfo] | None, depth: int, layout: OutputFormat, *, facts: bool, layers: bool
 ) -> None:
     """Print what the config says, and the layers that ``tensors`` (None: all) are of, down to ``depth``."""
     summary = summarize(reader, tensors=tensors, depth=depth) if layers else None
-    if layout is Layout.json:
+    if layout is OutputFormat.json:
         said = {"model": documents.model(reader.model)} if facts else {}
         found = documents.layers(summary) if summary is not None else {}
         render.json_document({**documents.checkpoint(reader), **said, **found})
@@ -46,11 +46,11 @@ def inspect_model(
             render.note(f"warning: not safe to load from a stranger: {name_text(text)}")
 
 
-def print_layers(summary: ModelSummary, layout: Layout) -> None:
+def print_layers(summary: ModelSummary, layout: OutputFormat) -> None:
     """Print a row per layer, then the totals; as CSV in one table, whose first column tells the two apart."""
-    exact = layout is not Layout.table
+    exact = layout is not OutputFormat.table
     layers, totals = _layer_rows(summary.layers, exact=exact), _total_rows(summary.totals, exact=exact)
-    if layout is Layout.csv:
+    if layout is OutputFormat.csv:
         head = ["row", "name", "class", "depth", "parameters", "bytes", "trainable", "frozen"]
         rows = [["layer", *row] for row in _exact_rows(summary.layers)]
         rows += [["total", name, "", "", parameters, nbytes, "", ""] for name, parameters, nbytes in totals]
@@ -98,13 +98,13 @@ def _amount(amount: Amount, *, exact: bool) -> list[str]:
     return [f"{amount.parameters:,}", bytes_text(amount.nbytes)]
 
 
-def print_model(reader: Reader, layout: Layout) -> None:
+def print_model(reader: Reader, layout: OutputFormat) -> None:
     """Print what the config says of the model, or in one sentence that there is none."""
     if reader.model is None:
         render.prose([NO_CONFIG])
         return
     said = _facts(reader.model)
-    if layout is Layout.table:
+    if layout is OutputFormat.table:
         render.wrapped(said)
     else:
         render.table(Table(["what", "said"], said), layout)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ckptread.cli import documents, render
-from ckptread.cli.parse.options import Layout, Names
-from ckptread.operations.each_tensor import Surveyed, survey
+from ckptread.cli.parse.options import ListingNames, OutputFormat
+from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.inspect.totals import total
 from ckptread.reader import Reader
 from ckptread.reports.table import Table, least_width, name_text, shape_text, without
@@ -19,52 +19,54 @@ from ckptread.wording import plural, short
 FIGURES = [">min", ">max", ">mean", ">std", ">L2", ">zeros", ">NaN", ">Inf"]
 
 
-def inspect_statistics(reader: Reader, tensors: Sequence[TensorInfo], layout: Layout, names: Names) -> bool:
+def inspect_statistics(
+    reader: Reader, tensors: Sequence[TensorInfo], layout: OutputFormat, names: ListingNames
+) -> bool:
     """Print the tensors with figures of their values; return whether all could be read."""
     own = distinct(tensors)
     with render.Progress(sum(t.nbytes for t in own)) as progress:
         read = {entry.tensor.key: entry for entry in survey(reader, own, statistics, progress=progress)}
     found = [_as_first(tensor, read[_first(tensor, read)]) for tensor in tensors]
-    if layout is Layout.json:
+    if layout is OutputFormat.json:
         render.json_document(_document(reader, found))
     else:
-        render.table(_table(found, names, exact=layout is not Layout.table), layout)
-        if layout is Layout.table:
+        render.table(_table(found, names, exact=layout is not OutputFormat.table), layout)
+        if layout is OutputFormat.table:
             render.line("\n" + _verdict(list(read.values())))
     return all(entry.figure is not None for entry in found)
 
 
-def _first(tensor: TensorInfo, read: dict[str, Surveyed[Statistics]]) -> str:
+def _first(tensor: TensorInfo, read: dict[str, TensorResult[Statistics]]) -> str:
     return tensor.key if tensor.key in read or tensor.alias_of is None else tensor.alias_of
 
 
-def _as_first(tensor: TensorInfo, first: Surveyed[Statistics]) -> Surveyed[Statistics]:
+def _as_first(tensor: TensorInfo, first: TensorResult[Statistics]) -> TensorResult[Statistics]:
     """A second name has the figures of the first."""
-    return Surveyed(tensor, first.figure, first.problem)
+    return TensorResult(tensor, first.figure, first.problem)
 
 
-def _document(reader: Reader, found: Sequence[Surveyed[Statistics]]) -> dict[str, Any]:
+def _document(reader: Reader, found: Sequence[TensorResult[Statistics]]) -> dict[str, Any]:
     document = documents.inspection(reader, [], total(entry.tensor for entry in found))
     return {**document, "tensors": [_tensor(entry) for entry in found]}
 
 
-def _tensor(entry: Surveyed[Statistics]) -> dict[str, Any]:
-    figures = None if entry.figure is None else documents.statistics(entry.figure)
+def _tensor(entry: TensorResult[Statistics]) -> dict[str, Any]:
+    figures = None if entry.figure is None else documents.statistics_document(entry.figure)
     return {**documents.tensor(entry.tensor), "problem": entry.problem or None, "statistics": figures}
 
 
-def _table(found: Sequence[Surveyed[Statistics]], names: Names, *, exact: bool) -> Table:
+def _table(found: Sequence[TensorResult[Statistics]], names: ListingNames, *, exact: bool) -> Table:
     """Return a row per tensor; for people in few digits, and without columns that say nothing."""
     rows = [[*render.name_cells(e.tensor, names), *_facts(e), *_row(e, exact=exact)] for e in found]
     whole = Table([*render.NAME_TITLES[names], "dtype", "shape", *FIGURES, "problem"], rows)
     return whole if exact else _short(whole)
 
 
-def _facts(entry: Surveyed[Statistics]) -> list[str]:
+def _facts(entry: TensorResult[Statistics]) -> list[str]:
     return [name_text(entry.tensor.dtype), shape_text(entry.tensor.shape)]
 
 
-def _row(entry: Surveyed[Statistics], *, exact: bool) -> list[str]:
+def _row(entry: TensorResult[Statistics], *, exact: bool) -> list[str]:
     stats = entry.figure
     if stats is None:
         return [*[""] * len(FIGURES), name_text(entry.problem)]
@@ -102,7 +104,7 @@ def _short(rows: Table) -> Table:
     return rows
 
 
-def _verdict(read: Sequence[Surveyed[Statistics]]) -> str:
+def _verdict(read: Sequence[TensorResult[Statistics]]) -> str:
     """Return one line on what is no ordinary number."""
     known = [entry.figure for entry in read if entry.figure is not None]
     counts = [("NaN", sum(stats.nans > 0 for stats in known)), ("Inf", sum(stats.infs > 0 for stats in known))]

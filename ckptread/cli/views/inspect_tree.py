@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ckptread.records import dataclass, field
+import msgspec
+
 from ckptread.reports.table import Table, bytes_text, name_text, shape_text
 from ckptread.tensors import TensorInfo
 
@@ -16,13 +17,12 @@ BRANCH_BYTES = 400
 """What a branch counts for beside its path: what it takes in memory, with its row."""
 
 
-@dataclass(slots=True)
-class Branch:
+class Branch(msgspec.Struct):
     """One component of the names: the tensors that end here, and the branches that go on."""
 
     name: str
-    tensors: list[TensorInfo] = field(default_factory=list)
-    branches: dict[str, Branch] = field(default_factory=dict)
+    tensors: list[TensorInfo] = msgspec.field(default_factory=list)
+    branches: dict[str, Branch] = msgspec.field(default_factory=dict)
     parameters: int = 0
     nbytes: int = 0
 

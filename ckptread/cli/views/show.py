@@ -22,7 +22,7 @@ LABEL_WIDTH = 12
 LEAST_DIGITS, MOST_DIGITS = 4, 17
 
 
-def facts(info: TensorInfo, stats: Statistics, around: Region | None) -> Iterator[str]:
+def tensor_facts(info: TensorInfo, stats: Statistics, around: Region | None) -> Iterator[str]:
     """Yield what is known of a tensor, and the figures of its values; ``around`` has a checksum over its bytes too."""
     yield name_text(info.name)
     if info.name != info.key:

@@ -28,7 +28,7 @@ TRUST = {
 EXITS = {"ok": 0, "damaged": 1, "suspect": 1, "unreadable": 2}
 
 
-def verdict(found: Verification) -> str:
+def verify_verdict(found: Verification) -> str:
     """Return the verdict: ok, suspect (warnings), damaged (errors), or unreadable."""
     if not found.format:
         return "unreadable"
@@ -38,12 +38,12 @@ def verdict(found: Verification) -> str:
 
 def worst_exit(found: Sequence[Verification]) -> int:
     """Return the exit code of the worst of them."""
-    return max(EXITS[verdict(each)] for each in found)
+    return max(EXITS[verify_verdict(each)] for each in found)
 
 
 def report(found: Verification) -> Iterator[str]:
     """Yield a line with the verdict and what was checked, and one or two for each finding."""
-    yield f"{name_text(found.path)}: {verdict(found)}" + (f" ({summary(found)})" if found.format else "")
+    yield f"{name_text(found.path)}: {verify_verdict(found)}" + (f" ({verify_summary(found)})" if found.format else "")
     groups = grouped(said_once(found.findings))
     for group in groups[:SHOWN]:
         yield from _told(group)
@@ -51,7 +51,7 @@ def report(found: Verification) -> Iterator[str]:
         yield f"  ... and {len(groups) - SHOWN:,} more: '--format json' has them all"
 
 
-def summary(found: Verification) -> str:
+def verify_summary(found: Verification) -> str:
     """Say what was checked."""
     read = f"{found.format}: {plural(found.tensors, 'tensor')}, {bytes_text(found.nbytes)} read"
     return f"{read}, {plural(found.checksums, 'checksum')} compared"

@@ -15,10 +15,11 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.chunk_cache import DECODED
-from ckptread.formats.hdf5.index import Layout
-from ckptread.records import dataclass
+from ckptread.formats.hdf5.index import DatasetLayout
 from ckptread.slicing import overlap
 from ckptread.storage.source import Source
 from ckptread.tensors import element_count
@@ -46,8 +47,7 @@ LARGE_BYTES = 8 << 20
 _large = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """Where one chunk lies."""
 
     mask: int
@@ -60,7 +60,7 @@ class Chunks:
     """The chunks of one dataset. A chunk that was never written is all fill value."""
 
     def __init__(
-        self, source: Source, key: str, layout: Layout, dtype: np.dtype[Any], table: dict[tuple[int, ...], Chunk]
+        self, source: Source, key: str, layout: DatasetLayout, dtype: np.dtype[Any], table: dict[tuple[int, ...], Chunk]
     ):
         self._source = source
         self._key = key

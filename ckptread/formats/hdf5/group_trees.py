@@ -25,7 +25,7 @@ ROOT_AT = {0: 56, 1: 60}
 CACHED = 1  # the entry holds the addresses of the group's tree and names
 
 
-class Node(NamedTuple):
+class TreeNode(NamedTuple):
     """A node of a tree, and where it stands."""
 
     at: int
@@ -106,7 +106,7 @@ def _check_tree(places: _Places, root: int) -> Iterator[int]:
             return
 
 
-def _check_neighbours(places: _Places, nodes: list[Node]) -> None:
+def _check_neighbours(places: _Places, nodes: list[TreeNode]) -> None:
     around = [UNDEFINED, *(node.at for node in nodes), UNDEFINED]
     for left, node, right in zip(around, nodes, around[2:], strict=False):
         if (node.left, node.right) != (left, right):
@@ -119,7 +119,7 @@ def _check_neighbours(places: _Places, nodes: list[Node]) -> None:
             )
 
 
-def _node(places: _Places, at: int) -> Node | None:
+def _node(places: _Places, at: int) -> TreeNode | None:
     head = places.read(at, NODE.size)
     if head is None:
         return None
@@ -128,7 +128,7 @@ def _node(places: _Places, at: int) -> Node | None:
     if mark != b"TREE" or kind != 0 or body is None:
         return None
     children = Struct(f"<{2 * count + 1}Q").unpack(body)[1::2]
-    return Node(at, level, left, right, children)
+    return TreeNode(at, level, left, right, children)
 
 
 def _trees_below(places: _Places, at: int) -> Iterator[int]:

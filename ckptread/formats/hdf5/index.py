@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+import msgspec
+
 from ckptread.errors import DamagedFileError
-from ckptread.records import dataclass, field
 from ckptread.storage.source import Source
-from ckptread.tensors import Extent, Finding, Severity, TensorInfo, shape_problem
+from ckptread.tensors import Finding, Severity, TensorInfo, shape_problem
 
 Attributes = dict[str, dict[str, Any]]
 
@@ -25,8 +26,7 @@ MAX_FILTERS = 32
 SEVERITIES: Mapping[str, Severity] = {"note": "note", "error": "error"}
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class DatasetLayout(msgspec.Struct, frozen=True, kw_only=True):
     """How a dataset's bytes lie."""
 
     kind: str
@@ -39,16 +39,15 @@ class Layout:
     """The bytes of one element where nothing was written."""
 
 
-@dataclass
-class Index:
+class Hdf5Index(msgspec.Struct):
     """All that is known of a file without reading its values."""
 
     source: Source
     path: str
-    tensors: dict[str, TensorInfo] = field(default_factory=dict)
-    layouts: dict[str, Layout] = field(default_factory=dict)
-    attributes: Attributes = field(default_factory=dict)
-    problems: list[Finding] = field(default_factory=list)
+    tensors: dict[str, TensorInfo] = msgspec.field(default_factory=dict)
+    layouts: dict[str, DatasetLayout] = msgspec.field(default_factory=dict)
+    attributes: Attributes = msgspec.field(default_factory=dict)
+    problems: list[Finding] = msgspec.field(default_factory=list)
     _told: int = 0
 
     def take(self, message: Mapping[str, Any], raw: bytes) -> None:
@@ -65,7 +64,9 @@ class Index:
         self._told += ENTRY_BYTES + sum(len(str(entry.get(name) or "")) for name in TEXTS)
         if "finding" in entry:
             severity = SEVERITIES.get(str(entry.get("severity")), "warning")
-            self.problems.append(Finding(severity, str(entry["finding"]), str(entry["key"]) or None, self.path))
+            self.problems.append(
+                Finding(severity=severity, message=str(entry["finding"]), key=str(entry["key"]) or None, file=self.path)
+            )
         elif "text" in entry:
             text = raw.decode("utf-8", "surrogateescape")
             self.attributes.setdefault(str(entry["group"]), {})[str(entry["text"])] = text
@@ -80,7 +81,12 @@ class Index:
     def _take_dataset(self, key: str, entry: Mapping[str, Any]) -> None:
         if key in self.tensors:
             self.problems.append(
-                Finding("error", f"two datasets are called {key!r}; the first one is taken", key, self.path)
+                Finding(
+                    severity="error",
+                    message=f"two datasets are called {key!r}; the first one is taken",
+                    key=key,
+                    file=self.path,
+                )
             )
             return
         shape = None if entry["shape"] is None else _numbers(entry["shape"])
@@ -96,29 +102,38 @@ class Index:
             problem = self._place_problem(layout, nbytes)
         extent = None
         if problem is None and layout.kind == "contiguous" and self.source.addressable:
-            extent = Extent(*self.source.locate(layout.offset), nbytes)
+            extent = self.source.extent(layout.offset, nbytes)
         alias = entry.get("alias_of")
         alias = None if alias is None or alias not in self.tensors else str(alias)
         self.layouts[key] = layout
         foreign, dtype = entry.get("unsupported") is True, str(entry["dtype"])
-        info = TensorInfo(key, shape, dtype, nbytes, extent, problem, alias_of=alias, unsupported=foreign)
+        info = TensorInfo(
+            key=key,
+            shape=shape,
+            dtype=dtype,
+            nbytes=nbytes,
+            extent=extent,
+            problem=problem,
+            alias_of=alias,
+            unsupported=foreign,
+        )
         self.tensors[key] = info
 
-    def _layout(self, entry: Mapping[str, Any]) -> Layout:
+    def _layout(self, entry: Mapping[str, Any]) -> DatasetLayout:
         filters = _numbers(entry.get("filters", ()))
         if len(filters) > MAX_FILTERS:
             raise ValueError("too many filters")
         if entry["layout"] not in LAYOUTS:
             raise ValueError("an unknown layout")
-        return Layout(
-            str(entry["layout"]),
-            _number(entry.get("offset") or 0),
-            _numbers(entry.get("chunk", ())),
-            filters,
-            bytes.fromhex(entry.get("fill", "")),
+        return DatasetLayout(
+            kind=str(entry["layout"]),
+            offset=_number(entry.get("offset") or 0),
+            chunk=_numbers(entry.get("chunk", ())),
+            filters=filters,
+            fill=bytes.fromhex(entry.get("fill", "")),
         )
 
-    def _place_problem(self, layout: Layout, nbytes: int) -> str | None:
+    def _place_problem(self, layout: DatasetLayout, nbytes: int) -> str | None:
         if layout.offset + nbytes <= self.source.size:
             return None
         return f"its {nbytes:,} bytes at byte {layout.offset:,} lie outside the file's {self.source.size:,}"

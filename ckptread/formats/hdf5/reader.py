@@ -17,14 +17,14 @@ from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.chunks import Chunks, OpenChunks, chunk_table
 from ckptread.formats.hdf5.early_start import MODULE
 from ckptread.formats.hdf5.group_trees import check_trees
-from ckptread.formats.hdf5.index import Index
+from ckptread.formats.hdf5.index import Hdf5Index
 from ckptread.formats.hdf5.superblock import cut_short, stated_end
-from ckptread.formats.keras.evidence import gather
+from ckptread.formats.keras.evidence import gather_keras_evidence
 from ckptread.model import ModelFacts
-from ckptread.names.keras.describe import describe
-from ckptread.names.keras.model_facts import facts
+from ckptread.names.keras.describe import name_keras_tensors
+from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.reader import Reader, numpy_dtype, readable
-from ckptread.slicing import Selection, Slicing, read_box, settle
+from ckptread.slicing import Selection, Slicing, normalize, read_box
 from ckptread.tensors import Finding, Region, TensorInfo, element_count, trouble
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.budget import within
@@ -91,23 +91,23 @@ class Hdf5Reader(Reader):
         self._strays = True  # are listed too, until that is too much for the library
         self._chunks = OpenChunks()
         self._compared = 0
-        self._index = Index(source, path)
+        self._index = Hdf5Index(source, path)
         try:
             self._list()
         except BaseException:
             self._worker.close()
             raise
         self.metadata = {**metadata, **self._said()}
-        self.evidence, problems = gather(self._index.attributes, config, self.metadata, self._same_bytes)
+        self.evidence, problems = gather_keras_evidence(self._index.attributes, config, self.metadata, self._same_bytes)
         cut = [] if self._cut is None else [trouble(self._cut)]
         self.problems = [*cut, *self._index.problems, *problems]
         listed = list(within(self._index.tensors.values(), source.whole_file().size))
-        self.tensors = {t.key: t for t in describe(listed, self.evidence)}
+        self.tensors = {t.key: t for t in name_keras_tensors(listed, self.evidence)}
 
     @cached_property
     def model(self) -> ModelFacts | None:
         """What the config says, of an archive or a whole-model .h5."""
-        return facts(self.evidence)
+        return read_model_facts(self.evidence)
 
     def _start(self) -> Worker:
         descriptor, steps = self._source.recipe()
@@ -126,7 +126,9 @@ class Hdf5Reader(Reader):
             if not listed:
                 raise
             self._strays = False
-            self._index.problems.append(Finding("error", f"not all that it holds can be listed: {error.problem}"))
+            self._index.problems.append(
+                Finding(severity="error", message=f"not all that it holds can be listed: {error.problem}")
+            )
 
     def _ask(self, question: Message) -> Iterator[Reply]:
         """Ask the worker, or a new one where the old one has not survived an earlier question."""
@@ -167,7 +169,7 @@ class Hdf5Reader(Reader):
 
         info = readable(self, key)
         shape = (0,) if info.shape is None else info.shape
-        slicing = settle(selection, shape)
+        slicing = normalize(selection, shape)
         dtype = numpy_dtype(info.dtype, self.path)
         if element_count(slicing.box) * dtype.itemsize > MAX_READ_BYTES:
             raise UnsafeFileError(self.path, f"{escape(info.key)!r} claims {info.nbytes:,} bytes")

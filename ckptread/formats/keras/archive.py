@@ -17,11 +17,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import CheckpointError, UnknownFormatError
-from ckptread.formats.keras.evidence import gather
+from ckptread.formats.keras.evidence import gather_keras_evidence
 from ckptread.formats.numpy.npy_header import OBJECTS
 from ckptread.formats.zip.archive import ZipArchive
 from ckptread.model import ModelFacts
-from ckptread.names.keras.model_facts import facts
+from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
 from ckptread.storage.source import FileSource, Source
@@ -66,7 +66,7 @@ class KerasReader(Reader):
         self.problems: list[Finding] = list(self._archive.problems)
         if len(self._archive.members) > USUAL_MEMBERS:
             message = f"it holds {len(self._archive.members):,} members, where Keras writes three and a few assets"
-            self.problems.append(Finding("warning", message, None, path))
+            self.problems.append(Finding(severity="warning", message=message, key=None, file=path))
         self.config: dict[str, Any] | None = self._json(CONFIG)
         """The parsed config.json; None where it is missing or cannot be read."""
         about = self._json(METADATA)
@@ -81,14 +81,14 @@ class KerasReader(Reader):
     @cached_property
     def model(self) -> ModelFacts | None:
         """What config.json says, weights or none."""
-        evidence, _ = gather({}, self.config, self.metadata, lambda _key, _other: False)
-        return facts(evidence)
+        evidence, _ = gather_keras_evidence({}, self.config, self.metadata, lambda _key, _other: False)
+        return read_model_facts(evidence)
 
     def _json(self, name: str) -> dict[str, Any] | None:
         """Return the object in a JSON member; what is wrong with it becomes a finding."""
         member = self._archive.members.get(name)
         if member is None:
-            self.problems.append(Finding("note", f"the archive holds no {name}"))
+            self.problems.append(Finding(severity="note", message=f"the archive holds no {name}"))
             return None
         if member.problem is not None:
             return None  # among the archive's own findings
@@ -100,8 +100,10 @@ class KerasReader(Reader):
         except (CheckpointError, Malformed) as error:
             problem = error.problem
         advice = "the weights are read all the same, without what it says of them"
-        place = self._source.locate(member.offset)
-        self.problems.append(Finding("error", f"{name}: {problem}", None, *place, advice))
+        file, offset = self._source.locate(member.offset)
+        self.problems.append(
+            Finding(severity="error", message=f"{name}: {problem}", file=file, offset=offset, advice=advice)
+        )
         return None
 
     def _open_weights(self) -> Reader | None:
@@ -123,7 +125,16 @@ class KerasReader(Reader):
         weights = open_npz(source, source.name)
         if any(info.problem == OBJECTS for info in weights.tensors.values()):
             message = f"{name} holds pickled objects of Keras' own, which are never loaded, nor can Keras load them"
-            self.problems.append(Finding("error", message, None, self.path, None, "save the model as .weights.h5"))
+            self.problems.append(
+                Finding(
+                    severity="error",
+                    message=message,
+                    key=None,
+                    file=self.path,
+                    offset=None,
+                    advice="save the model as .weights.h5",
+                )
+            )
         return weights
 
     def _note_absence(self) -> None:
@@ -133,7 +144,7 @@ class KerasReader(Reader):
             problem = f"it is no .keras archive: it holds {names}, and no {HDF5_WEIGHTS}"
             raise UnknownFormatError(self.path, problem, advice="open the file that holds the weights")
         message = f"the archive holds no weights: neither {HDF5_WEIGHTS} nor {NPZ_WEIGHTS}"
-        self.problems.append(Finding("error", message, None, self.path))
+        self.problems.append(Finding(severity="error", message=message, key=None, file=self.path))
 
     @property
     def regions(self) -> Iterator[Region]:  # type: ignore[override]

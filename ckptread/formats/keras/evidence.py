@@ -13,7 +13,7 @@ from ckptread.untrusted.json_text import bounded_json
 MODEL_CONFIG, TRAINING_CONFIG = "model_config", "training_config"
 
 
-def gather(
+def gather_keras_evidence(
     attributes: Mapping[str, Mapping[str, Any]],
     config: Any,
     metadata: Mapping[str, str],
@@ -26,9 +26,9 @@ def gather(
     problems: list[Finding] = []
     root = attributes.get("", {})
     evidence = KerasEvidence(
-        config if config is not None else _parsed(root, MODEL_CONFIG, problems),
-        _parsed(root, TRAINING_CONFIG, problems),
-        attributes,
+        config=config if config is not None else _parsed(root, MODEL_CONFIG, problems),
+        training_config=_parsed(root, TRAINING_CONFIG, problems),
+        attributes=attributes,
         archive=config is not None,
         keras_version=metadata.get("keras_version"),
         date_saved=metadata.get("date_saved"),
@@ -45,5 +45,5 @@ def _parsed(root: Mapping[str, Any], name: str, problems: list[Finding]) -> Any:
     try:
         return bounded_json(said.encode("utf-8", "surrogateescape"))
     except Malformed as error:
-        problems.append(Finding("warning", f"the attribute {name!r} cannot be read: {error.problem}"))
+        problems.append(Finding(severity="warning", message=f"the attribute {name!r} cannot be read: {error.problem}"))
         return None

@@ -15,8 +15,8 @@ from typing import Any
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.reader import Hdf5Reader, open_hdf5
 from ckptread.formats.json_shards import MAX_SHARDS, ShardsReader, is_plain, read_index
-from ckptread.formats.keras.evidence import gather
-from ckptread.names.keras.describe import describe
+from ckptread.formats.keras.evidence import gather_keras_evidence
+from ckptread.names.keras.describe import name_keras_tensors
 from ckptread.reader import Reader
 from ckptread.storage.source import FileSource
 from ckptread.tensors import TensorInfo
@@ -26,7 +26,7 @@ Groups = dict[str, list[str]]
 """The files of each group of variables."""
 
 
-def open_sharded(path: str) -> Reader:
+def open_keras_shards(path: str) -> Reader:
     """Open the index of sharded weights. Raises CheckpointError where it is none, or points out of its folder."""
     return KerasShardsReader(path)
 
@@ -49,9 +49,9 @@ class KerasShardsReader(ShardsReader[Hdf5Reader]):
         found.update(self._missing(groups, found))
         attributes = self._attributes()
         self.metadata = {"shards": str(len(self._shards))}
-        self.evidence, problems = gather(attributes, None, self.metadata, lambda _key, _other: False)
+        self.evidence, problems = gather_keras_evidence(attributes, None, self.metadata, lambda _key, _other: False)
         self.problems += problems
-        self.tensors = {t.key: t for t in describe(list(found.values()), self.evidence)}
+        self.tensors = {t.key: t for t in name_keras_tensors(list(found.values()), self.evidence)}
 
     def _open(self, name: str, count: int, found: dict[str, TensorInfo]) -> None:
         if self._open_shard(name, lambda path: open_hdf5(FileSource(path), path), f"{count:,} of the groups"):
@@ -65,7 +65,9 @@ class KerasShardsReader(ShardsReader[Hdf5Reader]):
     def _missing(self, groups: Groups, found: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
         """Return an entry for each group of which some file could not be opened: its variables are unknown."""
         return {
-            group: TensorInfo(group, None, "unknown", 0, problem=f"its file {escape(name)!r} cannot be opened")
+            group: TensorInfo(
+                key=group, shape=None, dtype="unknown", nbytes=0, problem=f"its file {escape(name)!r} cannot be opened"
+            )
             for group, files in groups.items()
             for name in files
             if name not in self._shards and group not in found

@@ -13,8 +13,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from ckptread.errors import DamagedFileError, UnsafeFileError, UnsupportedError
-from ckptread.records import dataclass
 from ckptread.tensors import element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.literals import read_literal
@@ -47,8 +48,7 @@ _PLAIN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NpyHeader:
+class NpyHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What the header says of the array behind it."""
 
     dtype: str
@@ -64,15 +64,14 @@ class NpyHeader:
     """Why no array can be read by this header, or None."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Dtype:
+class _Dtype(msgspec.Struct, frozen=True):
     """An element's dtype: numpy's spelling of it, as text or as the structure it is made of."""
 
     spec: Any
     itemsize: int
 
 
-def read_header(head: Callable[[int], bytes], name: str) -> NpyHeader:
+def read_npy_header(head: Callable[[int], bytes], name: str) -> NpyHeader:
     """Read the header of an array whose first bytes, at most so many, ``head`` returns; ``name`` is for messages.
 
     Raises DamagedFileError where it is none, UnsafeFileError where it is too long, UnsupportedError for a version
@@ -105,14 +104,23 @@ def _header(text: str, offset: int) -> NpyHeader:
     if not isinstance(shape, tuple) or not all(type(dim) is int for dim in shape) or type(fortran) is not bool:
         raise Malformed("its shape is no tuple of integers, or its order no boolean", 0)
     if _has_objects(fields["descr"]):
-        return NpyHeader("object", shape, False, offset, 0, OBJECTS)
+        return NpyHeader(dtype="object", shape=shape, fortran=False, offset=offset, nbytes=0, problem=OBJECTS)
     dtype = _dtype(fields["descr"])
     if dtype is None:
-        return NpyHeader(repr(fields["descr"]), shape, False, offset, 0, "its dtype is not one of numpy's")
+        return NpyHeader(
+            dtype=repr(fields["descr"]),
+            shape=shape,
+            fortran=False,
+            offset=offset,
+            nbytes=0,
+            problem="its dtype is not one of numpy's",
+        )
     problem = shape_problem(shape) or _size_problem(shape, dtype.itemsize)
     matters = fortran and sum(dim > 1 for dim in shape) > 1
     nbytes = 0 if problem else element_count(shape) * dtype.itemsize
-    return NpyHeader(_name(dtype.spec), shape, matters, offset, nbytes, problem)
+    return NpyHeader(
+        dtype=_name(dtype.spec), shape=shape, fortran=matters, offset=offset, nbytes=nbytes, problem=problem
+    )
 
 
 def _size_problem(shape: tuple[int, ...], itemsize: int) -> str | None:

@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ckptread.errors import CheckpointError, DamagedFileError
 from ckptread.formats.numpy.fortran import FortranArray
-from ckptread.formats.numpy.npy_header import OBJECTS, NpyHeader, read_header
+from ckptread.formats.numpy.npy_header import OBJECTS, NpyHeader, read_npy_header
 from ckptread.formats.zip.archive import Member, ZipArchive
 from ckptread.reader import BLOCK_BYTES, Reader, RunningChecksum, Tensor, numpy_dtype, readable
-from ckptread.records import dataclass, replace
-from ckptread.slicing import ReadInto, Selection, read_box, settle
+from ckptread.slicing import ReadInto, Selection, normalize, read_box
 from ckptread.storage.source import FileSource, Source
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.budget import within
@@ -70,8 +71,7 @@ def _opened(source: Source | str, path: str | None) -> tuple[Source, str]:
     return opened, path or opened.name
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
+class _Stored(msgspec.Struct, frozen=True):
     """An array: its header, how its bytes are opened, and the run of bytes that its checksum covers."""
 
     header: NpyHeader
@@ -108,12 +108,21 @@ class _ArrayReader(Reader):
             problem = f"{-left:,} of its {header.nbytes:,} bytes are missing"
         elif problem is None and left:
             message = f"{plural(left, 'byte', 'follow')} the array {escape(key)!r}"
-            self.problems.append(Finding("warning", message, key, *source.locate(header.offset + header.nbytes)))
-            stored = replace(stored, covered=replace(stored.covered, checksum=None))
+            file, offset = source.locate(header.offset + header.nbytes)
+            self.problems.append(Finding(severity="warning", message=message, key=key, file=file, offset=offset))
+            stored = msgspec.structs.replace(stored, covered=msgspec.structs.replace(stored.covered, checksum=None))
         extent = None if problem or header.fortran or not source.addressable else stored.covered
         nbytes = header.nbytes or (source.size - header.offset if problem else 0)
         objects = problem == OBJECTS
-        self.tensors[key] = TensorInfo(key, header.shape, header.dtype, nbytes, extent, problem, unsupported=objects)
+        self.tensors[key] = TensorInfo(
+            key=key,
+            shape=header.shape,
+            dtype=header.dtype,
+            nbytes=nbytes,
+            extent=extent,
+            problem=problem,
+            unsupported=objects,
+        )
         self._arrays[key] = stored
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
@@ -122,7 +131,7 @@ class _ArrayReader(Reader):
 
         info = readable(self, key)
         shape, stored = info.shape or (), self._arrays[info.key]
-        slicing, dtype = settle(selection, shape), numpy_dtype(info.dtype, self.path)
+        slicing, dtype = normalize(selection, shape), numpy_dtype(info.dtype, self.path)
         box = np.empty(slicing.box, dtype) if out is None else out.reshape(slicing.box)
         if stored.header.fortran:
             self._fortran(info, stored, dtype).fill(slicing.ranges, box)
@@ -167,8 +176,8 @@ class NpyReader(_ArrayReader):
     def __init__(self, source: Source, path: str) -> None:
         super().__init__(source, path)
         key = os.path.splitext(os.path.basename(path))[0]
-        header = read_header(lambda nbytes: source.read(0, min(nbytes, source.size)), source.name)
-        covered = Extent(*source.locate(header.offset), header.nbytes)
+        header = read_npy_header(lambda nbytes: source.read(0, min(nbytes, source.size)), source.name)
+        covered = source.extent(header.offset, header.nbytes)
         self._add(key, _Stored(header, lambda: source, covered), source)
 
     @property
@@ -176,7 +185,13 @@ class NpyReader(_ArrayReader):
         """The array, for which the format states no checksum."""
         for stored in self._arrays.values():
             read_into = self._source.from_offset(stored.header.offset)
-            yield Region(None, stored.covered.file, stored.covered.offset, stored.covered.nbytes, read_into=read_into)
+            yield Region(
+                key=None,
+                file=stored.covered.file,
+                offset=stored.covered.offset,
+                nbytes=stored.covered.nbytes,
+                read_into=read_into,
+            )
 
 
 class NpzReader(_ArrayReader):
@@ -192,7 +207,7 @@ class NpzReader(_ArrayReader):
                 self._add_member(member)
             elif not member.name.endswith("/"):
                 message = f"the member {escape(member.name)!r} is no array, and is passed over"
-                self.problems.append(Finding("note", message))
+                self.problems.append(Finding(severity="note", message=message))
         listed = within(self.tensors.values(), source.whole_file().size)
         self.tensors = {info.key: info for info in listed}
 
@@ -201,13 +216,15 @@ class NpzReader(_ArrayReader):
         key = member.name.removesuffix(".npy")
         try:
             source = self._archive.source(member.name)
-            header = read_header(partial(self._archive.head, member.name), source.name)
+            header = read_npy_header(partial(self._archive.head, member.name), source.name)
             state = zlib.crc32(source.read(0, header.offset)) if source.addressable else 0
         except CheckpointError as error:
-            self.tensors[key] = TensorInfo(key, None, "unknown", 0, problem=member.problem or error.problem)
+            self.tensors[key] = TensorInfo(
+                key=key, shape=None, dtype="unknown", nbytes=0, problem=member.problem or error.problem
+            )
             return
         checksum = Checksum("crc32", member.crc32, state) if source.addressable else None
-        covered = Extent(*source.locate(header.offset), header.nbytes, checksum)
+        covered = source.extent(header.offset, header.nbytes, checksum)
         self._add(key, _Stored(header, partial(self._open, member.name), covered), source)
 
     @property
@@ -215,10 +232,16 @@ class NpzReader(_ArrayReader):
         """The members, each with the array in it."""
         for region, member in self._archive.located():
             key = member.name.removesuffix(".npy")
-            yield replace(region, key=key if key in self.tensors else None)
+            yield region.belonging_to(key if key in self.tensors else None)
             info = self.tensors.get(key)
             if info is not None and info.problem is None and is_text(info.dtype):
-                yield Region(None, region.file, region.offset, region.nbytes, check=partial(self._check_text, info))
+                yield Region(
+                    key=None,
+                    file=region.file,
+                    offset=region.offset,
+                    nbytes=region.nbytes,
+                    check=partial(self._check_text, info),
+                )
 
     def _check_text(self, info: TensorInfo) -> bool:
         """Read a text, in which every character must be one."""

@@ -22,7 +22,7 @@ from ckptread.tensors import Finding, TensorInfo
 from ckptread.wording import escape, plural
 
 
-def open_sharded(path: str) -> Reader:
+def open_safetensors_shards(path: str) -> Reader:
     """Open a checkpoint of several files by its index. Raises CheckpointError."""
     return SafetensorsShardsReader(path)
 
@@ -52,12 +52,14 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
 
     def _describe(self, key: str, name: str, problem: str) -> TensorInfo:
         if problem:
-            return TensorInfo(key, None, "unknown", 0, problem=f"its file {escape(name)!r}: {problem}")
+            return TensorInfo(
+                key=key, shape=None, dtype="unknown", nbytes=0, problem=f"its file {escape(name)!r}: {problem}"
+            )
         info = self._shards[name].tensors.get(key)
         if info is None:
             problem = f"its file {escape(name)!r} does not hold it"
-            self.problems.append(Finding("error", f"the tensor {escape(key)!r}: {problem}", key))
-            return TensorInfo(key, None, "unknown", 0, problem=problem)
+            self.problems.append(Finding(severity="error", message=f"the tensor {escape(key)!r}: {problem}", key=key))
+            return TensorInfo(key=key, shape=None, dtype="unknown", nbytes=0, problem=problem)
         return info
 
     def _not_named(self, name: str) -> Iterator[Finding]:
@@ -67,7 +69,14 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
             are = "is" if len(extra) == 1 else "are"
             message = f"{plural(len(extra), 'tensor')} of {escape(name)!r} {are} not in the index: {escape(extra[0])!r}"
             file = os.path.join(os.path.dirname(self.path), name)
-            yield Finding("warning", message, None, file, None, "files of two checkpoints may be mixed")
+            yield Finding(
+                severity="warning",
+                message=message,
+                key=None,
+                file=file,
+                offset=None,
+                advice="files of two checkpoints may be mixed",
+            )
 
     def _total(self, index: Mapping[str, Any]) -> Iterator[Finding]:
         """Warn of a total that the index states and its tensors do not come to, where all of them are there."""
@@ -78,7 +87,7 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
         if isinstance(stated, int | float) and stated != found and not missing:
             message = f"the index states a total_size of {stated:,}, its tensors come to {plural(found, 'byte')}"
             advice = "the index may be of another save than the files"
-            yield Finding("warning", message, None, self.path, None, advice)
+            yield Finding(severity="warning", message=message, key=None, file=self.path, offset=None, advice=advice)
 
 
 def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.reader import Reader, numpy_dtype, readable
-from ckptread.slicing import Selection, read_box, settle
+from ckptread.slicing import Selection, normalize, read_box
 from ckptread.storage.source import FileSource, Source
-from ckptread.tensors import MAX_RANK, Extent, Finding, Region, TensorInfo, element_count, shape_problem
+from ckptread.tensors import MAX_RANK, Finding, Region, TensorInfo, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
 from ckptread.wording import escape, plural
@@ -151,7 +151,9 @@ class SafetensorsReader(Reader):
         if left < 0:
             message = f"the file is cut short: {plural(-left, 'byte', 'are', 'is')} missing at its end"
             file, offset = self._source.locate(self._source.size)
-            self.problems.append(Finding("error", message, None, file, offset, "fetch it again"))
+            self.problems.append(
+                Finding(severity="error", message=message, key=None, file=file, offset=offset, advice="fetch it again")
+            )
 
     def _describe(self, key: str, entry: dict[str, Any], span: tuple[int, int]) -> TensorInfo:
         shape, nbytes = tuple(entry["shape"]), span[1] - span[0]
@@ -162,8 +164,16 @@ class SafetensorsReader(Reader):
             problem = f"the file ends before it: {min(missing, nbytes):,} of its {nbytes:,} bytes are missing"
         extent = None
         if problem is None and self._source.addressable:
-            extent = Extent(*self._source.locate(self._data + span[0]), nbytes)
-        return TensorInfo(key, shape, dtype, nbytes, extent, problem, unsupported=bits == 0 or bits % 8 > 0)
+            extent = self._source.extent(self._data + span[0], nbytes)
+        return TensorInfo(
+            key=key,
+            shape=shape,
+            dtype=dtype,
+            nbytes=nbytes,
+            extent=extent,
+            problem=problem,
+            unsupported=bits == 0 or bits % 8 > 0,
+        )
 
     def _broken(self, problem: str) -> DamagedFileError:
         return DamagedFileError(self._source.name, problem, advice="fetch it again")
@@ -175,7 +185,13 @@ class SafetensorsReader(Reader):
         for info in self.tensors.values():
             if info.extent is not None:
                 read_into = self._source.from_offset(self._data + self._begins[info.key])
-                yield Region(info.key, info.extent.file, info.extent.offset, info.nbytes, read_into=read_into)
+                yield Region(
+                    key=info.key,
+                    file=info.extent.file,
+                    offset=info.extent.offset,
+                    nbytes=info.nbytes,
+                    read_into=read_into,
+                )
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Return the values of a tensor, or of the part that ``selection`` means."""
@@ -183,7 +199,7 @@ class SafetensorsReader(Reader):
 
         info = readable(self, key)
         shape = info.shape or ()
-        slicing, start = settle(selection, shape), self._data + self._begins[info.key]
+        slicing, start = normalize(selection, shape), self._data + self._begins[info.key]
         box = np.empty(slicing.box, numpy_dtype(info.dtype, self.path)) if out is None else out.reshape(slicing.box)
         read_box(lambda at, buffer: self._source.read_into(start + at, buffer), shape, slicing.ranges, box)
         return slicing.finish(box) if out is None else out

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.tensorflow.entries import BundleEntry, array_problem, decode_entries
-from ckptread.formats.tensorflow.evidence import OBJECT_GRAPH, gather, named
-from ckptread.formats.tensorflow.index import read_header, read_tensor_index
+from ckptread.formats.tensorflow.evidence import OBJECT_GRAPH, gather_tensorflow_evidence, named
+from ckptread.formats.tensorflow.index import read_bundle_header, read_tensor_index
 from ckptread.formats.tensorflow.leveldb_table import unmask
 from ckptread.formats.tensorflow.ordered_code import SLICE_PREFIX, slice_key
 from ckptread.formats.tensorflow.shards import Shards
 from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tensorflow.strings import MAX_STRINGS_BYTES, decode_strings
 from ckptread.reader import Reader, RunningChecksum, numpy_dtype, readable
-from ckptread.slicing import Selection, read_box, settle
+from ckptread.slicing import Selection, normalize, read_box
 from ckptread.storage.source import FileSource, Source
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.binary import Malformed, text
@@ -71,7 +71,7 @@ class TfBundleReader(Reader):
 
     def _open(self, remains: bool) -> None:
         self._index = read_tensor_index(self._source, remains=remains)
-        self._header = read_header(self._index, self._prefix)
+        self._header = read_bundle_header(self._index, self._prefix)
         self.problems += self._index.problems
         self._shards = Shards(self._prefix, self._header.num_shards, self._folder)
         self._entries = decode_entries(self._index.entries)
@@ -80,7 +80,7 @@ class TfBundleReader(Reader):
         listed = {key: entry for key, entry in self._entries.items() if key not in slices}
         described = [self._describe(key, entry) for key, entry in listed.items()]
         self.tensors = {info.key: info for info in within(described, self._shards.nbytes)}
-        self.evidence = gather(self._object_graph(), self._beside, self._same_checksum)
+        self.evidence = gather_tensorflow_evidence(self._object_graph(), self._beside, self._same_checksum)
         self.tensors, problems = named(self.tensors, self.evidence)
         self.problems += problems
         self.problems += self._shards.findings(self._entries.values())
@@ -97,22 +97,42 @@ class TfBundleReader(Reader):
     def _describe(self, raw_key: bytes, entry: BundleEntry | None) -> TensorInfo:
         key = text(raw_key)
         if entry is None:
-            return TensorInfo(key, None, "unknown", 0, problem="its entry in the index cannot be read")
+            return TensorInfo(
+                key=key, shape=None, dtype="unknown", nbytes=0, problem="its entry in the index cannot be read"
+            )
         if len(raw_key) > MAX_KEY_BYTES:
-            return TensorInfo(key, entry.shape, entry.dtype, 0, problem=f"its name takes {len(raw_key):,} bytes")
+            return TensorInfo(
+                key=key,
+                shape=entry.shape,
+                dtype=entry.dtype,
+                nbytes=0,
+                problem=f"its name takes {len(raw_key):,} bytes",
+            )
         if entry.slices:
             return self._describe_sliced(raw_key, entry)
         problem = self._shards_of().problem(entry)
         if problem is None:
-            return TensorInfo(key, entry.shape, entry.dtype, entry.nbytes, self._extent(entry))
+            return TensorInfo(
+                key=key, shape=entry.shape, dtype=entry.dtype, nbytes=entry.nbytes, extent=self._extent(entry)
+            )
         nbytes, unsupported = max(0, entry.nbytes), not entry.is_known()
-        return TensorInfo(key, entry.shape, entry.dtype, nbytes, None, problem, unsupported=unsupported)
+        return TensorInfo(
+            key=key,
+            shape=entry.shape,
+            dtype=entry.dtype,
+            nbytes=nbytes,
+            extent=None,
+            problem=problem,
+            unsupported=unsupported,
+        )
 
     def _extent(self, entry: BundleEntry) -> Extent:
         """Strings have a checksum of their own kind: it is not the one of the bytes as they lie there."""
         checksum = None if entry.dtype == "string" else Checksum("crc32c", unmask(entry.crc32c))
         name = self._shards_of().path(entry.shard)
-        return Extent(name, entry.offset, entry.nbytes, checksum, self._header.byteorder)
+        return Extent(
+            file=name, offset=entry.offset, nbytes=entry.nbytes, checksum=checksum, byteorder=self._header.byteorder
+        )
 
     def _describe_sliced(self, key: bytes, entry: BundleEntry) -> TensorInfo:
         problem = array_problem(entry.dtype, entry.shape)
@@ -121,7 +141,14 @@ class TfBundleReader(Reader):
         for extents, piece in zip(entry.slices, pieces, strict=True):
             problem = problem or self._slice_problem(slice_key(key, extents), entry, piece)
         self._pieces[text(key)] = pieces
-        return TensorInfo(text(key), entry.shape, entry.dtype, entry.expected_bytes() or 0, None, problem)
+        return TensorInfo(
+            key=text(key),
+            shape=entry.shape,
+            dtype=entry.dtype,
+            nbytes=entry.expected_bytes() or 0,
+            extent=None,
+            problem=problem,
+        )
 
     def _slice_problem(self, key: bytes, whole: BundleEntry, piece: Piece) -> str | None:
         part = self._entries.get(key)
@@ -146,7 +173,7 @@ class TfBundleReader(Reader):
             return self.strings(OBJECT_GRAPH)[0]
         except CheckpointError as error:
             message = f"the object graph cannot be read: {error.problem}"
-            self.problems.append(Finding("error", message, OBJECT_GRAPH, error.path))
+            self.problems.append(Finding(severity="error", message=message, key=OBJECT_GRAPH, file=error.path))
             return None
 
     def _same_checksum(self, key: str, other: str) -> bool:
@@ -207,7 +234,7 @@ class TfBundleReader(Reader):
 
         info = readable(self, key)
         shape = info.shape or ()
-        slicing = settle(selection, shape)
+        slicing = normalize(selection, shape)
         dtype = numpy_dtype(info.dtype, self.path)
         box = np.empty(slicing.box, dtype) if out is None else out.reshape(slicing.box)
         raw_key = info.key.encode("utf-8", "surrogateescape")

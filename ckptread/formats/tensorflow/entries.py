@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
+import msgspec
+
 from ckptread.errors import DamagedFileError
-from ckptread.formats.tensorflow.messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, SHAPE, shape_of, slice_of
+from ckptread.formats.tensorflow.messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, SHAPE, message_shape, slice_of
 from ckptread.formats.tensorflow.slices import Extents
 from ckptread.formats.tensorflow.strings import MAX_STRINGS
-from ckptread.records import dataclass
 from ckptread.tensors import ITEM_BYTES, element_count, shape_problem
 from ckptread.untrusted.binary import Allowance, Malformed
 
@@ -34,8 +35,7 @@ USUAL_SHAPE_BYTES = 64
 ByteOrder = Literal["little", "big"]
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """What the index says of the checkpoint as a whole."""
 
     num_shards: int
@@ -48,8 +48,7 @@ class Header:
         return {"writer": "TensorFlow", "shards": str(self.num_shards), "byteorder": self.byteorder}
 
 
-@dataclass(frozen=True, slots=True)
-class BundleEntry:
+class BundleEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the index: a tensor, whole or in slices, or one slice."""
 
     dtype: str
@@ -134,7 +133,11 @@ def _decode_usual(data: bytes) -> BundleEntry | None:
     if kind is None or place is None:
         return None
     shard, offset, nbytes, crc32c = place.groups(b"")
-    return BundleEntry(*kind, _number(shard), _number(offset), _number(nbytes), int.from_bytes(crc32c, "little"), ())
+    dtype, shape = kind
+    return BundleEntry(
+        dtype=dtype, shape=shape, shard=_number(shard), offset=_number(offset), nbytes=_number(nbytes),
+        crc32c=int.from_bytes(crc32c, "little"), slices=(),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=4096)
@@ -143,7 +146,7 @@ def _decode_kind(data: bytes) -> tuple[str, tuple[int, ...]] | None:
     if data[0] != 0x08 or data[2] != 0x12 or data[1] >= 0x80:
         return None
     try:
-        return DTYPES.get(data[1]) or f"dtype {data[1]}", shape_of(SHAPE.decode(data[4:]))
+        return DTYPES.get(data[1]) or f"dtype {data[1]}", message_shape(SHAPE.decode(data[4:]))
     except Malformed:
         return None
 
@@ -165,11 +168,11 @@ def _decode_entry(data: bytes, allowance: Allowance) -> BundleEntry | None:
         return None
     number = fields.get("dtype", 0)
     return BundleEntry(
-        DTYPES.get(number, f"dtype {number}"),
-        shape_of(fields.get("shape", {})),
-        fields.get("shard_id", 0),
-        fields.get("offset", 0),
-        fields.get("size", 0),
-        fields.get("crc32c", 0),
-        tuple(slice_of(message) for message in fields["slices"]),
+        dtype=DTYPES.get(number, f"dtype {number}"),
+        shape=message_shape(fields.get("shape", {})),
+        shard=fields.get("shard_id", 0),
+        offset=fields.get("offset", 0),
+        nbytes=fields.get("size", 0),
+        crc32c=fields.get("crc32c", 0),
+        slices=tuple(slice_of(message) for message in fields["slices"]),
     )

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from ckptread.errors import CheckpointError
-from ckptread.names.tensorflow.describe import TensorFlowEvidence, describe
+from ckptread.names.tensorflow.describe import TensorFlowEvidence, name_tensorflow_tensors
 from ckptread.names.tensorflow.messages import OBJECT_GRAPH as OBJECT_GRAPH_MESSAGE
 from ckptread.storage.source import FileSource
 from ckptread.tensors import Finding, TensorInfo
@@ -20,11 +20,17 @@ DESCRIPTION_BYTES = 128 << 20
 SameBytes = Callable[[str, str], bool]
 
 
-def gather(graph: bytes | None, beside: Mapping[str, str], same_bytes: SameBytes | None) -> TensorFlowEvidence:
+def gather_tensorflow_evidence(
+    graph: bytes | None, beside: Mapping[str, str], same_bytes: SameBytes | None
+) -> TensorFlowEvidence:
     """Return what there is to name tensors by; ``beside`` has paths by the evidence's field, which need not exist."""
     found = {name: _contents(path) for name, path in beside.items()}
     return TensorFlowEvidence(
-        graph, found.get("saved_model"), found.get("keras_metadata"), found.get("meta_graph"), same_bytes
+        object_graph=graph,
+        saved_model=found.get("saved_model"),
+        keras_metadata=found.get("keras_metadata"),
+        meta_graph=found.get("meta_graph"),
+        same_bytes=same_bytes,
     )
 
 
@@ -35,8 +41,8 @@ def named(
     problems = []
     if evidence.object_graph is not None and not _is_graph(evidence.object_graph):
         message = "the object graph cannot be read: keys are shown as they are stored"
-        problems.append(Finding("warning", message, OBJECT_GRAPH))
-    return {info.key: info for info in describe(list(tensors.values()), evidence)}, problems
+        problems.append(Finding(severity="warning", message=message, key=OBJECT_GRAPH))
+    return {info.key: info for info in name_tensorflow_tensors(list(tensors.values()), evidence)}, problems
 
 
 def _is_graph(data: bytes) -> bool:

@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.tensorflow.entries import Header, decode_header
-from ckptread.formats.tensorflow.leveldb_table import ENTRY_BYTES, KEY_BYTES, Block, Entry, Table, entry_head
+from ckptread.formats.tensorflow.leveldb_table import ENTRY_BYTES, KEY_BYTES, Block, Entry, LevelTable, entry_head
 from ckptread.formats.tensorflow.paths import listing
-from ckptread.records import dataclass, field
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding, Region, trouble
 from ckptread.untrusted.binary import Allowance, Malformed, take, text
@@ -25,16 +26,15 @@ MAX_DISORDER = 100
 DOUBT = "its entry stands in a damaged part of the index: its name, shape and dtype may be wrong"
 
 
-@dataclass
-class TensorIndex:
+class TensorIndex(msgspec.Struct):
     """An open index: the entries as they are stored, by key, the header among them."""
 
     source: Source
-    entries: dict[bytes, bytes] = field(default_factory=dict)
-    problems: list[Finding] = field(default_factory=list)
-    table: Table | None = None
+    entries: dict[bytes, bytes] = msgspec.field(default_factory=dict)
+    problems: list[Finding] = msgspec.field(default_factory=list)
+    table: LevelTable | None = None
     """None where the file does not end as a table does, and its entries were told without."""
-    loose: Allowance = field(default_factory=lambda: Allowance(KEY_BYTES, "bytes of keys"))
+    loose: Allowance = msgspec.field(default_factory=lambda: Allowance(KEY_BYTES, "bytes of keys"))
     """What the keys of damaged blocks may come to."""
     _previous: bytes = b""
     _disorder: int = 0
@@ -59,14 +59,23 @@ class TensorIndex:
         if self._disorder <= MAX_DISORDER:
             what = "stands twice; the first one is taken" if key in self.entries else "is out of order"
             message = f"the key {escape(text(key))!r} {what}"
-            self.problems.append(Finding("error", message, text(key), self.source.name))
+            self.problems.append(Finding(severity="error", message=message, key=text(key), file=self.source.name))
 
     def doubt(self, found: list[Entry]) -> None:
         """Take in entries that nothing vouches for; only their tensors' checksums can."""
         for key, value in found:
             if key and key not in self.entries:
                 advice = "what it is called is to be seen from its neighbours, or from the model"
-                self.problems.append(Finding("warning", DOUBT, text(key), self.source.name, None, advice))
+                self.problems.append(
+                    Finding(
+                        severity="warning",
+                        message=DOUBT,
+                        key=text(key),
+                        file=self.source.name,
+                        offset=None,
+                        advice=advice,
+                    )
+                )
             self.entries.setdefault(key, value)
 
 
@@ -80,7 +89,7 @@ def read_tensor_index(source: Source, *, remains: bool = False) -> TensorIndex:
         raise UnsafeFileError(source.name, f"an index of {source.size:,} bytes is too large")
     index = TensorIndex(source)
     try:
-        index.table = Table(source)
+        index.table = LevelTable(source)
     except DamagedFileError as error:
         if not remains:
             raise
@@ -93,13 +102,22 @@ def read_tensor_index(source: Source, *, remains: bool = False) -> TensorIndex:
         except DamagedFileError as error:
             if number == 0 and not remains:
                 raise
-            index.problems.append(Finding("error", error.problem, None, source.name, block.offset, error.advice))
+            index.problems.append(
+                Finding(
+                    severity="error",
+                    message=error.problem,
+                    key=None,
+                    file=source.name,
+                    offset=block.offset,
+                    advice=error.advice,
+                )
+            )
             if remains:
                 index.doubt(_unchecked(index, index.table, block))
     return index
 
 
-def read_header(index: TensorIndex, prefix: str) -> Header:
+def read_bundle_header(index: TensorIndex, prefix: str) -> Header:
     """Return the header; where it is missing, what the data files' names say of it."""
     if not index.entries:
         raise DamagedFileError(index.source.name, "the index is empty: it has not even a header")
@@ -107,11 +125,11 @@ def read_header(index: TensorIndex, prefix: str) -> Header:
         count = _shards_beside(prefix)
         shards = "one little-endian shard is" if count == 1 else f"{count:,} little-endian shards are"
         message = f"the header is missing; {shards} assumed"
-        index.problems.append(Finding("error", message, None, index.source.name))
+        index.problems.append(Finding(severity="error", message=message, key=None, file=index.source.name))
         return Header(count, "little", 0)
     header, problem = decode_header(index.entries[b""], index.source.name)
     if problem:
-        index.problems.append(Finding("error", problem, None, index.source.name))
+        index.problems.append(Finding(severity="error", message=problem, key=None, file=index.source.name))
     return header
 
 
@@ -123,7 +141,7 @@ def _shards_beside(prefix: str) -> int:
     return max(1, *counts) if counts else 1
 
 
-def _unchecked(index: TensorIndex, table: Table, block: Block) -> list[Entry]:
+def _unchecked(index: TensorIndex, table: LevelTable, block: Block) -> list[Entry]:
     try:
         return _loose(table.contents(block, checked=False), index.loose)
     except DamagedFileError:

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import NoReturn
 
+import msgspec
+
 from ckptread.errors import DamagedFileError, UnsafeFileError
-from ckptread.records import dataclass
 from ckptread.storage.source import Source, WindowSource
 from ckptread.tensors import Checksum, Region
 from ckptread.untrusted.binary import Allowance, Malformed, fixed32, take, varint
@@ -47,8 +48,7 @@ Place = tuple[bytes, int, int]
 """A key, and where its value begins and ends in the block's contents."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """Where a block's contents lie, without the five bytes behind it."""
 
     offset: int
@@ -57,8 +57,7 @@ class Block:
     """No key of the block is greater."""
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(msgspec.Struct, frozen=True):
     """Where an entry's value lies: in the block as the file has it, or in the block decompressed."""
 
     block: Block
@@ -94,7 +93,7 @@ class BytesSource(Source):
         raise NotImplementedError
 
 
-class Table:
+class LevelTable:
     """An open table: its data blocks in order, each read when it is asked for.
 
     Raises DamagedFileError where the footer or the index block make no sense.

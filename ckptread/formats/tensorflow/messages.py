@@ -70,7 +70,7 @@ FULL = -1
 """A slice's length along an axis that it takes whole (TensorSlice::kFullExtent)."""
 
 
-def shape_of(message: dict[str, Any]) -> tuple[int, ...]:
+def message_shape(message: dict[str, Any]) -> tuple[int, ...]:
     """Return the dimensions of a decoded SHAPE."""
     return tuple(dim.get("size", 0) for dim in message.get("dims", ()))
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 
+import msgspec
+
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
-from ckptread.records import dataclass
 from ckptread.wording import escape
 
 STATE_FILE = "checkpoint"
@@ -23,8 +24,7 @@ _STEP = re.compile(r"(\d+)\D*\Z")
 _NAMED = re.compile(r'^[ \t]*+(?P<field>\w++)[ \t]*+:[ \t]*+"(?P<path>(?:[^"\\\n]|\\.)*+)"', re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A checkpoint that something else led to."""
 
     path: str

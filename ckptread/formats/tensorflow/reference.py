@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsupportedError
-from ckptread.formats.tensorflow.evidence import OBJECT_GRAPH, gather, named
+from ckptread.formats.tensorflow.evidence import OBJECT_GRAPH, gather_tensorflow_evidence, named
 from ckptread.reader import Reader, numpy_dtype, readable
-from ckptread.slicing import Selection, Slicing, settle
+from ckptread.slicing import Selection, Slicing, normalize
 from ckptread.tensors import ITEM_BYTES, TensorInfo, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.wording import escape
@@ -61,7 +61,7 @@ class TfCheckpointReader(Reader):
             raise
         beside = {"saved_model": "saved_model.pb", "keras_metadata": "keras_metadata.pb"}
         files = {name: os.path.join(path, file) for name, file in beside.items()}
-        evidence = gather(graph, {**files, "meta_graph": prefix + ".meta"}, None)
+        evidence = gather_tensorflow_evidence(graph, {**files, "meta_graph": prefix + ".meta"}, None)
         self.tensors, self.problems = named(self.tensors, evidence)
 
     def _list(self) -> dict[str, TensorInfo]:
@@ -87,7 +87,7 @@ class TfCheckpointReader(Reader):
             raise self._nonsense() from error
         problem = shape_problem(shape)
         nbytes = 0 if problem else ITEM_BYTES.get(dtype, 0) * element_count(shape)
-        return TensorInfo(key, shape, dtype, nbytes, problem=problem)
+        return TensorInfo(key=key, shape=shape, dtype=dtype, nbytes=nbytes, problem=problem)
 
     def _nonsense(self) -> DamagedFileError:
         return DamagedFileError(self.path, "the process that runs TensorFlow sent no sense")
@@ -95,7 +95,7 @@ class TfCheckpointReader(Reader):
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Return the values of a tensor, or of the part that ``selection`` means; TensorFlow reads it whole."""
         info = readable(self, key)
-        slicing = settle(selection, info.shape or ())
+        slicing = normalize(selection, info.shape or ())
         values = slicing.finish(self._values(info, slicing))
         if out is None:
             return values

@@ -18,7 +18,7 @@ BATCH = 500
 PIECE_BYTES = 16 << 20
 
 
-class Library:
+class TensorFlowServer:
     """What answers the parent's questions."""
 
     def __init__(self, prefix: str) -> None:
@@ -63,11 +63,11 @@ def _plain(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return values[names[0]] if names else values
 
 
-def start(first: Message) -> Handler:
+def start_tensorflow(first: Message) -> Handler:
     """Give up writing files, and open the checkpoint by its name."""
     limit(memory=MEMORY, files=True)
-    return Library(first["prefix"])
+    return TensorFlowServer(first["prefix"])
 
 
 if __name__ == "__main__":
-    serve(start)
+    serve(start_tensorflow)

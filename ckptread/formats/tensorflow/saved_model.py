@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ckptread.errors import UnsafeFileError
 from ckptread.formats.tensorflow.bundle import TfBundleReader
 from ckptread.model import ModelFacts
-from ckptread.names.keras.model_facts import facts
+from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.names.tensorflow.saved_model import keras_evidence
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
@@ -53,7 +53,7 @@ class SavedModelReader(TfBundleReader):
     @cached_property
     def model(self) -> ModelFacts | None:
         """What Keras 2 noted of its model beside the graphs; Keras 3 notes nothing."""
-        return facts(keras_evidence(self.evidence.saved_model, self.evidence.keras_metadata))
+        return read_model_facts(keras_evidence(self.evidence.saved_model, self.evidence.keras_metadata))
 
 
 class EmptySavedModel(Reader):
@@ -74,8 +74,10 @@ class EmptySavedModel(Reader):
         finally:
             source.close()
         if has_graph:
-            return Finding("note", "this SavedModel has no variables")
-        return Finding("warning", "this SavedModel has no variables, and saved_model.pb holds no graph")
+            return Finding(severity="note", message="this SavedModel has no variables")
+        return Finding(
+            severity="warning", message="this SavedModel has no variables, and saved_model.pb holds no graph"
+        )
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Raise: there are no tensors."""

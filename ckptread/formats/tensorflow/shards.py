@@ -10,7 +10,7 @@ from ckptread.formats.candidate import look
 from ckptread.formats.mistakes import find_substitute
 from ckptread.formats.tensorflow.entries import BundleEntry
 from ckptread.formats.tensorflow.paths import listing
-from ckptread.storage.source import FileSource, Source, changed, stamp_of
+from ckptread.storage.source import FileSource, Source, changed_error, stamp_of
 from ckptread.storage.spans import gaps
 from ckptread.tensors import Finding
 from ckptread.wording import escape, plural
@@ -63,7 +63,7 @@ class Shards:
         source = FileSource(self.path(shard))
         if self.size(shard) is not None and source.stamp != self._stamps[shard]:
             source.close()
-            raise changed(source.name)
+            raise changed_error(source.name)
         return source
 
     def read_into(self, shard: int, start: int, offset: int, buffer: memoryview) -> None:
@@ -137,7 +137,7 @@ class Shards:
             advice = f"fetch {escape(os.path.basename(path))} too, into the same folder"
         else:
             advice = f"{escape(other)} is of another save than this index: fetch both files of one step"
-        return Finding("error", what, None, path, None, advice)
+        return Finding(severity="error", message=what, key=None, file=path, offset=None, advice=advice)
 
     def _is_other(self, name: str) -> bool:
         """Whether a file is a shard of this prefix that is not of this number of shards."""
@@ -150,11 +150,18 @@ class Shards:
         path = self.path(shard)
         substitute = find_substitute(look(path)) if end != size else None
         if substitute is not None:
-            yield Finding("error", f"the data file is {substitute.what}", None, path, 0, substitute.advice)
+            yield Finding(
+                severity="error",
+                message=f"the data file is {substitute.what}",
+                key=None,
+                file=path,
+                offset=0,
+                advice=substitute.advice,
+            )
         elif end > size:
             message = f"the data file is cut short: {plural(end - size, 'byte', 'are', 'is')} missing at its end"
             advice = "its download or copy was interrupted: fetch it again"
-            yield Finding("error", message, None, path, size, advice)
+            yield Finding(severity="error", message=message, key=None, file=path, offset=size, advice=advice)
         elif len(sound) == len(listed):
             spans = [(entry.offset, entry.offset + entry.nbytes) for entry in sound]
             yield from self._gap_findings(path, gaps(spans, size), size)
@@ -163,9 +170,22 @@ class Shards:
         for start, stop in found:
             if stop == size:
                 message = f"{plural(stop - start, 'byte', 'follow')} the last tensor"
-                yield Finding("warning", message, None, path, start, "the file was appended to, or is of another save")
+                yield Finding(
+                    severity="warning",
+                    message=message,
+                    key=None,
+                    file=path,
+                    offset=start,
+                    advice="the file was appended to, or is of another save",
+                )
             else:
-                yield Finding("note", f"{plural(stop - start, 'byte', 'belong')} to no tensor", None, path, start)
+                yield Finding(
+                    severity="note",
+                    message=f"{plural(stop - start, 'byte', 'belong')} to no tensor",
+                    key=None,
+                    file=path,
+                    offset=start,
+                )
 
     def close(self) -> None:
         """Close every shard that was opened."""

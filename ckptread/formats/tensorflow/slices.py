@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ckptread.formats.tensorflow.messages import FULL
-from ckptread.records import dataclass
 from ckptread.slicing import overlap
 from ckptread.tensors import element_count
 
@@ -19,8 +20,7 @@ PAIRS_PER_SLICE = 64
 Extents = tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """One slice: where it lies in the whole tensor."""
 
     start: tuple[int, ...]

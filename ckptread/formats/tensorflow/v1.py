@@ -13,16 +13,23 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ckptread.errors import DamagedFileError, UnsafeFileError
-from ckptread.formats.tensorflow.evidence import gather, named
-from ckptread.formats.tensorflow.leveldb_table import BytesSource, Table, Value
-from ckptread.formats.tensorflow.messages import DTYPES, SAVED_TENSOR_SLICES, TENSOR_VALUE_FIELDS, shape_of, slice_of
+from ckptread.formats.tensorflow.evidence import gather_tensorflow_evidence, named
+from ckptread.formats.tensorflow.leveldb_table import BytesSource, LevelTable, Value
+from ckptread.formats.tensorflow.messages import (
+    DTYPES,
+    SAVED_TENSOR_SLICES,
+    TENSOR_VALUE_FIELDS,
+    message_shape,
+    slice_of,
+)
 from ckptread.formats.tensorflow.ordered_code import slice_key
 from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tensorflow.v1_values import decode_values, flat_span, values_of
 from ckptread.reader import Reader, numpy_dtype, readable
-from ckptread.records import dataclass, field
-from ckptread.slicing import Selection, read_box, settle
+from ckptread.slicing import Selection, normalize, read_box
 from ckptread.storage.source import FileSource
 from ckptread.tensors import (
     ITEM_BYTES,
@@ -47,14 +54,13 @@ MAX_DECODED_BYTES = 256 << 20
 """The most that one slice may take whose values are decoded, not read as they lie."""
 
 
-@dataclass(slots=True)
-class _Saved:
+class _Saved(msgspec.Struct):
     """A tensor, as the files describe it."""
 
     shape: tuple[int, ...]
     dtype: str
-    pieces: list[Piece] = field(default_factory=list)
-    values: list[tuple[Table, Value] | None] = field(default_factory=list)
+    pieces: list[Piece] = msgspec.field(default_factory=list)
+    values: list[tuple[LevelTable, Value] | None] = msgspec.field(default_factory=list)
 
 
 class TfV1Reader(Reader):
@@ -67,7 +73,7 @@ class TfV1Reader(Reader):
         self.problems: list[Finding] = []
         self.metadata = {"writer": "TensorFlow", "files": str(len(files))}
         self._sources: list[FileSource] = []
-        self._tables: list[Table] = []
+        self._tables: list[LevelTable] = []
         self._saved: dict[str, _Saved] = {}
         self._decoded: tuple[Value, Array] | None = None
         try:
@@ -77,13 +83,13 @@ class TfV1Reader(Reader):
             self.close()
             raise
         described = {key: self._describe(key, saved) for key, saved in self._saved.items()}
-        self.evidence = gather(None, {"meta_graph": self.path + ".meta"}, None)
+        self.evidence = gather_tensorflow_evidence(None, {"meta_graph": self.path + ".meta"}, None)
         self.tensors, _ = named(described, self.evidence)
 
     def _open(self, file: str) -> None:
         source = FileSource(file)
         self._sources.append(source)
-        table = Table(source)
+        table = LevelTable(source)
         self._tables.append(table)
         values = self._values(table)
         if b"" not in values:
@@ -93,7 +99,7 @@ class TfV1Reader(Reader):
         if len(self._saved) > MAX_ENTRIES:
             raise UnsafeFileError(file, f"it lists more than {MAX_ENTRIES:,} tensors")
 
-    def _values(self, table: Table) -> dict[bytes, Value]:
+    def _values(self, table: LevelTable) -> dict[bytes, Value]:
         """Find every entry; a damaged block loses only what is in it, unless it is the first, with the list."""
         found: dict[bytes, Value] = {}
         for number, block in enumerate(table.blocks):
@@ -103,10 +109,19 @@ class TfV1Reader(Reader):
                 if number == 0:
                     raise
                 name = table.source.name
-                self.problems.append(Finding("error", error.problem, None, name, block.offset, error.advice))
+                self.problems.append(
+                    Finding(
+                        severity="error",
+                        message=error.problem,
+                        key=None,
+                        file=name,
+                        offset=block.offset,
+                        advice=error.advice,
+                    )
+                )
         return found
 
-    def _meta(self, table: Table, value: Value) -> dict[str, Any]:
+    def _meta(self, table: LevelTable, value: Value) -> dict[str, Any]:
         if value.nbytes > META_BYTES:
             raise UnsafeFileError(table.source.name, f"its list of tensors claims {value.nbytes:,} bytes")
         table.verify(value.block)
@@ -117,11 +132,11 @@ class TfV1Reader(Reader):
         meta: dict[str, Any] = message.get("meta", {"tensors": []})
         return meta
 
-    def _add(self, table: Table, values: dict[bytes, Value], message: dict[str, Any]) -> None:
+    def _add(self, table: LevelTable, values: dict[bytes, Value], message: dict[str, Any]) -> None:
         key = message.get("name", "")
         number = message.get("dtype", 0)
         dtype = DTYPES.get(number, f"dtype {number}")
-        saved = self._saved.setdefault(key, _Saved(shape_of(message.get("shape", {})), dtype))
+        saved = self._saved.setdefault(key, _Saved(message_shape(message.get("shape", {})), dtype))
         for extents in map(slice_of, message["slices"]):
             value = values.get(slice_key(key.encode("utf-8", "surrogateescape"), extents))
             saved.pieces.append(piece_of(extents, saved.shape))
@@ -138,7 +153,7 @@ class TfV1Reader(Reader):
                 problem = f"its values cannot be found: {error.problem}"
         if saved.dtype == "string" and problem is None:
             nbytes = sum(value[1].nbytes for value in saved.values if value)
-        return TensorInfo(key, saved.shape, saved.dtype, nbytes, extent, problem)
+        return TensorInfo(key=key, shape=saved.shape, dtype=saved.dtype, nbytes=nbytes, extent=extent, problem=problem)
 
     def _problem(self, saved: _Saved) -> str | None:
         if saved.dtype not in TENSOR_VALUE_FIELDS:
@@ -156,7 +171,7 @@ class TfV1Reader(Reader):
         if span is None or isinstance(value.source, BytesSource):
             return None
         file, offset = value.source.locate(span[1])
-        return Extent(file, offset, span[2] - span[1])
+        return Extent(file=file, offset=offset, nbytes=span[2] - span[1])
 
     @property
     def regions(self) -> Iterator[Region]:  # type: ignore[override]
@@ -173,7 +188,7 @@ class TfV1Reader(Reader):
         """A slice, which is decoded to see that it is what it claims; in a compressed block it has no place."""
         check = partial(self._check_piece, key, saved, piece, value)
         if isinstance(value.source, BytesSource):
-            return Region(key, value.source.name, value.block.offset, 0, check=check)
+            return Region(key=key, file=value.source.name, offset=value.block.offset, nbytes=0, check=check)
         return Region(key, *value.source.locate(value.at), value.nbytes, check=check)
 
     def _check_piece(self, key: str, saved: _Saved, piece: Piece, value: Value) -> bool:
@@ -193,7 +208,7 @@ class TfV1Reader(Reader):
         import numpy as np
 
         info = readable(self, key)
-        slicing = settle(selection, info.shape or ())
+        slicing = normalize(selection, info.shape or ())
         saved = self._saved[info.key]
         dtype = numpy_dtype(info.dtype, self.path)
         box = np.empty(slicing.box, dtype) if out is None else out.reshape(slicing.box)
@@ -237,7 +252,7 @@ class TfV1Reader(Reader):
             source.close()
 
 
-def _present(value: tuple[Table, Value] | None) -> tuple[Table, Value]:
+def _present(value: tuple[LevelTable, Value] | None) -> tuple[LevelTable, Value]:
     if value is None:
         raise ValueError("a tensor with a missing slice has a problem, and is not read")
     return value

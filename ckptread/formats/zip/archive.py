@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
+import msgspec
+
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UnsupportedError
 from ckptread.formats.zip.directory import (
     DESCRIPTOR_MARK,
@@ -24,14 +26,13 @@ from ckptread.formats.zip.directory import (
     LOCAL,
     LOCAL_MARK,
     MAX_COMMENT,
-    Local,
+    LocalHeader,
     RawEntry,
     decode_name,
     read_directory,
 )
 from ckptread.formats.zip.recovery import read_remains
 from ckptread.formats.zip.rules import DESCRIBED, STORED, claim_problem, disagreement, unread
-from ckptread.records import dataclass, replace
 from ckptread.storage.inflate import Inflating
 from ckptread.storage.inflated import InflatedSource
 from ckptread.storage.source import Source, WindowSource
@@ -43,8 +44,7 @@ INFLATED_BYTES = 1 << 20
 """How much of a deflated member is inflated at once where nobody wants it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True, kw_only=True):
     """One file of the archive, as its directory states it and its own header confirms it."""
 
     name: str
@@ -161,13 +161,15 @@ class ZipArchive:
     def _member(self, raw: RawEntry, base: int, limit: int) -> Spanned:
         """Return a member, and the span of the file that its header, bytes and descriptor take."""
         entry, at = raw.entry, base + raw.entry.offset
-        claims = (entry.stored_nbytes, entry.nbytes, entry.crc32)
         header = None if raw.problem else self._header(at, raw, limit)
         start = -1 if header is None else at + LOCAL.size + len(header[1])
-        member = Member(decode_name(raw.name, entry.flags), entry.method, start, *claims)
+        member = Member(
+            name=decode_name(raw.name, entry.flags), method=entry.method, offset=start,
+            stored_nbytes=entry.stored_nbytes, nbytes=entry.nbytes, crc32=entry.crc32,
+        )  # fmt: skip
         if header is None:
             missing = f"its header and bytes are not at byte {at:,}, as stated"
-            return replace(member, problem=raw.problem or missing), (at, at)
+            return msgspec.structs.replace(member, problem=raw.problem or missing), (at, at)
         local, behind = header
         end = member.offset + member.stored_nbytes
         described = self._descriptor_nbytes(member, min(24, limit - end)) if local.flags & DESCRIBED else None
@@ -182,16 +184,16 @@ class ZipArchive:
         )
         problem, error = next((fault for fault in faults if fault[0]), (None, DamagedFileError))
         if problem is not None:
-            member = replace(member, problem=problem, error=error)
+            member = msgspec.structs.replace(member, problem=problem, error=error)
         return member, (at, end + (described or 0))
 
-    def _header(self, at: int, raw: RawEntry, limit: int) -> tuple[Local, bytes] | None:
+    def _header(self, at: int, raw: RawEntry, limit: int) -> tuple[LocalHeader, bytes] | None:
         """Return the header at a place, and the name and extra data behind it; None where there is none."""
         likely = LOCAL.size + len(raw.name) + 64  # one read where a second would take as long
         data = self._source.read(at, max(0, min(likely, limit - at)))
         if len(data) < LOCAL.size or not data.startswith(LOCAL_MARK):
             return None
-        local = Local(*LOCAL.unpack_from(data))
+        local = LocalHeader(*LOCAL.unpack_from(data))
         end = LOCAL.size + local.name_nbytes + local.extra_nbytes
         if at + end + raw.entry.stored_nbytes > limit:
             return None
@@ -214,14 +216,27 @@ class ZipArchive:
         file, offset = self._source.locate(max(0, member.offset))
         name = escape(member.name)
         if member.problem is not None:
-            yield Finding("error", f"the member {name!r} is refused: {member.problem}", None, file, offset)
+            yield Finding(
+                severity="error",
+                message=f"the member {name!r} is refused: {member.problem}",
+                key=None,
+                file=file,
+                offset=offset,
+            )
         if name.replace("\\\\", "\\") != member.name:
             message = f"the name of the member {name!r} holds characters that do not print"
-            yield Finding("warning", message, None, file, offset)
+            yield Finding(severity="warning", message=message, key=None, file=file, offset=offset)
         parts = member.name.replace("\\", "/").split("/")
         if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
             advice = "nothing is unpacked here; do not unpack it elsewhere"
-            yield Finding("warning", f"the member {name!r} points out of the archive", None, file, offset, advice)
+            yield Finding(
+                severity="warning",
+                message=f"the member {name!r} points out of the archive",
+                key=None,
+                file=file,
+                offset=offset,
+                advice=advice,
+            )
 
     def _find_gaps(self, base: int, directory: int, end: int) -> None:
         """Note the bytes that no member owns: before, between and behind them."""
@@ -242,7 +257,9 @@ class ZipArchive:
                 "programs may differ in which they read",
             )
             severity = "warning"
-        self.problems.append(Finding(severity, message, None, file, offset, advice))
+        self.problems.append(
+            Finding(severity=severity, message=message, key=None, file=file, offset=offset, advice=advice)
+        )
 
 
 def _refuse_overlaps(read: Sequence[Spanned]) -> list[Spanned]:
@@ -278,4 +295,4 @@ def _refuse_bombs(read: Iterable[Spanned], stored: int) -> list[Spanned]:
 
 
 def _refused(member: Member, problem: str) -> Member:
-    return replace(member, problem=problem, error=UnsafeFileError)
+    return msgspec.structs.replace(member, problem=problem, error=UnsafeFileError)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ckptread.errors import DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
-from ckptread.records import dataclass
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding
 from ckptread.wording import plural
@@ -33,7 +34,7 @@ END = Struct("<4s4H2LH")  # 4.3.16
 ZIP64_EXTRA = 0x0001  # 4.5.3
 
 
-class Local(NamedTuple):
+class LocalHeader(NamedTuple):
     """The header before a member's bytes (4.3.7)."""
 
     mark: bytes
@@ -49,7 +50,7 @@ class Local(NamedTuple):
     extra_nbytes: int
 
 
-class Entry(NamedTuple):
+class DirectoryEntry(NamedTuple):
     """A member's entry in the directory (4.3.12)."""
 
     mark: bytes
@@ -71,7 +72,7 @@ class Entry(NamedTuple):
     offset: int
 
 
-class End64(NamedTuple):
+class EndRecord64(NamedTuple):
     """The end of the directory, in 64 bits (4.3.14)."""
 
     mark: bytes
@@ -86,7 +87,7 @@ class End64(NamedTuple):
     directory_offset: int
 
 
-class End(NamedTuple):
+class EndRecord(NamedTuple):
     """The end of the directory (4.3.16)."""
 
     mark: bytes
@@ -99,19 +100,17 @@ class End(NamedTuple):
     comment_nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class RawEntry:
+class RawEntry(msgspec.Struct, frozen=True):
     """A directory entry with what follows it, its sizes widened from the zip64 field."""
 
-    entry: Entry
+    entry: DirectoryEntry
     name: bytes
     problem: str | None
     cut: bool = False
     """Whether the file ends within the member, which is then shorter than its own header says."""
 
 
-@dataclass(frozen=True)
-class Directory:
+class Directory(msgspec.Struct, frozen=True, kw_only=True):
     """Where the parts of the archive lie, and its entries."""
 
     entries: list[RawEntry]
@@ -147,11 +146,13 @@ def read_directory(source: Source) -> Directory:
     entries = _entries(source, stop - nbytes, nbytes, problems)
     if len(entries) != count:
         message = f"the end record counts {count:,} members, the directory holds {len(entries):,}"
-        problems.append(Finding("error", message, None, source.name, at))
-    return Directory(entries, stop - nbytes, base, at + END.size + end.comment_nbytes, problems)
+        problems.append(Finding(severity="error", message=message, key=None, file=source.name, offset=at))
+    return Directory(
+        entries=entries, start=stop - nbytes, base=base, end=at + END.size + end.comment_nbytes, problems=problems
+    )
 
 
-def _find_end(source: Source) -> tuple[int, End]:
+def _find_end(source: Source) -> tuple[int, EndRecord]:
     """Find the last end record whose comment fits the file; before other bytes, where none ends with the file."""
     start = max(0, source.size - END.size - MAX_COMMENT)
     tail = source.read(start, source.size - start)
@@ -159,7 +160,7 @@ def _find_end(source: Source) -> tuple[int, End]:
     at = tail.rfind(END_MARK)
     while at >= 0:
         if at + END.size <= len(tail):
-            end = End(*END.unpack_from(tail, at))
+            end = EndRecord(*END.unpack_from(tail, at))
             behind = at + END.size + end.comment_nbytes
             if behind == len(tail):
                 return start + at, end
@@ -186,14 +187,14 @@ def _truncated(source: Source) -> DamagedFileError:
     )
 
 
-def _widen(source: Source, at: int, end: End) -> tuple[int, int, int, int]:
+def _widen(source: Source, at: int, end: EndRecord) -> tuple[int, int, int, int]:
     """Return the number of members, the directory's size and offset, and where it stops, zip64 or not."""
     locator = source.read(at - LOCATOR.size, LOCATOR.size) if at >= LOCATOR.size + END64.size else b""
     if not locator.startswith(LOCATOR_MARK):
         _refuse_split(source, (end.disk, end.directory_disk), end.disk_count, end.members)
         return end.members, end.directory_nbytes, end.directory_offset, at
     stop = at - LOCATOR.size - END64.size
-    wide = End64(*END64.unpack(source.read(stop, END64.size)))
+    wide = EndRecord64(*END64.unpack(source.read(stop, END64.size)))
     if wide.mark != END64_MARK or wide.record_nbytes != END64.size - 12:
         raise DamagedFileError(source.name, f"there is no zip64 end record at byte {stop:,}, where one should be")
     _refuse_split(source, (wide.disk, wide.directory_disk), wide.disk_count, wide.members)
@@ -218,10 +219,10 @@ def _entries(source: Source, start: int, nbytes: int, problems: list[Finding]) -
         found = data.find(ENTRY_MARK, at)
         if found != at:
             message = f"the directory is damaged at byte {start + at:,}"
-            problems.append(Finding("error", message, None, source.name, start + at))
+            problems.append(Finding(severity="error", message=message, key=None, file=source.name, offset=start + at))
         if found < 0 or found + ENTRY.size > nbytes:
             return entries
-        entry = Entry(*ENTRY.unpack_from(data, found))
+        entry = DirectoryEntry(*ENTRY.unpack_from(data, found))
         name_at = found + ENTRY.size
         extra_at = name_at + entry.name_nbytes
         at = extra_at + entry.extra_nbytes + entry.comment_nbytes
@@ -231,11 +232,11 @@ def _entries(source: Source, start: int, nbytes: int, problems: list[Finding]) -
         entries.append(RawEntry(entry, data[name_at:extra_at], problem))
     if at < nbytes:
         message = f"{plural(nbytes - at, 'byte', 'belong')} to no member, but to the directory"
-        problems.append(Finding("warning", message, None, source.name, start + at))
+        problems.append(Finding(severity="warning", message=message, key=None, file=source.name, offset=start + at))
     return entries
 
 
-def _widened(entry: Entry, extra: bytes) -> tuple[Entry, str | None]:
+def _widened(entry: DirectoryEntry, extra: bytes) -> tuple[DirectoryEntry, str | None]:
     """Take the sizes and the offset that do not fit 32 bits from the zip64 field (4.5.3)."""
     names = [name for name in ("nbytes", "stored_nbytes", "offset") if getattr(entry, name) == MASK32]
     if entry.disk not in (0, MASK16):

@@ -14,8 +14,8 @@ from ckptread.formats.zip.directory import (
     MASK32,
     MAX_MEMBERS,
     Directory,
-    Entry,
-    Local,
+    DirectoryEntry,
+    LocalHeader,
     RawEntry,
     read_directory,
     zip64_values,
@@ -41,8 +41,15 @@ def read_remains(source: Source) -> Directory:
     while len(entries) < MAX_MEMBERS and (found := _member(source, at)) is not None:
         entry, at, _ = found
         entries.append(entry)
-    finding = Finding("error", message, None, source.name, min(at, source.size), "fetch it again, if it can be had")
-    return Directory(entries, source.size, 0, source.size, [finding])
+    finding = Finding(
+        severity="error",
+        message=message,
+        key=None,
+        file=source.name,
+        offset=min(at, source.size),
+        advice="fetch it again, if it can be had",
+    )
+    return Directory(entries=entries, start=source.size, base=0, end=source.size, problems=[finding])
 
 
 def missing_bytes(source: Source) -> int:
@@ -60,7 +67,7 @@ def _member(source: Source, at: int) -> tuple[RawEntry, int, int] | None:
     """Return the member at a place, where the next one should begin, and its missing bytes; None where none is here."""
     if at + LOCAL.size > source.size:
         return None
-    local = Local(*LOCAL.unpack(source.read(at, LOCAL.size)))
+    local = LocalHeader(*LOCAL.unpack(source.read(at, LOCAL.size)))
     start = at + LOCAL.size + local.name_nbytes + local.extra_nbytes
     if local.mark != LOCAL_MARK or start > source.size:
         return None
@@ -79,7 +86,7 @@ def _member(source: Source, at: int) -> tuple[RawEntry, int, int] | None:
     return raw, source.size if missing else start + stored_nbytes, missing
 
 
-def _sizes(local: Local, extra: bytes) -> tuple[int, int]:
+def _sizes(local: LocalHeader, extra: bytes) -> tuple[int, int]:
     """Return a member's size, and its size as it is stored, in 64 bits where they need them (4.5.3)."""
     values = iter(zip64_values(extra))
     nbytes = next(values, MASK32) if local.nbytes == MASK32 else local.nbytes
@@ -87,9 +94,9 @@ def _sizes(local: Local, extra: bytes) -> tuple[int, int]:
     return nbytes, stored_nbytes
 
 
-def _entry(local: Local, at: int, stored_nbytes: int, nbytes: int) -> Entry:
+def _entry(local: LocalHeader, at: int, stored_nbytes: int, nbytes: int) -> DirectoryEntry:
     """Return the directory entry that would say what a member's own header says."""
-    return Entry(
+    return DirectoryEntry(
         ENTRY_MARK, local.version_needed, local.version_needed, local.flags, local.method, local.time, local.date,
         local.crc32, stored_nbytes, nbytes, local.name_nbytes, 0, 0, 0, 0, 0, at,
     )  # fmt: skip

@@ -5,7 +5,7 @@ Sections are those of the specification, PKWARE's APPNOTE.TXT.
 
 from __future__ import annotations
 
-from ckptread.formats.zip.directory import MASK32, Entry, Local, RawEntry, decode_name, zip64_values
+from ckptread.formats.zip.directory import MASK32, DirectoryEntry, LocalHeader, RawEntry, decode_name, zip64_values
 from ckptread.storage.inflate import MAX_EXPANSION
 from ckptread.wording import escape
 
@@ -14,7 +14,7 @@ METHODS = {1: "shrunk", 6: "imploded", 9: "deflate64", 12: "bzip2", 14: "lzma", 
 ENCRYPTED, DESCRIBED = 0x1, 0x8  # 4.4.4: bits 0 and 3
 
 
-def disagreement(raw: RawEntry, local: Local, behind: bytes) -> str | None:
+def disagreement(raw: RawEntry, local: LocalHeader, behind: bytes) -> str | None:
     """Say in what a member's own header contradicts the directory, or None."""
     entry = raw.entry
     if behind[: local.name_nbytes] != raw.name:
@@ -35,7 +35,7 @@ def disagreement(raw: RawEntry, local: Local, behind: bytes) -> str | None:
     return "its own header states another size or CRC-32 than the directory"
 
 
-def claim_problem(name: str, member: Entry) -> str | None:
+def claim_problem(name: str, member: DirectoryEntry) -> str | None:
     """Say why so many bytes cannot hold what the member claims, or None."""
     if "\0" in name:
         return "its name holds a zero byte, where some programs end it"
@@ -48,7 +48,7 @@ def claim_problem(name: str, member: Entry) -> str | None:
     return None
 
 
-def unread(raw: RawEntry, local: Local) -> str | None:
+def unread(raw: RawEntry, local: LocalHeader) -> str | None:
     """Say why a member that is in order cannot be read here, or None."""
     if local.flags & ENCRYPTED:
         return "it is encrypted"

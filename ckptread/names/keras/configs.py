@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from ckptread.names.keras.layers import EXPORTED_AS, Inner
-from ckptread.records import dataclass, replace
 
 Config = Mapping[str, Any]
 
@@ -18,8 +19,7 @@ MODELS = frozenset({"Sequential", "Functional", "Model"})
 KERAS_MODULES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+class Configured(msgspec.Struct, frozen=True, kw_only=True):
     """One object of a config; without a config, what its path in the file says of its class."""
 
     class_name: str | None = None
@@ -40,7 +40,7 @@ ANYTHING = Configured()
 """An object of which the file says nothing."""
 
 
-def parse(value: Any, depth: int = 0) -> Configured | None:
+def parse_config(value: Any, depth: int = 0) -> Configured | None:
     """Read one serialized object; None where ``value`` is none."""
     if not isinstance(value, Mapping) or not isinstance(value.get("class_name"), str) or depth > 64:
         return None
@@ -91,7 +91,9 @@ def _layers(value: Config, config: Config, depth: int) -> tuple[Configured, ...]
     layers = config.get("layers")
     if not isinstance(layers, list) or not is_model(value):
         return None
-    parsed = [parse(layer, depth + 1) for layer in layers if not (isinstance(layer, Mapping) and is_operation(layer))]
+    parsed = [
+        parse_config(layer, depth + 1) for layer in layers if not (isinstance(layer, Mapping) and is_operation(layer))
+    ]
     return tuple(layer for layer in parsed if layer is not None)
 
 
@@ -104,15 +106,15 @@ def inner_layers(inner: Inner, outer: Configured) -> list[Configured]:
     """Return what the outer config, or the table, says of the layers inside another; one, or those of a list."""
     config = inner_config(inner, outer.config)
     if isinstance(config, list):
-        return [parse(value) or ANYTHING for value in config]
+        return [parse_config(value) or ANYTHING for value in config]
     if not inner.config:
-        return [Configured(inner.class_name, name=inner.name, config=outer.config)]
-    layer = parse(config)
+        return [Configured(class_name=inner.class_name, name=inner.name, config=outer.config)]
+    layer = parse_config(config)
     if layer is None:
         return [ANYTHING]
     if inner.prefix and layer.name is not None:
         bare = layer.name.removeprefix("forward_").removeprefix("backward_")
-        return [replace(layer, name=inner.prefix + bare)]
+        return [msgspec.structs.replace(layer, name=inner.prefix + bare)]
     return [layer]
 
 

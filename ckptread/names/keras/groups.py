@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ckptread.records import dataclass, field
+import msgspec
+
 from ckptread.tensors import TensorInfo
 
 Attributes = Mapping[str, Mapping[str, Any]]
@@ -21,34 +22,33 @@ MAX_DEPTH = 64
 """Groups within groups: the deepest real model seen has 14; below this the stored key is all there is."""
 
 
-@dataclass(slots=True)
-class Group:
+class VariableGroup(msgspec.Struct):
     """A group of the file: an object of the model, or a list of them."""
 
     name: str | None = None
     """The object's own name, where the file gives it."""
-    own: list[TensorInfo] = field(default_factory=list)
+    own: list[TensorInfo] = msgspec.field(default_factory=list)
     """The variables under its ``vars``, in their order."""
-    children: dict[str, Group] = field(default_factory=dict)
+    children: dict[str, VariableGroup] = msgspec.field(default_factory=dict)
 
     @property
     def is_list(self) -> bool:
         """Whether it looks like a list of objects: nothing of its own."""
         return self.name is None and not self.own
 
-    def child(self, *names: str) -> Group | None:
+    def child(self, *names: str) -> VariableGroup | None:
         """Return the first child of one of these names."""
         return next((self.children[name] for name in names if name in self.children), None)
 
     @property
-    def layers(self) -> Group | None:
+    def layers(self) -> VariableGroup | None:
         """The list of a model's layers; Keras 2.13 has it under another name."""
         return self.child("layers", "_layer_checkpoint_dependencies")
 
 
-def build(tensors: Iterable[TensorInfo], attributes: Attributes) -> Group:
+def build_groups(tensors: Iterable[TensorInfo], attributes: Attributes) -> VariableGroup:
     """Return the tree of the variables' groups; tensors that lie elsewhere are not in it."""
-    root = Group()
+    root = VariableGroup()
     for info in tensors:
         parts = info.key.split("/")
         if len(parts) >= 2 and parts[-2] == "vars" and _is_number(parts[-1]) and len(parts) <= MAX_DEPTH:
@@ -58,12 +58,12 @@ def build(tensors: Iterable[TensorInfo], attributes: Attributes) -> Group:
         name = values.get("name")
         if parts[-1] == "vars" and isinstance(name, str) and name and len(parts) <= MAX_DEPTH:
             _descend(root, parts[:-1]).name = name
-    for group in walk(root):
+    for group in walk_groups(root):
         group.own.sort(key=lambda info: int(info.key.rsplit("/", 1)[1]))
     return root
 
 
-def walk(group: Group) -> Iterable[Group]:
+def walk_groups(group: VariableGroup) -> Iterable[VariableGroup]:
     """Yield a group and all below it."""
     pending = [group]
     while pending:
@@ -72,7 +72,7 @@ def walk(group: Group) -> Iterable[Group]:
         pending.extend(last.children.values())
 
 
-def in_saved_order(group: Group) -> list[tuple[str, Group]]:
+def in_saved_order(group: VariableGroup) -> list[tuple[str, VariableGroup]]:
     """Return the children as Keras visits them: by name, private ones last, numbered ones by number."""
     return sorted(group.children.items(), key=lambda item: _visit_key(item[0]))
 
@@ -99,7 +99,7 @@ def _is_number(text: str) -> bool:
     return text.isdecimal() and text.isascii() and len(text) <= 9
 
 
-def _descend(group: Group, parts: list[str]) -> Group:
+def _descend(group: VariableGroup, parts: list[str]) -> VariableGroup:
     for part in parts:
-        group = group.children.setdefault(part, Group())
+        group = group.children.setdefault(part, VariableGroup())
     return group

@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from ckptread.records import dataclass, replace
+import msgspec
 
 Kind = Literal["float", "int", "any"]
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(msgspec.Struct, frozen=True, kw_only=True):
     """One variable that a layer owns."""
 
     name: str
@@ -35,8 +34,7 @@ class Weight:
     """The group of the inner layer that stores the same variable too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inner:
+class Inner(msgspec.Struct, frozen=True, kw_only=True):
     """One layer inside another, or a list of them."""
 
     groups: tuple[str, ...]
@@ -53,8 +51,7 @@ class Inner:
     """Whether the outer layer builds it without opening its scope, so that no variable's name has its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True):
     """A row of the table."""
 
     weights: tuple[Weight, ...] = ()
@@ -66,38 +63,45 @@ def _row(*parts: Weight | Inner) -> Layer:
     return Layer(weights, tuple(part for part in parts if isinstance(part, Inner)))
 
 
-KERNEL = Weight("kernel")
-BIAS = Weight("bias", "use_bias")
-RECURRENT = Weight("recurrent_kernel")
-DEPTHWISE = Weight("depthwise_kernel")
-POINTWISE = Weight("pointwise_kernel")
-GAMMA, BETA = Weight("gamma", "scale", 1), Weight("beta", "center", 1)
-EMBEDDINGS = Weight("embeddings", ndim=2)
-REVERSE = Weight("reverse_embeddings", "!tie_weights", 2)
-MEAN, VARIANCE = Weight("moving_mean", ndim=1, trainable=False), Weight("moving_variance", ndim=1, trainable=False)
+KERNEL = Weight(name="kernel")
+BIAS = Weight(name="bias", when="use_bias")
+RECURRENT = Weight(name="recurrent_kernel")
+DEPTHWISE = Weight(name="depthwise_kernel")
+POINTWISE = Weight(name="pointwise_kernel")
+GAMMA, BETA = Weight(name="gamma", when="scale", ndim=1), Weight(name="beta", when="center", ndim=1)
+EMBEDDINGS = Weight(name="embeddings", ndim=2)
+REVERSE = Weight(name="reverse_embeddings", when="!tie_weights", ndim=2)
+MEAN, VARIANCE = (
+    Weight(name="moving_mean", ndim=1, trainable=False),
+    Weight(name="moving_variance", ndim=1, trainable=False),
+)
 
-DENSE = _row(replace(KERNEL, ndim=2), replace(BIAS, ndim=1))
-EINSUM = _row(KERNEL, Weight("bias", "bias_axes"))
-CONV = {n: _row(replace(KERNEL, ndim=n + 2), replace(BIAS, ndim=1)) for n in (1, 2, 3)}
-SEPARABLE = {n: _row(replace(DEPTHWISE, ndim=n + 2), replace(POINTWISE, ndim=n + 2), BIAS) for n in (1, 2)}
+DENSE = _row(msgspec.structs.replace(KERNEL, ndim=2), msgspec.structs.replace(BIAS, ndim=1))
+EINSUM = _row(KERNEL, Weight(name="bias", when="bias_axes"))
+CONV = {n: _row(msgspec.structs.replace(KERNEL, ndim=n + 2), msgspec.structs.replace(BIAS, ndim=1)) for n in (1, 2, 3)}
+SEPARABLE = {
+    n: _row(msgspec.structs.replace(DEPTHWISE, ndim=n + 2), msgspec.structs.replace(POINTWISE, ndim=n + 2), BIAS)
+    for n in (1, 2)
+}
 BATCH_NORMALIZATION = _row(
     GAMMA, BETA, MEAN, VARIANCE,
-    *(Weight(name, "renorm", 1, trainable=False) for name in ("moving_stddev", "renorm_mean", "renorm_stddev")),
+    *(Weight(name=name, when="renorm", ndim=1, trainable=False) for name in ("moving_stddev", "renorm_mean",
+        "renorm_stddev")),
 )  # fmt: skip
-RNN_CELL = _row(replace(KERNEL, ndim=2), replace(RECURRENT, ndim=2), BIAS)
-CONV_CELL = _row(KERNEL, RECURRENT, replace(BIAS, ndim=1))
-WRAPPER = _row(Inner(("layer",), config="layer"))
+RNN_CELL = _row(msgspec.structs.replace(KERNEL, ndim=2), msgspec.structs.replace(RECURRENT, ndim=2), BIAS)
+CONV_CELL = _row(KERNEL, RECURRENT, msgspec.structs.replace(BIAS, ndim=1))
+WRAPPER = _row(Inner(groups=("layer",), config="layer"))
 ATTENTION_INNER = (
-    Inner(("query_dense", "_query_dense"), class_name="EinsumDense", name="query"),
-    Inner(("key_dense", "_key_dense"), class_name="EinsumDense", name="key"),
-    Inner(("gate_dense", "_gate_dense"), class_name="EinsumDense", name="gate"),
-    Inner(("value_dense", "_value_dense"), class_name="EinsumDense", name="value"),
-    Inner(("output_dense", "_output_dense"), class_name="EinsumDense", name="attention_output"),
+    Inner(groups=("query_dense", "_query_dense"), class_name="EinsumDense", name="query"),
+    Inner(groups=("key_dense", "_key_dense"), class_name="EinsumDense", name="key"),
+    Inner(groups=("gate_dense", "_gate_dense"), class_name="EinsumDense", name="gate"),
+    Inner(groups=("value_dense", "_value_dense"), class_name="EinsumDense", name="value"),
+    Inner(groups=("output_dense", "_output_dense"), class_name="EinsumDense", name="attention_output"),
 )
 
 
 def _recurrent(cell: str, name: str, *, silent: bool = False) -> Layer:
-    return _row(Inner(("cell",), class_name=cell, name=name, silent=silent))
+    return _row(Inner(groups=("cell",), class_name=cell, name=name, silent=silent))
 
 
 LAYERS: Mapping[str, Layer] = {
@@ -110,23 +114,27 @@ LAYERS: Mapping[str, Layer] = {
     "DepthwiseConv1D": CONV[1], "DepthwiseConv2D": CONV[2],
     "SeparableConv1D": SEPARABLE[1], "SeparableConv2D": SEPARABLE[2],
     "BatchNormalization": BATCH_NORMALIZATION,
-    "LayerNormalization": _row(Weight("gamma", "scale|rms_scaling"), Weight("beta", "center&!rms_scaling")),
+    "LayerNormalization": _row(Weight(name="gamma", when="scale|rms_scaling"),
+        Weight(name="beta", when="center&!rms_scaling")),
     "GroupNormalization": _row(GAMMA, BETA),
-    "RMSNormalization": _row(Weight("scale")),
+    "RMSNormalization": _row(Weight(name="scale")),
     "SpectralNormalization": _row(
-        Weight("", shared="layer"), Weight("vector_u", ndim=2, trainable=False), Inner(("layer",), config="layer")
+        Weight(name="", shared="layer"), Weight(name="vector_u", ndim=2, trainable=False),
+            Inner(groups=("layer",), config="layer")
     ),
-    "PReLU": _row(Weight("alpha")),
-    "Attention": _row(Weight("scale", "use_scale", 0), Weight("concat_score_weight", "score_mode=concat", 0)),
-    "AdditiveAttention": _row(Weight("scale", "use_scale", 1)),
+    "PReLU": _row(Weight(name="alpha")),
+    "Attention": _row(Weight(name="scale", when="use_scale", ndim=0),
+        Weight(name="concat_score_weight", when="score_mode=concat", ndim=0)),
+    "AdditiveAttention": _row(Weight(name="scale", when="use_scale", ndim=1)),
     "MultiHeadAttention": _row(*ATTENTION_INNER),
     "GroupedQueryAttention": _row(*ATTENTION_INNER),
     "Normalization": _row(
-        Weight("mean", "mean=null", trainable=False),
-        Weight("variance", "mean=null", trainable=False),
-        Weight("count", "mean=null", 0, trainable=False, kind="any"),
+        Weight(name="mean", when="mean=null", trainable=False),
+        Weight(name="variance", when="mean=null", trainable=False),
+        Weight(name="count", when="mean=null", ndim=0, trainable=False, kind="any"),
     ),
-    "STFTSpectrogram": _row(Weight("real_kernel", "mode!=imag", 3), Weight("imag_kernel", "mode!=real", 3)),
+    "STFTSpectrogram": _row(Weight(name="real_kernel", when="mode!=imag", ndim=3),
+        Weight(name="imag_kernel", when="mode!=real", ndim=3)),
     "SimpleRNNCell": RNN_CELL, "GRUCell": RNN_CELL, "LSTMCell": RNN_CELL, "ConvLSTMCell": CONV_CELL,
     "SimpleRNN": _recurrent("SimpleRNNCell", "simple_rnn_cell"),
     "GRU": _recurrent("GRUCell", "gru_cell"),
@@ -134,14 +142,14 @@ LAYERS: Mapping[str, Layer] = {
     "ConvLSTM1D": _recurrent("ConvLSTMCell", "conv_lstm_cell"),
     "ConvLSTM2D": _recurrent("ConvLSTMCell", "conv_lstm_cell"),
     "ConvLSTM3D": _recurrent("ConvLSTMCell", "conv_lstm_cell"),
-    "RNN": _row(Inner(("cell",), config="cell")),
-    "StackedRNNCells": _row(Inner(("cells",), config="cells")),
+    "RNN": _row(Inner(groups=("cell",), config="cell")),
+    "StackedRNNCells": _row(Inner(groups=("cells",), config="cells")),
     "Bidirectional": _row(
-        Inner(("forward_layer",), config="layer", prefix="forward_"),
-        Inner(("backward_layer",), config="backward_layer|layer", prefix="backward_"),
+        Inner(groups=("forward_layer",), config="layer", prefix="forward_"),
+        Inner(groups=("backward_layer",), config="backward_layer|layer", prefix="backward_"),
     ),
     "TimeDistributed": WRAPPER,
-    "Pipeline": _row(Inner(("layers", "_pipeline_layers"), config="layers")),
+    "Pipeline": _row(Inner(groups=("layers", "_pipeline_layers"), config="layers")),
     "Wrapper": WRAPPER,
 }  # fmt: skip
 """Every layer of Keras 3 that has weights, by class."""
@@ -151,12 +159,12 @@ EXPORTED_AS = {"GroupQueryAttention": "GroupedQueryAttention"}
 
 LAYERS_KERAS_2: Mapping[str, Layer] = {
     **LAYERS,
-    "DepthwiseConv1D": _row(replace(DEPTHWISE, ndim=4), replace(BIAS, ndim=1)),
-    "DepthwiseConv2D": _row(replace(DEPTHWISE, ndim=4), replace(BIAS, ndim=1)),
+    "DepthwiseConv1D": _row(msgspec.structs.replace(DEPTHWISE, ndim=4), msgspec.structs.replace(BIAS, ndim=1)),
+    "DepthwiseConv2D": _row(msgspec.structs.replace(DEPTHWISE, ndim=4), msgspec.structs.replace(BIAS, ndim=1)),
     "ConvLSTM1D": _recurrent("ConvLSTMCell", "conv_lstm_cell", silent=True),
     "ConvLSTM2D": _recurrent("ConvLSTMCell", "conv_lstm_cell", silent=True),
     "ConvLSTM3D": _recurrent("ConvLSTMCell", "conv_lstm_cell", silent=True),
-    "TimeDistributed": _row(Inner(("layer",), config="layer", silent=True)),
+    "TimeDistributed": _row(Inner(groups=("layer",), config="layer", silent=True)),
     "SyncBatchNormalization": BATCH_NORMALIZATION,
     "LocallyConnected1D": _row(KERNEL, BIAS),
     "LocallyConnected2D": _row(KERNEL, BIAS),
@@ -179,41 +187,41 @@ WEIGHTLESS = frozenset((
 ))  # fmt: skip
 """Layers that never have weights: known all the same, so that what they hold is no one's guess."""
 
-INT_KERNEL = Weight("kernel", trainable=False, kind="int")
-KERNEL_SCALE = Weight("kernel_scale", trainable=False)
+INT_KERNEL = Weight(name="kernel", trainable=False, kind="int")
+KERNEL_SCALE = Weight(name="kernel_scale", trainable=False)
 SUB_CHANNEL = (
-    Weight("kernel_zero", "blocks", trainable=False, kind="any"),
-    Weight("g_idx", "blocks", trainable=False),
+    Weight(name="kernel_zero", when="blocks", trainable=False, kind="any"),
+    Weight(name="g_idx", when="blocks", trainable=False),
 )
 PACKED = (
     BIAS,
-    Weight("quantized_kernel", trainable=False, kind="int"),
+    Weight(name="quantized_kernel", trainable=False, kind="int"),
     KERNEL_SCALE,
-    Weight("kernel_zero", trainable=False, kind="any"),
+    Weight(name="kernel_zero", trainable=False, kind="any"),
 )
-INT_EMBEDDINGS = Weight("embeddings", ndim=2, trainable=False, kind="int")
-EMBEDDINGS_SCALE = Weight("embeddings_scale", trainable=False)
+INT_EMBEDDINGS = Weight(name="embeddings", ndim=2, trainable=False, kind="int")
+EMBEDDINGS_SCALE = Weight(name="embeddings_scale", trainable=False)
 INT_REVERSE = (
-    Weight("reverse_embeddings", "!tie_weights", 2, trainable=False, kind="int"),
-    Weight("reverse_embeddings_scale", "!tie_weights", trainable=False),
+    Weight(name="reverse_embeddings", when="!tie_weights", ndim=2, trainable=False, kind="int"),
+    Weight(name="reverse_embeddings_scale", when="!tie_weights", trainable=False),
 )
 
 _DENSE_MODES: Mapping[str, tuple[Weight, ...]] = {
     "int8": (INT_KERNEL, BIAS, KERNEL_SCALE),
     "int4": (INT_KERNEL, BIAS, KERNEL_SCALE, *SUB_CHANNEL),
     "float8": (
-        KERNEL, BIAS, Weight("inputs_scale", ndim=0), Weight("inputs_amax_history", ndim=1),
-        Weight("kernel_scale", ndim=0), Weight("kernel_amax_history", ndim=1),
-        Weight("outputs_grad_scale", ndim=0), Weight("outputs_grad_amax_history", ndim=1),
+        KERNEL, BIAS, Weight(name="inputs_scale", ndim=0), Weight(name="inputs_amax_history", ndim=1),
+        Weight(name="kernel_scale", ndim=0), Weight(name="kernel_amax_history", ndim=1),
+        Weight(name="outputs_grad_scale", ndim=0), Weight(name="outputs_grad_amax_history", ndim=1),
     ),
-    "gptq": (*PACKED, Weight("g_idx", trainable=False)),
-    "awq": (*PACKED, Weight("awq_scales", trainable=False), Weight("g_idx", trainable=False)),
+    "gptq": (*PACKED, Weight(name="g_idx", trainable=False)),
+    "awq": (*PACKED, Weight(name="awq_scales", trainable=False), Weight(name="g_idx", trainable=False)),
 }  # fmt: skip
 _EMBEDDING_INT4 = (
     INT_EMBEDDINGS,
     EMBEDDINGS_SCALE,
-    Weight("embeddings_zero", "blocks", trainable=False, kind="any"),
-    Weight("g_idx", "blocks", trainable=False),
+    Weight(name="embeddings_zero", when="blocks", trainable=False, kind="any"),
+    Weight(name="g_idx", when="blocks", trainable=False),
 )
 
 QUANTIZED: Mapping[str, Mapping[str, tuple[Weight, ...]]] = {
@@ -227,7 +235,7 @@ QUANTIZED: Mapping[str, Mapping[str, tuple[Weight, ...]]] = {
         "int8": (INT_EMBEDDINGS, EMBEDDINGS_SCALE, *INT_REVERSE),
         "int4": (
             *_EMBEDDING_INT4, *INT_REVERSE,
-            Weight("reverse_embeddings_zero", "blocks&!tie_weights", trainable=False, kind="any"),
+            Weight(name="reverse_embeddings_zero", when="blocks&!tie_weights", trainable=False, kind="any"),
         ),
     },
 }  # fmt: skip

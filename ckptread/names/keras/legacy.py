@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ckptread.names.keras.configs import ANYTHING, Configured, parse
+import msgspec
+
+from ckptread.names.keras.configs import ANYTHING, Configured, parse_config
 from ckptread.names.keras.groups import Attributes
-from ckptread.names.keras.legacy_places import Fits, Located, locate
+from ckptread.names.keras.legacy_places import Fits, LegacyPlace, place_legacy_weights
 from ckptread.names.keras.trainable import Flags, is_leaf
-from ckptread.records import dataclass, replace
 from ckptread.tensors import Role, TensorInfo
 
 WHOLE_MODEL, TOP_LEVEL, OPTIMIZER = "model_weights", "top_level_model_weights", "optimizer_weights"
@@ -25,14 +26,13 @@ MAX_PARTS = 10_000
 """How many parts a split list may have: 64 KiB each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class LegacyWeight(msgspec.Struct, frozen=True):
     """A weight as the file has it."""
 
     info: TensorInfo
     weight: str
     """Its name as stored, without TensorFlow's ``:0``."""
-    where: Located
+    where: LegacyPlace
     certain: bool
     """False where Keras 3.0 left out the layers between this one and the weight: ``kernel``, of a nested model."""
 
@@ -42,13 +42,13 @@ def is_legacy(attributes: Attributes) -> bool:
     return any(_list(attributes, group, "layer_names") is not None for group in ("", WHOLE_MODEL))
 
 
-def describe(
+def name_legacy_tensors(
     tensors: Sequence[TensorInfo], config: Any, attributes: Attributes, same_bytes: SameBytes | None = None
 ) -> list[TensorInfo]:
     """Return the tensors that the lists name, in the model's order, described; the others are left out."""
     by_key = {info.key: info for info in tensors}
     group = WHOLE_MODEL if _list(attributes, WHOLE_MODEL, "layer_names") is not None else ""
-    model = parse(config) or ANYTHING
+    model = parse_config(config) or ANYTHING
     top_level = _named(by_key, attributes, _join(group, TOP_LEVEL))
     found = {info.key: _top_level_tensor(info, weight, model) for info, weight in top_level}
     found |= _model_tensors(by_key, attributes, group, model, same_bytes)
@@ -67,26 +67,28 @@ def _model_tensors(
     """Describe the layers' weights. A nested model's are stored trainable ones first: its config has the order."""
     layers = {layer.name: layer for layer in model.inner or ()}
     version_2 = not str(attributes.get(group, {}).get("keras_version", "")).startswith("3")
-    stored: list[Stored] = []
+    stored: list[LegacyWeight] = []
     flags, fits = Flags(version_2), Fits()
     for turn, name in enumerate(_list(attributes, group, "layer_names") or []):
-        layer = layers.get(name, replace(ANYTHING, name=name))
+        layer = layers.get(name, msgspec.structs.replace(ANYTHING, name=name))
         weights = list(_named(by_key, attributes, _join(group, name)))
-        places = locate(layer, [weight for _, weight in weights], model.trainable, flags, fits)
+        places = place_legacy_weights(layer, [weight for _, weight in weights], model.trainable, flags, fits)
         for (info, weight), where in zip(weights, places, strict=True):
             certain = version_2 or "/" in weight or is_leaf(layer)
-            stored.append(Stored(info, weight, replace(where, order=(turn, *where.order)), certain))
+            stored.append(
+                LegacyWeight(info, weight, msgspec.structs.replace(where, order=(turn, *where.order)), certain)
+            )
     stored.sort(key=lambda each: each.where.order)
     seconds = _second_places(stored, same_bytes)
     return {each.info.key: _model_tensor(each, seconds.get(each.info.key)) for each in stored}
 
 
-def _second_places(stored: Sequence[Stored], same_bytes: SameBytes | None) -> dict[str, str]:
+def _second_places(stored: Sequence[LegacyWeight], same_bytes: SameBytes | None) -> dict[str, str]:
     """Return what is stored again for a layer that two models share, with the key of the first place.
 
     The name as stored is the same; that the layer is, the config says (Keras 2) or the bytes do (Keras 3).
     """
-    firsts: dict[tuple[str, Any, str], Stored] = {}
+    firsts: dict[tuple[str, Any, str], LegacyWeight] = {}
     seconds = {}
     for each in stored:
         first = firsts.setdefault((each.weight, each.info.shape, each.info.dtype), each)
@@ -129,9 +131,9 @@ def _join(group: str, name: str) -> str:
     return f"{group}/{name}" if group else name
 
 
-def _model_tensor(each: Stored, alias_of: str | None) -> TensorInfo:
+def _model_tensor(each: LegacyWeight, alias_of: str | None) -> TensorInfo:
     name = each.weight.rpartition("/")[2]
-    return replace(
+    return msgspec.structs.replace(
         each.info,
         variable="/".join((*each.where.chain, name)) if each.certain else None,
         layer="/".join(each.where.chain),
@@ -145,12 +147,14 @@ def _model_tensor(each: Stored, alias_of: str | None) -> TensorInfo:
 def _top_level_tensor(info: TensorInfo, weight: str, model: Configured) -> TensorInfo:
     parts = weight.split("/")
     inside = parts[1:] if len(parts) > 1 and parts[0] == model.name else parts
-    return replace(info, variable="/".join(inside), role="model", trainable=False if model.trainable is False else None)
+    return msgspec.structs.replace(
+        info, variable="/".join(inside), role="model", trainable=False if model.trainable is False else None
+    )
 
 
 def _optimizer_tensor(info: TensorInfo, weight: str) -> TensorInfo:
     role: Role = "ema" if _is_average(weight) else "optimizer"
-    return replace(info, variable=None if weight.startswith("param_") else weight, role=role)
+    return msgspec.structs.replace(info, variable=None if weight.startswith("param_") else weight, role=role)
 
 
 def _is_average(weight: str) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
+
 from ckptread.names.keras.configs import Configured, inner_layers
 from ckptread.names.keras.layers import LAYERS_KERAS_2, Layer
 from ckptread.names.keras.trainable import MAX_WRAPPED, Flags, bare, is_leaf
-from ckptread.records import dataclass
 from ckptread.select import common_ending
 
 MAX_DEPTH = 64
@@ -22,8 +23,7 @@ some 20,000."""
 Scopes = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class LegacyPlace(msgspec.Struct, frozen=True):
     """Where a weight lies."""
 
     chain: Scopes
@@ -35,8 +35,7 @@ class Located:
     """The number by which the config knows the innermost layer again where it stands twice (Keras 2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(msgspec.Struct, frozen=True, kw_only=True):
     """A layer of the config that is no model: it may hold weights of its own."""
 
     layer: Configured
@@ -60,16 +59,15 @@ Fit = tuple[int, int]
 """How well a leaf fits a stored name: components in agreement; where its name ends, counted from the first."""
 
 
-@dataclass(slots=True)
-class Fits:
+class Fits(msgspec.Struct):
     """How many more times a name may be held against a layer: one for all layers of a file."""
 
     left: int = MAX_FITS
 
 
-def locate(
+def place_legacy_weights(
     layer: Configured, weights: Sequence[str], around: bool | None, flags: Flags, fits: Fits | None = None
-) -> list[Located]:
+) -> list[LegacyPlace]:
     """Return where each of the ``weights`` that are stored for ``layer`` lies; ``around`` is the flag around it."""
     leaves = list(_leaves(layer, (), (), around, flags))
     stored = [tuple(weight.split("/")) for weight in weights]
@@ -88,7 +86,7 @@ def _leaves(
     name = tuple(layer.name.split("/")) if layer.name else ()
     chain, flag = (*above, *name), flags.inside(layer, around)
     if layer.inner is None:
-        yield Leaf(layer, chain, len(name), order, around)
+        yield Leaf(layer=layer, chain=chain, own=len(name), order=order, flag=around)
     wrapped += layer.inner is None
     inside = layer.inner if layer.inner is not None else _wrapped(layer) if wrapped <= MAX_WRAPPED else ()
     for at, each in enumerate(inside if len(order) < MAX_DEPTH else ()):
@@ -153,17 +151,17 @@ def _located(
     wrappers: Mapping[tuple[int, ...], Leaf],
     leaf: Leaf | None,
     end: int,
-) -> Located:
+) -> LegacyPlace:
     *scopes, weight = parts
     if leaf is not None:
         trainable = flags.of(leaf.layer, weight, leaf.flag)
         place = leaf.place(weight, wrappers.get(leaf.order[:-1]) if leaf.order else None)
-        return Located((*leaf.chain, *scopes[end:]), trainable, place, leaf.layer.shared)
+        return LegacyPlace((*leaf.chain, *scopes[end:]), trainable, place, leaf.layer.shared)
     if layer.name in scopes:
         scopes = scopes[scopes.index(layer.name) + 1 :]
     chain = (layer.name, *scopes) if layer.name else tuple(scopes)
     known = flags.of(layer, weight, around) if layer.inner is None else common
-    return Located(chain, known, (), layer.shared if layer.inner is None else None)
+    return LegacyPlace(chain, known, (), layer.shared if layer.inner is None else None)
 
 
 def _common(layer: Configured, around: bool | None, flags: Flags) -> bool | None:

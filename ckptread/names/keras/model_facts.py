@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ckptread.model import LayerFact, ModelFacts
-from ckptread.names.keras.configs import KERAS_MODULES, is_model, parse
+from ckptread.names.keras.configs import KERAS_MODULES, is_model, parse_config
 from ckptread.names.keras.describe import KerasEvidence
 from ckptread.names.keras.optimizer_state import keeps_slots
 from ckptread.names.keras.optimizers import OPTIMIZERS
@@ -34,7 +34,7 @@ MAX_MODELS = 64
 """Models within models: as deep as the names of their layers are read."""
 
 
-def facts(evidence: KerasEvidence) -> ModelFacts | None:
+def read_model_facts(evidence: KerasEvidence) -> ModelFacts | None:
     """Return what the file says of its model, or None where it holds no config."""
     config = evidence.config
     if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
@@ -91,7 +91,7 @@ def _layer_facts(model: Mapping[str, Any], depth: int = 0) -> tuple[LayerFact, .
 
 
 def _layer_fact(layer: Mapping[str, Any], depth: int) -> LayerFact:
-    parsed = parse(layer, MAX_MODELS)  # without what is in it
+    parsed = parse_config(layer, MAX_MODELS)  # without what is in it
     name, trainable = (parsed.name, parsed.trainable) if parsed is not None else (None, None)
     return LayerFact(name, layer["class_name"].rpartition(">")[2], trainable, _layer_facts(layer, depth + 1))
 

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ckptread.names.keras.configs import parse
-from ckptread.names.keras.groups import Group, snake_case
-from ckptread.names.keras.groups import walk as walk_groups
+import msgspec
+
+from ckptread.names.keras.configs import parse_config
+from ckptread.names.keras.groups import VariableGroup, snake_case, walk_groups
 from ckptread.names.keras.optimizers import OPTIMIZERS, State, Trained, state_head, states
-from ckptread.names.keras.walk import Walk
-from ckptread.records import dataclass, replace
+from ckptread.names.keras.walk import LayerWalk
 from ckptread.tensors import TensorInfo
 
 LOSS_SCALE, MULTI = "LossScaleOptimizer", "MultiOptimizer"
@@ -24,8 +24,7 @@ SHORT_NAMES = {name.lower(): name for name in OPTIMIZERS}
 """What ``compile(optimizer="adam")`` leaves in the config."""
 
 
-@dataclass(frozen=True)
-class Optimizer:
+class ConfiguredOptimizer(msgspec.Struct, frozen=True):
     """One optimizer of the config."""
 
     class_name: str
@@ -33,19 +32,21 @@ class Optimizer:
     config: Mapping[str, Any]
 
 
-def describe_optimizer(group: Group, config: Any, walk: Walk, *, version_2: bool = False) -> list[TensorInfo]:
+def describe_optimizer(
+    group: VariableGroup, config: Any, walk: LayerWalk, *, version_2: bool = False
+) -> list[TensorInfo]:
     """Return all tensors of the optimizer's group, in its order, named where the derived list agrees."""
     optimizer = _parse(config)
     found: list[TensorInfo] = []
     if optimizer is None:
-        found = [replace(info, role="optimizer") for info in group.own]
+        found = [msgspec.structs.replace(info, role="optimizer") for info in group.own]
     elif optimizer.class_name in (LOSS_SCALE, MULTI):
         found = _holder(optimizer, group, walk)
     else:
         found = _named(optimizer, group.own, walk, version_2)
     seen = {info.key for info in found}
     rest = [info for each in walk_groups(group) for info in each.own if info.key not in seen]
-    return [*found, *(replace(info, role="optimizer") for info in rest)]
+    return [*found, *(msgspec.structs.replace(info, role="optimizer") for info in rest)]
 
 
 def keeps_slots(config: Any) -> bool | None:
@@ -59,17 +60,17 @@ def keeps_slots(config: Any) -> bool | None:
     return any(state.of is not None for state in possible[0]) if possible else None
 
 
-def _parse(config: Any) -> Optimizer | None:
+def _parse(config: Any) -> ConfiguredOptimizer | None:
     if isinstance(config, str):
         name = SHORT_NAMES.get(config.lower())
-        return None if name is None else Optimizer(name, snake_case(name), {})
-    parsed = parse(config)
+        return None if name is None else ConfiguredOptimizer(name, snake_case(name), {})
+    parsed = parse_config(config)
     if parsed is None or parsed.class_name is None:
         return None
-    return Optimizer(parsed.class_name, parsed.name or snake_case(parsed.class_name), parsed.config or {})
+    return ConfiguredOptimizer(parsed.class_name, parsed.name or snake_case(parsed.class_name), parsed.config or {})
 
 
-def _holder(optimizer: Optimizer, group: Group, walk: Walk) -> list[TensorInfo]:
+def _holder(optimizer: ConfiguredOptimizer, group: VariableGroup, walk: LayerWalk) -> list[TensorInfo]:
     """Name the variables of an optimizer that holds others, and theirs, which its own list has again at its end."""
     inner, own = _inner(optimizer, group), group.own
     named = [info for each, child in inner for info in _named(each, child.own, walk, False)]
@@ -77,26 +78,26 @@ def _holder(optimizer: Optimizer, group: Group, walk: Walk) -> list[TensorInfo]:
     if len(own) == len(state_head({})):  # not built yet: its list has its own numbers alone
         return [*_first(optimizer, own), *named]
     if not named or at < 0 or [info.shape for info in own[at:]] != [info.shape for info in named]:
-        return [replace(info, role="optimizer") for info in own]
+        return [msgspec.structs.replace(info, role="optimizer") for info in own]
     outer = [
-        replace(info, key=each.key, extent=each.extent, problem=each.problem, nbytes=each.nbytes)
+        msgspec.structs.replace(info, key=each.key, extent=each.extent, problem=each.problem, nbytes=each.nbytes)
         for each, info in zip(own[at:], named, strict=True)
     ]
-    seconds = [replace(info, alias_of=each.key) for each, info in zip(own[at:], named, strict=True)]
+    seconds = [msgspec.structs.replace(info, alias_of=each.key) for each, info in zip(own[at:], named, strict=True)]
     return [*_first(optimizer, own[:at]), *outer, *seconds]
 
 
-def _first(optimizer: Optimizer, own: Sequence[TensorInfo]) -> list[TensorInfo]:
+def _first(optimizer: ConfiguredOptimizer, own: Sequence[TensorInfo]) -> list[TensorInfo]:
     """Name what a holder keeps itself, where that is what it must be."""
     head = state_head({})
     if optimizer.class_name == LOSS_SCALE and len(own) > len(head):
         head += [State("step_counter", ()), State("dynamic_scale", ())]
     if [each.shape for each in head] != [info.shape for info in own]:
-        return [replace(info, role="optimizer") for info in own]
+        return [msgspec.structs.replace(info, role="optimizer") for info in own]
     return [_apply(info, each, optimizer, False) for info, each in zip(own, head, strict=True)]
 
 
-def _inner(optimizer: Optimizer, group: Group) -> list[tuple[Optimizer, Group]]:
+def _inner(optimizer: ConfiguredOptimizer, group: VariableGroup) -> list[tuple[ConfiguredOptimizer, VariableGroup]]:
     """Return the optimizers that another holds, in its order, with their groups."""
     if optimizer.class_name == LOSS_SCALE:
         pairs = [(_parse(optimizer.config.get("inner_optimizer")), group.child("inner_optimizer"))]
@@ -105,13 +106,15 @@ def _inner(optimizer: Optimizer, group: Group) -> list[tuple[Optimizer, Group]]:
     return [(held, child) for held, child in pairs if held is not None and child is not None]
 
 
-def _mapped(optimizer: Optimizer, stored: Group | None) -> list[tuple[Optimizer | None, Group | None]]:
-    options = parse(optimizer.config.get("optimizer_map"))
+def _mapped(
+    optimizer: ConfiguredOptimizer, stored: VariableGroup | None
+) -> list[tuple[ConfiguredOptimizer | None, VariableGroup | None]]:
+    options = parse_config(optimizer.config.get("optimizer_map"))
     config = options.config if options is not None and options.config is not None else {}
     several = config.get("optimizer_map")
     held = [*(several.values() if isinstance(several, Mapping) else ()), config.get("default_optimizer")]
     turns: Counter[str] = Counter()
-    pairs: list[tuple[Optimizer | None, Group | None]] = []
+    pairs: list[tuple[ConfiguredOptimizer | None, VariableGroup | None]] = []
     for each in map(_parse, held):
         base = snake_case(each.class_name) if each is not None else ""
         key = f"{base}_{turns[base]}" if turns[base] else base
@@ -120,7 +123,9 @@ def _mapped(optimizer: Optimizer, stored: Group | None) -> list[tuple[Optimizer 
     return pairs
 
 
-def _named(optimizer: Optimizer, own: Sequence[TensorInfo], walk: Walk, version_2: bool) -> list[TensorInfo]:
+def _named(
+    optimizer: ConfiguredOptimizer, own: Sequence[TensorInfo], walk: LayerWalk, version_2: bool
+) -> list[TensorInfo]:
     """Name one optimizer's variables: all of them, or only the first ones, which do not depend on the model."""
     shapes = [info.shape for info in own]
     trained = _trained(walk) if walk.ordered else []
@@ -130,10 +135,10 @@ def _named(optimizer: Optimizer, own: Sequence[TensorInfo], walk: Walk, version_
         head = state_head(optimizer.config, version_2=version_2) if possible else []
         wanted = head if [each.shape for each in head] == shapes[: len(head)] else []
     found = [_apply(info, each, optimizer, version_2) for info, each in zip(own, wanted, strict=False)]
-    return found + [replace(info, role="optimizer") for info in own[len(wanted) :]]
+    return found + [msgspec.structs.replace(info, role="optimizer") for info in own[len(wanted) :]]
 
 
-def _trained(walk: Walk) -> list[Trained]:
+def _trained(walk: LayerWalk) -> list[Trained]:
     """Return the weights that the optimizer trains, where all of them have a name."""
     weights = [w for w in walk.found if w.role == "model" and w.alias_of is None and w.trainable is not False]
     if any(weight.variable is None or weight.shape is None for weight in weights):
@@ -141,7 +146,7 @@ def _trained(walk: Walk) -> list[Trained]:
     return [Trained(weight.variable or "", weight.shape or (), weight.positional) for weight in weights]
 
 
-def _apply(info: TensorInfo, each: State, optimizer: Optimizer, version_2: bool) -> TensorInfo:
+def _apply(info: TensorInfo, each: State, optimizer: ConfiguredOptimizer, version_2: bool) -> TensorInfo:
     if each.of is None:
         variable = each.name if version_2 else f"{optimizer.name}/{each.name}"
     elif version_2:
@@ -149,4 +154,4 @@ def _apply(info: TensorInfo, each: State, optimizer: Optimizer, version_2: bool)
     else:
         variable = f"{optimizer.name}/{each.of.variable.replace('/', '_')}_{each.name}"
     positional = each.of is not None and each.of.positional
-    return replace(info, variable=variable, role=each.role, positional=positional)
+    return msgspec.structs.replace(info, variable=variable, role=each.role, positional=positional)

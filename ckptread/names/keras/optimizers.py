@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ckptread.records import dataclass
+import msgspec
+
 from ckptread.tensors import Role
 
 Config = Mapping[str, Any]
@@ -25,8 +26,7 @@ OVERWRITTEN = frozenset(
 """Weights of float8 layers that are set to their gradient: no slot is kept for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slots:
+class Slots(msgspec.Struct, frozen=True):
     """Slot variables that are made together: for the first weight all of them, then for the second."""
 
     names: tuple[str, ...]
@@ -34,8 +34,7 @@ class Slots:
     """The option that must be set (and not 0), or ""."""
 
 
-@dataclass(frozen=True, slots=True)
-class Optimizer:
+class OptimizerRow(msgspec.Struct, frozen=True):
     """A row of the table."""
 
     slots: tuple[Slots, ...] = ()
@@ -43,8 +42,7 @@ class Optimizer:
     """Scalars of the optimizer itself, stored after the slots; before them in the first versions of Keras 3."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
+class Trained(msgspec.Struct, frozen=True):
     """A weight that an optimizer trains."""
 
     variable: str
@@ -52,8 +50,7 @@ class Trained:
     positional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """A variable that an optimizer must have stored."""
 
     name: str
@@ -69,40 +66,40 @@ def _slots(*names: str, when: str = "") -> Slots:
 
 MOMENTUM_VELOCITY = _slots("momentum", "velocity")
 
-OPTIMIZERS: Mapping[str, Optimizer] = {
-    "Adadelta": Optimizer((_slots("accumulated_grad", "accumulated_delta_var"),)),
-    "Adafactor": Optimizer((_slots("r", "c", "velocity"),)),
-    "Adagrad": Optimizer((_slots("accumulator"),)),
-    "Adam": Optimizer((MOMENTUM_VELOCITY, _slots("velocity_hat", when="amsgrad"))),
-    "AdamW": Optimizer((MOMENTUM_VELOCITY, _slots("velocity_hat", when="amsgrad"))),
-    "Adamax": Optimizer((_slots("momentum", "norm"),)),
-    "Ftrl": Optimizer((_slots("accumulator", "linear"),)),
-    "Lamb": Optimizer((MOMENTUM_VELOCITY,)),
-    "Lion": Optimizer((_slots("momentum"),)),
-    "Muon": Optimizer((MOMENTUM_VELOCITY,)),
-    "Nadam": Optimizer((MOMENTUM_VELOCITY,), last=("u_product",)),
-    "RMSprop": Optimizer((
+OPTIMIZERS: Mapping[str, OptimizerRow] = {
+    "Adadelta": OptimizerRow((_slots("accumulated_grad", "accumulated_delta_var"),)),
+    "Adafactor": OptimizerRow((_slots("r", "c", "velocity"),)),
+    "Adagrad": OptimizerRow((_slots("accumulator"),)),
+    "Adam": OptimizerRow((MOMENTUM_VELOCITY, _slots("velocity_hat", when="amsgrad"))),
+    "AdamW": OptimizerRow((MOMENTUM_VELOCITY, _slots("velocity_hat", when="amsgrad"))),
+    "Adamax": OptimizerRow((_slots("momentum", "norm"),)),
+    "Ftrl": OptimizerRow((_slots("accumulator", "linear"),)),
+    "Lamb": OptimizerRow((MOMENTUM_VELOCITY,)),
+    "Lion": OptimizerRow((_slots("momentum"),)),
+    "Muon": OptimizerRow((MOMENTUM_VELOCITY,)),
+    "Nadam": OptimizerRow((MOMENTUM_VELOCITY,), last=("u_product",)),
+    "RMSprop": OptimizerRow((
         _slots("velocity"), _slots("momentum", when="momentum"), _slots("average_gradient", when="centered")
     )),
-    "SGD": Optimizer((_slots("momentum", when="momentum"),)),
-    "ScheduleFreeAdamW": Optimizer((MOMENTUM_VELOCITY,)),
+    "SGD": OptimizerRow((_slots("momentum", when="momentum"),)),
+    "ScheduleFreeAdamW": OptimizerRow((MOMENTUM_VELOCITY,)),
 }  # fmt: skip
 """Keras 3; LossScaleOptimizer and MultiOptimizer hold others, and are read by optimizer_state.py."""
 
-OPTIMIZERS_KERAS_2: Mapping[str, Optimizer] = {
-    "Adadelta": Optimizer((_slots("accumulated_grad", "accumulated_delta_var"),)),
-    "Adafactor": Optimizer((_slots("r", "c", "v"),)),
-    "Adagrad": Optimizer((_slots("accumulator"),)),
-    "Adam": Optimizer((_slots("m", "v"), _slots("vhat", when="amsgrad"))),
-    "AdamW": Optimizer((_slots("m", "v"), _slots("vhat", when="amsgrad"))),
-    "Adamax": Optimizer((_slots("m", "u"),)),
-    "Ftrl": Optimizer((_slots("accumulator", "linear"),)),
-    "Lion": Optimizer((_slots("m"),)),
-    "Nadam": Optimizer((_slots("m", "v"),)),
-    "RMSprop": Optimizer((
+OPTIMIZERS_KERAS_2: Mapping[str, OptimizerRow] = {
+    "Adadelta": OptimizerRow((_slots("accumulated_grad", "accumulated_delta_var"),)),
+    "Adafactor": OptimizerRow((_slots("r", "c", "v"),)),
+    "Adagrad": OptimizerRow((_slots("accumulator"),)),
+    "Adam": OptimizerRow((_slots("m", "v"), _slots("vhat", when="amsgrad"))),
+    "AdamW": OptimizerRow((_slots("m", "v"), _slots("vhat", when="amsgrad"))),
+    "Adamax": OptimizerRow((_slots("m", "u"),)),
+    "Ftrl": OptimizerRow((_slots("accumulator", "linear"),)),
+    "Lion": OptimizerRow((_slots("m"),)),
+    "Nadam": OptimizerRow((_slots("m", "v"),)),
+    "RMSprop": OptimizerRow((
         _slots("velocity"), _slots("momentum", when="momentum"), _slots("average_gradient", when="centered")
     )),
-    "SGD": Optimizer((_slots("m", when="momentum"),)),
+    "SGD": OptimizerRow((_slots("m", when="momentum"),)),
 }  # fmt: skip
 """Keras 2.11 to 2.15, in a .keras; other files of Keras 2 name these variables themselves."""
 

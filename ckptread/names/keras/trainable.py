@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from ckptread.names.keras.configs import Configured, inner_layers
 from ckptread.names.keras.layers import LAYERS_KERAS_2, WEIGHTLESS
 from ckptread.names.keras.variants import rows_of
-from ckptread.records import dataclass
 
 MAX_WRAPPED = 6
 """Layers in wrappers in wrappers: real models have four. Bidirectional holds one layer twice, so each doubles them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
+class Flags(msgspec.Struct, frozen=True):
     """How flags work in one version of Keras."""
 
     version_2: bool = False

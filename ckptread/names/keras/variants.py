@@ -12,14 +12,15 @@ from functools import lru_cache
 from itertools import product
 from typing import Any
 
+import msgspec
+
 from ckptread.names.keras.layers import QUANTIZED, Layer, Weight
-from ckptread.records import replace
 from ckptread.tensors import TensorInfo
 
 Config = Mapping[str, Any]
 Variant = tuple[Weight, ...]
 
-UNKNOWN = Weight("", trainable=True)
+UNKNOWN = Weight(name="", trainable=True)
 """Stands where the variants do not agree."""
 MODES = ("int8", "int4", "float8", "gptq", "awq")
 
@@ -109,8 +110,8 @@ def _could_be(weight: Weight, info: TensorInfo) -> bool:
 def _agreed(column: Sequence[Weight]) -> Weight:
     first = column[0]
     if all(weight.name == first.name and weight.shared == first.shared for weight in column):
-        return first if len(column) == 1 else replace(first, trainable=any(w.trainable for w in column))
-    return UNKNOWN if any(weight.trainable for weight in column) else replace(UNKNOWN, trainable=False)
+        return first if len(column) == 1 else msgspec.structs.replace(first, trainable=any(w.trainable for w in column))
+    return UNKNOWN if any(weight.trainable for weight in column) else msgspec.structs.replace(UNKNOWN, trainable=False)
 
 
 def quantization_mode(config: Config) -> str | None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from ckptread.names.keras import variants
-from ckptread.names.keras.configs import ANYTHING, Config, Configured, inner_config, inner_layers, parse
-from ckptread.names.keras.groups import Group, in_saved_order, snake_case, split_number, walk
+from ckptread.names.keras.configs import ANYTHING, Config, Configured, inner_config, inner_layers, parse_config
+from ckptread.names.keras.groups import VariableGroup, in_saved_order, snake_case, split_number, walk_groups
 from ckptread.names.keras.layers import METRICS, WEIGHTLESS, Inner, Layer, Weight
-from ckptread.records import dataclass, field, replace
 from ckptread.tensors import Role, TensorInfo
 
 Chain = tuple[str, ...] | None
@@ -26,8 +27,7 @@ SEED_GROUPS = ("seed_generator", "_seed_generator", "_random_generator")
 NOT_THE_MODEL = (*METRIC_GROUPS, *SEED_GROUPS)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a walk stands: the names so far, the trainable flag and the role of what is there."""
 
     chain: Chain = ()
@@ -36,11 +36,10 @@ class Place:
 
     def below(self, name: str | None) -> Place:
         """Return the place of an object inside, called ``name``."""
-        return replace(self, chain=None if name is None or self.chain is None else (*self.chain, name))
+        return msgspec.structs.replace(self, chain=None if name is None or self.chain is None else (*self.chain, name))
 
 
-@dataclass(slots=True)
-class Walk:
+class LayerWalk(msgspec.Struct):
     """What has been found so far."""
 
     table: Mapping[str, Layer]
@@ -48,22 +47,22 @@ class Walk:
     """Whether Keras 2 wrote the file: there a frozen layer's flag holds for all in it."""
     has_names: bool = False
     """Whether the file gives its objects' names: then a group without one is a list."""
-    found: list[TensorInfo] = field(default_factory=list)
+    found: list[TensorInfo] = msgspec.field(default_factory=list)
     ordered: bool = True
     """Whether ``found`` is in the order of ``model.weights`` for certain."""
-    classes: Mapping[str, str] = field(default_factory=dict)
+    classes: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Built-in classes by their name in a path."""
-    visited: set[int] = field(default_factory=set)
+    visited: set[int] = msgspec.field(default_factory=set)
     """The numbers that the config gives layers which stand in it twice."""
 
     def __post_init__(self) -> None:
         names = (*self.table, *WEIGHTLESS, "Sequential", "Functional")
         self.classes = {snake_case(name): name for name in names}
 
-    def visit(self, thing: Configured, group: Group, place: Place) -> None:
+    def visit(self, thing: Configured, group: VariableGroup, place: Place) -> None:
         """Record what ``thing``, stored as ``group``, holds."""
         if thing.trainable is not None and not (self.version_2 and place.flag is False):
-            place = replace(place, flag=thing.trainable)
+            place = msgspec.structs.replace(place, flag=thing.trainable)
         row = None if thing.inner is not None else self.table.get(thing.class_name or "")
         if row is not None:
             self._visit_known(thing, row, group, place)
@@ -73,11 +72,11 @@ class Walk:
             self._visit_rest(done, thing.config, group, place)
         else:
             # A custom class may freeze what it likes inside, so its own flag tells only when it is off.
-            place = replace(place, flag=False if place.flag is False else None)
+            place = msgspec.structs.replace(place, flag=False if place.flag is False else None)
             self._own(group, place)
             self._visit_rest(set(), thing.config, group, place)
 
-    def _visit_known(self, thing: Configured, row: Layer, group: Group, place: Place) -> None:
+    def _visit_known(self, thing: Configured, row: Layer, group: VariableGroup, place: Place) -> None:
         """Record a built-in layer: its own weights, then the layers in it, as the table has them."""
         weights = variants.resolve(str(thing.class_name), row, thing.config, group.own)
         if weights is None:
@@ -88,32 +87,35 @@ class Walk:
         done = {name for inner in row.inner for name in self._visit_inner(inner, thing, group, place)}
         self._visit_rest(done, None, group, place)
 
-    def _weight(self, weight: Weight, at: int, thing: Configured, group: Group, place: Place) -> None:
+    def _weight(self, weight: Weight, at: int, thing: Configured, group: VariableGroup, place: Place) -> None:
         if weight.shared:
             self._shared(weight.shared, group.own[at], thing, group, place)
             return
         trainable = place.flag if weight.trainable else False
         self._record(group.own[at], place, weight.name or str(at), trainable, positional=not weight.name)
 
-    def _shared(self, attribute: str, info: TensorInfo, thing: Configured, group: Group, place: Place) -> None:
+    def _shared(self, attribute: str, info: TensorInfo, thing: Configured, group: VariableGroup, place: Place) -> None:
         """Record a variable that a wrapper stores beside the layer it wraps, under the layer's name for it."""
-        child, inner = group.child(attribute) or Group(), parse((thing.config or {}).get(attribute)) or ANYTHING
+        child, inner = (
+            group.child(attribute) or VariableGroup(),
+            parse_config((thing.config or {}).get(attribute)) or ANYTHING,
+        )
         same = [at for at, own in enumerate(child.own) if own.shape == info.shape]
         row = self.table.get(inner.class_name or "")
         weights = variants.resolve(str(inner.class_name), row, inner.config, child.own) if row else None
         if weights is not None:
             same = [at for at in same if weights[at].name in ("kernel", "embeddings")]
         if len(same) != 1:
-            self._own(Group(own=[info]), place)
+            self._own(VariableGroup(own=[info]), place)
             return
         at, flag = same[0], place.flag if inner.trainable is None else inner.trainable
-        weight = weights[at] if weights is not None else Weight("")
+        weight = weights[at] if weights is not None else Weight(name="")
         below = place.below(child.name or inner.name)
         trainable = flag if weight.trainable else False
         self._record(info, below, weight.name or str(at), trainable, positional=not weight.name)
-        child.own[at] = replace(child.own[at], alias_of=info.key)
+        child.own[at] = msgspec.structs.replace(child.own[at], alias_of=info.key)
 
-    def _own(self, group: Group, place: Place) -> None:
+    def _own(self, group: VariableGroup, place: Place) -> None:
         """Record variables of which only their place is known."""
         for at, info in enumerate(group.own):
             self._record(info, place, str(at), False if place.flag is False else None, positional=True)
@@ -123,7 +125,7 @@ class Walk:
     ) -> None:
         known = bool(place.chain) and not (positional and place.role != "model")
         self.found.append(
-            replace(
+            msgspec.structs.replace(
                 info,
                 variable="/".join((*(place.chain or ()), name)) if known else None,
                 layer="/".join(place.chain) if place.chain else None,
@@ -133,7 +135,7 @@ class Walk:
             )
         )
 
-    def _visit_layers(self, layers: Sequence[Configured], group: Group, place: Place) -> set[str]:
+    def _visit_layers(self, layers: Sequence[Configured], group: VariableGroup, place: Place) -> set[str]:
         """Record a model's layers in the order of its config; return the groups that were dealt with."""
         stored = group.layers
         if stored is None:
@@ -148,7 +150,7 @@ class Walk:
         self._visit_members(rest, place)
         return {"layers", "_layer_checkpoint_dependencies"}
 
-    def _keys_of(self, layers: Sequence[Configured], stored: Group) -> list[str | None]:
+    def _keys_of(self, layers: Sequence[Configured], stored: VariableGroup) -> list[str | None]:
         """Return the name of each layer's group in the file, or None: by its own name, else by its class and turn."""
         own_names = Counter(child.name for child in stored.children.values() if child.name is not None)
         by_name = {child.name: key for key, child in stored.children.items() if own_names[child.name or ""] == 1}
@@ -167,7 +169,7 @@ class Walk:
                 keys.append(key if there else None)
         return keys
 
-    def _passed_over(self, layers: Sequence[Configured], stored: Group) -> set[int]:
+    def _passed_over(self, layers: Sequence[Configured], stored: VariableGroup) -> set[int]:
         """Return the layers that Keras 2 did not count here, having saved them in another model already.
 
         The config gives them the number of a layer that was there before, and their groups are missing.
@@ -179,14 +181,14 @@ class Walk:
         missing = {base for base, count in classes.items() if groups[base] < count}
         return {at for at in again if snake_case(layers[at].written) in missing}
 
-    def _visit_inner(self, inner: Inner, thing: Configured, group: Group, place: Place) -> Iterable[str]:
+    def _visit_inner(self, inner: Inner, thing: Configured, group: VariableGroup, place: Place) -> Iterable[str]:
         """Record a layer, or a list of layers, that the table has inside another; return its group's name."""
         name = next((name for name in inner.groups if name in group.children), None)
         if name is None:
             return ()
         child, things = group.children[name], inner_layers(inner, thing)
         if isinstance(inner_config(inner, thing.config), list):
-            self._visit_layers(things, Group(children={"layers": child}), place)
+            self._visit_layers(things, VariableGroup(children={"layers": child}), place)
         elif thing.config is not None or not (child.is_list and self.has_names):
             layer = things[0]
             self.visit(layer, child, place if inner.silent else place.below(child.name or layer.name))
@@ -194,7 +196,7 @@ class Walk:
             self._visit_members(in_saved_order(child), place)
         return (name,)
 
-    def _visit_rest(self, done: set[str], config: Config | None, group: Group, place: Place) -> None:
+    def _visit_rest(self, done: set[str], config: Config | None, group: VariableGroup, place: Place) -> None:
         """Record what is stored under attributes that neither the table nor the config tells of."""
         rest = [(name, child) for name, child in in_saved_order(group) if name not in done]
         holding = sum(_holds_variables(child) for name, child in rest if name not in NOT_THE_MODEL)
@@ -203,22 +205,22 @@ class Walk:
         for name, child in rest:
             self._visit_attribute(name, child, config or {}, place)
 
-    def _visit_attribute(self, name: str, child: Group, config: Config, place: Place) -> None:
+    def _visit_attribute(self, name: str, child: VariableGroup, config: Config, place: Place) -> None:
         if name in METRIC_GROUPS:
-            place = replace(place, role="metric")
+            place = msgspec.structs.replace(place, role="metric")
         elif name in SEED_GROUPS:
-            place = replace(place, role="bookkeeping")
+            place = msgspec.structs.replace(place, role="bookkeeping")
         if child.is_list and (self.has_names or name == "layers" or name in METRIC_GROUPS):
             self._visit_members(in_saved_order(child), place)
             return
-        thing = parse(config.get(name))
+        thing = parse_config(config.get(name))
         if thing is None or (child.name is not None and thing.name != child.name):
             thing = ANYTHING
         if thing is ANYTHING and place.role == "model" and self._may_be_metric(child, place):
-            place = replace(place, role=None)
+            place = msgspec.structs.replace(place, role=None)
         self.visit(thing, child, place.below(child.name or thing.name))
 
-    def _may_be_metric(self, group: Group, place: Place) -> bool:
+    def _may_be_metric(self, group: VariableGroup, place: Place) -> bool:
         """Whether an object of unknown class could be a metric: nothing inside, and scalars, or on a model vectors too.
 
         Layers keep normalizations of their own, not metrics of more than scalars; and by the name that Keras gives
@@ -228,14 +230,14 @@ class Walk:
         named_by_keras = split_number(group.name or "")[0] in self.classes
         return not group.children and most < (2 if place.chain == () and not named_by_keras else 1)
 
-    def _visit_members(self, members: Sequence[tuple[str, Group]], place: Place) -> None:
+    def _visit_members(self, members: Sequence[tuple[str, VariableGroup]], place: Place) -> None:
         """Record the members of a list, each of the class that its group is called after."""
         if place.role == "model" and sum(_holds_variables(child) for _, child in members) > 1:
             self.ordered = False
         for name, child in members:
             path_class = name if name in self.classes else split_number(name)[0]
             if path_class in METRIC_CLASSES:
-                self.visit(ANYTHING, child, replace(place, role="metric").below(child.name))
+                self.visit(ANYTHING, child, msgspec.structs.replace(place, role="metric").below(child.name))
             elif child.is_list and self.has_names:
                 self._visit_members(in_saved_order(child), place)
             else:
@@ -243,5 +245,5 @@ class Walk:
                 self.visit(thing, child, place.below(child.name))
 
 
-def _holds_variables(group: Group) -> bool:
-    return any(each.own for each in walk(group))
+def _holds_variables(group: VariableGroup) -> bool:
+    return any(each.own for each in walk_groups(group))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Sequence
 
-from ckptread.names.tensorflow.saved_model import Saved
-from ckptread.records import replace
+import msgspec
+
+from ckptread.names.tensorflow.saved_model import SavedGraph
 from ckptread.tensors import Role, TensorInfo
 
 SLOT = (
@@ -36,7 +37,7 @@ TELLING = ("Ada", "ada", "SGD", "RMS", "Ftrl", "LAMB", "lamb_", "Momentum", "_sl
 """One of these is in every name that the expressions above take: of most names that is quickly said."""
 
 
-def describe(tensors: Sequence[TensorInfo], saved: Saved) -> list[TensorInfo]:
+def name_graph_v1_tensors(tensors: Sequence[TensorInfo], saved: SavedGraph) -> list[TensorInfo]:
     """Return the tensors with their names, roles and trainable flags, in the order that the graph made them."""
     keys = {info.key for info in tensors}
     telling = _telling(keys)
@@ -44,12 +45,14 @@ def describe(tensors: Sequence[TensorInfo], saved: Saved) -> list[TensorInfo]:
     return [_described(info, role_of(info.key, keys, telling), saved) for info in ordered]
 
 
-def _described(info: TensorInfo, role: Role, saved: Saved) -> TensorInfo:
+def _described(info: TensorInfo, role: Role, saved: SavedGraph) -> TensorInfo:
     trainable = None
     if role == "model" and saved.trained is not None and info.key in saved.known:
         trainable = info.key in saved.trained
     layer = info.key.rpartition("/")[0] or None
-    return replace(info, variable=info.key, layer=layer if role == "model" else None, role=role, trainable=trainable)
+    return msgspec.structs.replace(
+        info, variable=info.key, layer=layer if role == "model" else None, role=role, trainable=trainable
+    )
 
 
 def _telling(names: Iterable[str]) -> Sequence[str]:

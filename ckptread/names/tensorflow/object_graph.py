@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from ckptread.names.tensorflow.messages import OBJECT_GRAPH
-from ckptread.records import dataclass, field
 from ckptread.tensors import Role
 from ckptread.untrusted.binary import Malformed
 
@@ -32,16 +33,15 @@ SIDE_EFFECTS = frozenset(("keras_api", "signatures", "regularization_losses", "_
 """Edges that hold nothing of a model's own, or what other edges hold too."""
 
 
-@dataclass(slots=True)
-class Node:
+class GraphNode(msgspec.Struct):
     """One saved object."""
 
-    children: list[tuple[str, int]] = field(default_factory=list)
+    children: list[tuple[str, int]] = msgspec.field(default_factory=list)
     """(attribute, number of the object)"""
     key: str | None = None
     """What its value is stored under, where it is a variable."""
     full_name: str = ""
-    slots: list[tuple[int, str, int]] = field(default_factory=list)
+    slots: list[tuple[int, str, int]] = msgspec.field(default_factory=list)
     """(number of the weight, name of the slot, number of the slot variable)"""
 
     def child(self, name: str) -> int | None:
@@ -53,7 +53,7 @@ class Node:
         return bool(self.children) and set(names) <= {attribute for attribute, _ in self.children}
 
 
-def parse(data: bytes | None) -> list[Node]:
+def parse_object_graph(data: bytes | None) -> list[GraphNode]:
     """Return the objects; none where the bytes are no object graph. Edges that lead nowhere are left out."""
     if not data:
         return []
@@ -64,10 +64,10 @@ def parse(data: bytes | None) -> list[Node]:
     return [_node(message, len(messages)) for message in messages]
 
 
-def _node(message: dict[str, Any], count: int) -> Node:
+def _node(message: dict[str, Any], count: int) -> GraphNode:
     edges = ((child.get("local_name", ""), child.get("node_id", 0)) for child in message["children"])
     slots = ((s.get("original", 0), s.get("slot_name", ""), s.get("slot_variable", 0)) for s in message["slots"])
-    node = Node([(name, number) for name, number in edges if 0 <= number < count])
+    node = GraphNode([(name, number) for name, number in edges if 0 <= number < count])
     node.slots = [slot for slot in slots if 0 <= slot[0] < count and 0 <= slot[2] < count]
     values = [each for each in message["attributes"] if each.get("name", VARIABLE_VALUE) == VARIABLE_VALUE]
     if values:
@@ -75,7 +75,7 @@ def _node(message: dict[str, Any], count: int) -> Node:
     return node
 
 
-def roles(nodes: Sequence[Node]) -> dict[int, Role]:
+def roles(nodes: Sequence[GraphNode]) -> dict[int, Role]:
     """Return what each variable is for, by its object's number.
 
     What an optimizer or a metric holds itself is its own; all else that can be reached without passing through
@@ -94,7 +94,7 @@ def roles(nodes: Sequence[Node]) -> dict[int, Role]:
             found.setdefault(held, "metric")
     for number in _bookkeeping(nodes):
         found.setdefault(number, "bookkeeping")
-    for number in in_order(nodes, 0, optimizers | metrics):
+    for number in nodes_in_order(nodes, 0, optimizers | metrics):
         if nodes[number].key is not None:
             found.setdefault(number, "model")
     trained = [held for number in optimizers for name in OF_THE_MODEL for held in _list(nodes, number, name)]
@@ -110,7 +110,7 @@ def _by_name(full_name: str) -> Role | None:
     return "bookkeeping" if full_name.endswith("seed_generator_state") else None
 
 
-def _optimizers(nodes: Sequence[Node]) -> set[int]:
+def _optimizers(nodes: Sequence[GraphNode]) -> set[int]:
     found = {number for number, node in enumerate(nodes) if _is_optimizer(node)}
     pending = list(found)
     while pending:  # what a wrapper holds is part of it: base_optimizer, loss_scale
@@ -123,11 +123,11 @@ def _optimizers(nodes: Sequence[Node]) -> set[int]:
     return found
 
 
-def _is_optimizer(node: Node) -> bool:
+def _is_optimizer(node: GraphNode) -> bool:
     return bool(node.slots) or any(node.has(*names) for names in OPTIMIZER_CHILDREN)
 
 
-def _metrics(nodes: Sequence[Node]) -> set[int]:
+def _metrics(nodes: Sequence[GraphNode]) -> set[int]:
     """Return the metrics of compiled Keras models: members of the lists that their models keep."""
     found: set[int] = set()
     for node in nodes:
@@ -139,17 +139,17 @@ def _metrics(nodes: Sequence[Node]) -> set[int]:
     return found
 
 
-def _bookkeeping(nodes: Sequence[Node]) -> Iterator[int]:
+def _bookkeeping(nodes: Sequence[GraphNode]) -> Iterator[int]:
     for name, number in nodes[0].children if nodes else ():
         if name in COUNTERS and nodes[number].key is not None:
             yield number
     for node in nodes:
         for name, number in node.children:
             if name in SEEDS:
-                yield from (each for each in in_order(nodes, number, set()) if nodes[each].key is not None)
+                yield from (each for each in nodes_in_order(nodes, number, set()) if nodes[each].key is not None)
 
 
-def _held(nodes: Sequence[Node], number: int, skip: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
+def _held(nodes: Sequence[GraphNode], number: int, skip: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
     """Yield the variables that an object holds itself or in a list, with the attribute."""
     for name, child in nodes[number].children:
         if name in skip:
@@ -159,12 +159,12 @@ def _held(nodes: Sequence[Node], number: int, skip: Sequence[str] = ()) -> Itera
         yield from ((name, each) for _, each in nodes[child].children if nodes[each].key is not None)
 
 
-def _list(nodes: Sequence[Node], number: int, name: str) -> list[int]:
+def _list(nodes: Sequence[GraphNode], number: int, name: str) -> list[int]:
     at = nodes[number].child(name)
     return [] if at is None else [each for _, each in nodes[at].children if nodes[each].key is not None]
 
 
-def in_order(nodes: Sequence[Node], root: int, closed: set[int]) -> Iterator[int]:
+def nodes_in_order(nodes: Sequence[GraphNode], root: int, closed: set[int]) -> Iterator[int]:
     """Yield the objects from ``root`` on, depth first, an object's own variables before what else it holds.
 
     That is the order of ``model.weights`` where layers are tracked in theirs. Objects in ``closed`` are not entered.
@@ -186,7 +186,7 @@ def _is_index(name: str) -> bool:
     return name.isdecimal() and name.isascii() and len(name) < 10
 
 
-def trainable(nodes: Sequence[Node], order: Iterable[int]) -> dict[int, bool]:
+def trainable(nodes: Sequence[GraphNode], order: Iterable[int]) -> dict[int, bool]:
     """Return the flags that lists called ``variables`` and ``trainable_variables`` give, the outermost first.
 
     Keras' export() writes them at the root, SavedModels of Keras 2 at every layer.

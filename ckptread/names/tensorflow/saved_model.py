@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ckptread.names.tensorflow.messages import META_GRAPH, SAVED_METADATA, SAVED_MODEL, VARIABLE
-from ckptread.names.tensorflow.object_graph import Node
-from ckptread.records import dataclass, field
+from ckptread.names.tensorflow.object_graph import GraphNode
 from ckptread.untrusted.binary import Malformed, Message
 from ckptread.untrusted.json_text import bounded_json
 
@@ -20,21 +21,20 @@ if TYPE_CHECKING:
     from ckptread.names.keras.describe import KerasEvidence
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class SavedGraph(msgspec.Struct, frozen=True):
     """What the graph files say."""
 
-    names: dict[int, str] = field(default_factory=dict)
+    names: dict[int, str] = msgspec.field(default_factory=dict)
     """A variable's name by its object's number."""
     never_trained: frozenset[int] = frozenset()
     """Variables whose own flag is False; where it is True, a layer may have been frozen all the same."""
     trained: frozenset[str] | None = None
     """Names of the collection of trainable variables; None where there is none."""
-    known: Mapping[str, int] = field(default_factory=dict)
+    known: Mapping[str, int] = msgspec.field(default_factory=dict)
     """All variables in the collections, in the order in which they were made."""
 
 
-def parse(saved_model: bytes | None, meta_graph: bytes | None) -> Saved:
+def parse_saved_model(saved_model: bytes | None, meta_graph: bytes | None) -> SavedGraph:
     """Read saved_model.pb, or a .meta; what is missing or malformed says nothing."""
     graphs = _decode(SAVED_MODEL, saved_model).get("meta_graphs", [])
     graph = graphs[0] if graphs else _decode(META_GRAPH, meta_graph)
@@ -43,7 +43,7 @@ def parse(saved_model: bytes | None, meta_graph: bytes | None) -> Saved:
     collections = {each.get("name"): each.get("collection", {}) for each in graph.get("collections", [])}
     trained = _names(collections.get("trainable_variables"))
     everything = [_names(collections.get(name)) or [] for name in ("variables", "local_variables")] + [trained or []]
-    return Saved(
+    return SavedGraph(
         names={number: each["name"].removesuffix(":0") for number, each in variables.items() if each.get("name")},
         never_trained=frozenset(number for number, each in variables.items() if not each.get("trainable", False)),
         trained=None if trained is None else frozenset(trained),
@@ -88,7 +88,9 @@ def keras_evidence(saved_model: bytes | None, keras_metadata: bytes | None) -> K
     config = said.get("model_config") or {name: said.get(name) for name in ("class_name", "config")}
     version = said.get("keras_version")
     return KerasEvidence(
-        config, said.get("training_config"), keras_version=version if isinstance(version, str) else None
+        config=config,
+        training_config=said.get("training_config"),
+        keras_version=version if isinstance(version, str) else None,
     )
 
 
@@ -99,7 +101,7 @@ def _json(data: bytes) -> Any:
         return None
 
 
-def frozen_layers(keras_metadata: bytes | None, nodes: Sequence[Node]) -> set[int]:
+def frozen_layers(keras_metadata: bytes | None, nodes: Sequence[GraphNode]) -> set[int]:
     """Return the variables of the layers that keras_metadata.pb says are frozen."""
     found: set[int] = set()
     for each in _decode(SAVED_METADATA, keras_metadata).get("nodes", []):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ckptread.errors import CheckpointError, TensorNotFoundError
 from ckptread.formats.locate import open_checkpoint
 from ckptread.operations.check.rules import Rule
@@ -15,11 +17,10 @@ from ckptread.operations.diff.diff import SAME, TensorDifference, compare
 from ckptread.operations.diff.match.by_name import align, choose
 from ckptread.operations.diff.match.pairs import Pair
 from ckptread.operations.digest.digest import canonical_dtype
-from ckptread.operations.each_tensor import Progress, Surveyed, survey
+from ckptread.operations.each_tensor import Progress, TensorResult, survey
 from ckptread.operations.inspect.layers import summarize
 from ckptread.operations.inspect.totals import total
 from ckptread.reader import Reader, Tensor
-from ckptread.records import dataclass
 from ckptread.select import distinct, keep, match
 from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import Statistics, as_float, pieces, statistics
@@ -34,8 +35,7 @@ OF_PAIRS = frozenset({"frozen", "changed"})
 """The rules that compare with another checkpoint."""
 
 
-@dataclass(frozen=True)
-class Offender:
+class Offender(msgspec.Struct, frozen=True):
     """A tensor that breaks a rule."""
 
     name: str
@@ -45,8 +45,7 @@ class Offender:
     """Whether it breaks it in that it could not be read."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a rule."""
 
     rule: Rule
@@ -71,8 +70,7 @@ class Outcome:
         return self.unreadable or any(offender.unreadable for offender in self.offenders)
 
 
-@dataclass(frozen=True)
-class _Measured:
+class _Measured(msgspec.Struct, frozen=True):
     """What rules ask of a tensor's values."""
 
     statistics: Statistics
@@ -87,7 +85,7 @@ def check(
     before: Reader | None = None,
     role: str | None = None,
     progress: Progress | None = None,
-) -> list[Outcome]:
+) -> list[RuleResult]:
     """Return what came of each rule; of each tensor that any rule is about, the values are read once.
 
     ``before`` is the checkpoint that 'frozen' and 'changed' compare with; without one they are left out. ``role``
@@ -105,9 +103,9 @@ class _Check:
         self._before = before
         self._role = role
         self._progress = progress
-        self._measured: dict[str, Surveyed[_Measured]] = {}
+        self._measured: dict[str, TensorResult[_Measured]] = {}
 
-    def outcomes(self, rules: Sequence[Rule]) -> list[Outcome]:
+    def outcomes(self, rules: Sequence[Rule]) -> list[RuleResult]:
         """Return what came of each rule."""
         self._measure(rule for rule in rules if rule.name in OF_VALUES)
         return [self._outcome(rule) for rule in rules]
@@ -129,7 +127,7 @@ class _Check:
             keep(self._reader.tensors, match(self._reader.path, self._reader.tensors, patterns), self._role)
         )
 
-    def _outcome(self, rule: Rule) -> Outcome:
+    def _outcome(self, rule: Rule) -> RuleResult:
         try:
             if rule.name == "params":
                 return self._params(rule)
@@ -140,18 +138,20 @@ class _Check:
                 return self._compared(rule, self._before)
             return self._of_tensors(rule)
         except TensorNotFoundError as error:
-            return Outcome(rule, 0, problem=_said(error))
+            return RuleResult(rule=rule, checked=0, problem=_said(error))
         except CheckpointError as error:
-            return Outcome(rule, 0, problem=str(error), unreadable=True)
+            return RuleResult(rule=rule, checked=0, problem=str(error), unreadable=True)
 
-    def _of_tensors(self, rule: Rule) -> Outcome:
+    def _of_tensors(self, rule: Rule) -> RuleResult:
         tensors = self._tensors(rule)
         if not tensors:
-            return Outcome(rule, 0, problem=self._nothing())
+            return RuleResult(rule=rule, checked=0, problem=self._nothing())
         if rule.name == "has":
-            return Outcome(rule, len(tensors))
+            return RuleResult(rule=rule, checked=len(tensors))
         judged = [self._dtype(rule, t) if rule.name == "dtype" else self._values(rule, t) for t in tensors]
-        return Outcome(rule, len(tensors), tuple(offender for offender in judged if offender is not None))
+        return RuleResult(
+            rule=rule, checked=len(tensors), offenders=tuple(offender for offender in judged if offender is not None)
+        )
 
     def _nothing(self) -> str:
         return "there are no tensors" + ("" if self._role is None else f" of the role {self._role} that it is about")
@@ -170,26 +170,28 @@ class _Check:
         reason = _broken(rule, entry.figure)
         return Offender(tensor.name, tensor.key, reason) if reason else None
 
-    def _params(self, rule: Rule) -> Outcome:
+    def _params(self, rule: Rule) -> RuleResult:
         """The model's parameters, as Keras counts them; all of them where the file tells of no roles."""
         tensors = keep(self._reader.tensors, self._reader.tensors.values(), self._role)
         everything = total(tensors).parameters
         told = self._role is None and any(t.role is not None for t in tensors)
         found = summarize(self._reader).totals.model.parameters if told else everything
         if found == rule.value:
-            return Outcome(rule, len(tensors))
+            return RuleResult(rule=rule, checked=len(tensors))
         rest = f" in the model, {everything:,} in all" if told else ""
-        return Outcome(rule, len(tensors), problem=f"there are {found:,}{rest}")
+        return RuleResult(rule=rule, checked=len(tensors), problem=f"there are {found:,}{rest}")
 
-    def _compared(self, rule: Rule, other: Reader) -> Outcome:
+    def _compared(self, rule: Rule, other: Reader) -> RuleResult:
         aligned = align(*(list(side.tensors.values()) for side in (other, self._reader)))
         patterns = [] if rule.pattern is None else [rule.pattern]
         pairs = choose(other, self._reader, aligned, patterns, role=self._role)
         if not pairs:
-            return Outcome(rule, 0, problem=self._nothing(), against=other.path)
+            return RuleResult(rule=rule, checked=0, problem=self._nothing(), against=other.path)
         found = compare(other, self._reader, _unlike(pairs), progress=self._progress)
         broken = [_unkept(rule, entry) for entry in found.tensors]
-        return Outcome(rule, len(pairs), tuple(o for o in broken if o is not None), against=other.path)
+        return RuleResult(
+            rule=rule, checked=len(pairs), offenders=tuple(o for o in broken if o is not None), against=other.path
+        )
 
 
 def _unlike(pairs: Sequence[Pair]) -> list[Pair]:

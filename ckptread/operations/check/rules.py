@@ -9,8 +9,9 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args
 
+import msgspec
+
 from ckptread.errors import CheckpointError
-from ckptread.records import dataclass
 from ckptread.select import nearest
 from ckptread.storage.source import FileSource
 from ckptread.tensors import ITEM_BYTES, Role
@@ -26,8 +27,7 @@ Name = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """One promise."""
 
     name: Name
@@ -44,8 +44,7 @@ class Rule:
         return f"{self.name} {argument}".rstrip()
 
 
-@dataclass(frozen=True)
-class RuleFile:
+class RuleFile(msgspec.Struct, frozen=True):
     """What a file of rules says."""
 
     rules: tuple[Rule, ...]

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.diff.match.pairs import Pair
-from ckptread.operations.diff.tensor_difference import SAME, Outcome, Status, TensorDifference
+from ckptread.operations.diff.tensor_difference import SAME, PairComparer, Status, TensorDifference
 from ckptread.reader import Reader
-from ckptread.records import dataclass, field
 from ckptread.values.difference import Tolerance
 
 __all__ = ["SAME", "Difference", "Progress", "Status", "TensorDifference", "compare"]
@@ -21,8 +22,7 @@ Progress = Callable[[int], None]
 """Called with the number of bytes that were compared since the last call."""
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """What came of comparing two checkpoints."""
 
     a: str
@@ -31,7 +31,7 @@ class Difference:
     tolerance: Tolerance
     stopped: bool = False
     """Whether the comparison ended early, at the number of differences that was asked for."""
-    counts: Counter[Status] = field(default_factory=Counter)
+    counts: Counter[Status] = msgspec.field(default_factory=Counter)
 
     @property
     def differences(self) -> list[TensorDifference]:
@@ -68,7 +68,7 @@ def compare(
     """
     tolerance = tolerance or Tolerance()
     chosen = align(list(a.tensors.values()), list(b.tensors.values())) if pairs is None else pairs
-    outcome = Outcome(a, b, tolerance, ignore_dtype=ignore_dtype, layout_counts=layout_counts)
+    outcome = PairComparer(a, b, tolerance, ignore_dtype=ignore_dtype, layout_counts=layout_counts)
     found: list[TensorDifference] = []
     differing = 0
     for pair in chosen:
@@ -84,4 +84,11 @@ def compare(
 def _difference(
     a: Reader, b: Reader, found: list[TensorDifference], tolerance: Tolerance, *, stopped: bool
 ) -> Difference:
-    return Difference(a.path, b.path, tuple(found), tolerance, stopped, Counter(t.status for t in found))
+    return Difference(
+        a=a.path,
+        b=b.path,
+        tensors=tuple(found),
+        tolerance=tolerance,
+        stopped=stopped,
+        counts=Counter(t.status for t in found),
+    )

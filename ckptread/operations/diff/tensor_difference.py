@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from ckptread.errors import CheckpointError
 from ckptread.operations.diff.match.layouts import Arrangement
 from ckptread.operations.diff.match.pairs import Basis, Certainty, Pair
 from ckptread.reader import Reader, Tensor
-from ckptread.records import dataclass
 from ckptread.tensors import TensorInfo
 from ckptread.values.comparison import compare_values, same_kind
 from ckptread.values.difference import Change, Tolerance
@@ -30,8 +31,7 @@ SAME: frozenset[Status] = frozenset({"same", "within-tolerance", "renamed"})
 """The statuses that are no difference; ``transposed`` is none either where layouts do not count."""
 
 
-@dataclass(frozen=True)
-class TensorDifference:
+class TensorDifference(msgspec.Struct, frozen=True, kw_only=True):
     """One tensor of A, one of B, or both, and what came of comparing them."""
 
     a: TensorInfo | None
@@ -68,7 +68,7 @@ class TensorDifference:
         return self.status not in SAME
 
 
-class Outcome:
+class PairComparer:
     """Compares pairs of tensors of two checkpoints."""
 
     def __init__(
@@ -105,9 +105,18 @@ class Outcome:
         arrangement: Arrangement | None = None,
     ) -> TensorDifference:
         return TensorDifference(
-            pair.a, pair.b, status, change, reason or pair.why, unreadable, pair.by, pair.certainty,
-            arrangement or pair.arrangement, pair.suspect, self._layout_counts,
-        )  # fmt: skip
+            a=pair.a,
+            b=pair.b,
+            status=status,
+            change=change,
+            reason=reason or pair.why,
+            unreadable=unreadable,
+            by=pair.by,
+            certainty=pair.certainty,
+            arrangement=arrangement or pair.arrangement,
+            suspect=pair.suspect,
+            layout_counts=self._layout_counts,
+        )
 
     def _alone(self, pair: Pair) -> TensorDifference:
         if pair.problem:

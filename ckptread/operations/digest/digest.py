@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ckptread.errors import UnsupportedError
-from ckptread.operations.each_tensor import Progress, Surveyed, survey
+from ckptread.operations.each_tensor import Progress, TensorResult, survey
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor, numpy_dtype
-from ckptread.records import dataclass
 from ckptread.select import distinct, keep
-from ckptread.storage.stored import Stored
-from ckptread.storage.threads import in_order
+from ckptread.storage.stored import TensorBytes
+from ckptread.storage.threads import run_in_order
 from ckptread.tensors import ITEM_BYTES, TensorInfo
 from ckptread.wording import escape
 
@@ -33,18 +34,17 @@ Naming = Callable[[TensorInfo], str]
 """What a tensor is called where names count."""
 
 
-@dataclass(frozen=True)
-class Digest:
+class Digest(msgspec.Struct, frozen=True):
     """The digests of a checkpoint's tensors, and of the whole."""
 
     path: str
-    tensors: tuple[Surveyed[str], ...]
+    tensors: tuple[TensorResult[str], ...]
     """The digest of each, as 64 hexadecimal digits; of what cannot be read, why."""
     whole: str | None
     """None where something could not be read."""
 
     @property
-    def unreadable(self) -> list[Surveyed[str]]:
+    def unreadable(self) -> list[TensorResult[str]]:
         """The tensors that could not be read."""
         return [entry for entry in self.tensors if entry.figure is None]
 
@@ -69,7 +69,7 @@ def digest(
     return Digest(reader.path, found, whole_digest(found, naming))
 
 
-def whole_digest(tensors: Sequence[Surveyed[str]], naming: Naming | None = None) -> str | None:
+def whole_digest(tensors: Sequence[TensorResult[str]], naming: Naming | None = None) -> str | None:
     """Return the digest over the sorted distinct lines; None where a tensor has no digest."""
     import hashlib
 
@@ -91,7 +91,7 @@ def digest_tensor(tensor: Tensor) -> str:
     return running.hexdigest()
 
 
-def _parts(stored: Stored) -> Iterator[bytes]:
+def _parts(stored: TensorBytes) -> Iterator[bytes]:
     """Yield bytes that lie in the file as they are; those of a large tensor are read ahead by other threads."""
 
     def read(at: int) -> tuple[bytes, int]:
@@ -100,7 +100,7 @@ def _parts(stored: Stored) -> Iterator[bytes]:
 
     sums: list[tuple[int, int]] = []
     threads = 1 if stored.nbytes <= LARGE_BYTES else None
-    for data, checksum in in_order(read, range(0, stored.nbytes, PART_BYTES), threads=threads):
+    for data, checksum in run_in_order(read, range(0, stored.nbytes, PART_BYTES), threads=threads):
         sums.append((checksum, len(data)))
         yield data
     stored.verify(sums)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
+
 from ckptread.errors import DamagedFileError
 from ckptread.operations.digest.digest import Digest, Naming
-from ckptread.records import dataclass
 from ckptread.storage.source import FileSource
 from ckptread.wording import escape
 
@@ -20,8 +21,7 @@ Verdict = Literal["ok", "changed", "missing", "unlisted", "unreadable"]
 _LINE = re.compile(r"(?P<digest>[0-9a-fA-F]{64}) [ *](?P<name>.+)")
 
 
-@dataclass(frozen=True)
-class Line:
+class ListingLine(msgspec.Struct, frozen=True):
     """A line of a listing."""
 
     digest: str
@@ -29,8 +29,7 @@ class Line:
     """As it is printed: escaped."""
 
 
-@dataclass(frozen=True)
-class Checked:
+class LineResult(msgspec.Struct, frozen=True):
     """What came of a line of the listing, or of a tensor that has none."""
 
     name: str
@@ -39,7 +38,7 @@ class Checked:
     note: str = ""
 
 
-def read_listing(path: str) -> list[Line]:
+def read_listing(path: str) -> list[ListingLine]:
     """Return the lines of a saved listing. Raises CheckpointError."""
     source = FileSource(path)
     try:
@@ -50,7 +49,7 @@ def read_listing(path: str) -> list[Line]:
         source.close()
 
 
-def parse_listing(path: str, data: bytes) -> list[Line]:
+def parse_listing(path: str, data: bytes) -> list[ListingLine]:
     """Return the lines of a listing. Raises DamagedFileError for what is none."""
     lines = []
     for number, text in enumerate(data.decode("utf-8", "surrogateescape").splitlines(), start=1):
@@ -59,13 +58,15 @@ def parse_listing(path: str, data: bytes) -> list[Line]:
             raise DamagedFileError(
                 path, f"line {number} is no line of a listing", advice="each is 64 hexadecimal digits and a name"
             )
-        lines.append(Line(found["digest"].lower(), found["name"]))
+        lines.append(ListingLine(found["digest"].lower(), found["name"]))
     if not lines:
         raise DamagedFileError(path, "the listing is empty", advice="'ckptread digest CKPT' writes one")
     return lines
 
 
-def check_listing(found: Digest, lines: Sequence[Line], naming: Naming, *, by_name: bool = False) -> list[Checked]:
+def check_listing(
+    found: Digest, lines: Sequence[ListingLine], naming: Naming, *, by_name: bool = False
+) -> list[LineResult]:
     """Return what came of each line, and of each tensor that has none.
 
     A tensor that goes by another name counts as well, unless ``by_name``. The last line is the whole's, where no tensor
@@ -80,10 +81,10 @@ def check_listing(found: Digest, lines: Sequence[Line], naming: Naming, *, by_na
     return [*checked, _whole(found, whole)]
 
 
-def _whole(found: Digest, line: Line) -> Checked:
+def _whole(found: Digest, line: ListingLine) -> LineResult:
     if found.whole is None:
-        return Checked(escape(found.path), "unreadable", "not all of it can be read")
-    return Checked(escape(found.path), "ok" if found.whole == line.digest else "changed")
+        return LineResult(escape(found.path), "unreadable", "not all of it can be read")
+    return LineResult(escape(found.path), "ok" if found.whole == line.digest else "changed")
 
 
 class _Here:
@@ -99,22 +100,24 @@ class _Here:
             if entry.figure is not None:
                 self._called.setdefault(entry.figure, name)
 
-    def check(self, line: Line) -> Checked:
+    def check(self, line: ListingLine) -> LineResult:
         """Return what came of a line."""
         digests = self.names.get(line.name, [])
         if line.digest in digests:
-            return Checked(line.name, "ok")
+            return LineResult(line.name, "ok")
         if line.digest in self._called and not self._by_name:
-            return Checked(line.name, "ok", f"here it is called {self._called[line.digest]}")
+            return LineResult(line.name, "ok", f"here it is called {self._called[line.digest]}")
         if None in digests:
-            return Checked(line.name, "unreadable", "it cannot be read")
-        return Checked(line.name, "changed") if digests else Checked(line.name, "missing", "no tensor is called so")
+            return LineResult(line.name, "unreadable", "it cannot be read")
+        return (
+            LineResult(line.name, "changed") if digests else LineResult(line.name, "missing", "no tensor is called so")
+        )
 
-    def unlisted(self, lines: Sequence[Line]) -> list[Checked]:
+    def unlisted(self, lines: Sequence[ListingLine]) -> list[LineResult]:
         """Return the tensors that no line is of."""
         names, digests = {line.name for line in lines}, {line.digest for line in lines}
         return [
-            Checked(name, "unlisted", "it is not in the listing")
+            LineResult(name, "unlisted", "it is not in the listing")
             for name, own in self.names.items()
             if name not in names and (self._by_name or not digests.issuperset(own))
         ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+import msgspec
+
 from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.operations.extract.npy_copy import Copy, copy_of
 from ckptread.reader import Tensor
-from ckptread.records import dataclass
-from ckptread.slicing import Selection, settle, split
+from ckptread.slicing import Selection, normalize, split
 from ckptread.tensors import element_count
 from ckptread.values.conversion import lossless, lost
 from ckptread.wording import escape
@@ -24,8 +25,7 @@ STRINGS_BYTES = 128 << 20
 """The most that strings may take in one width: one long one makes all the others as long."""
 
 
-@dataclass(frozen=True)
-class Conversion:
+class Conversion(msgspec.Struct, frozen=True):
     """How values are changed on their way into a .npy file, which cannot hold every dtype."""
 
     dtype: str | None = None
@@ -51,7 +51,7 @@ class Plan:
             tensor[()]  # raises, with the problem
         self._tensor = tensor
         try:
-            self._slicing = settle(selection, tensor.shape)
+            self._slicing = normalize(selection, tensor.shape)
         except (IndexError, TypeError) as error:
             raise CheckpointError(*_about(tensor, f"the slice does not fit: {error}")) from error
         self._selection = selection

@@ -9,21 +9,22 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
+import msgspec
+
 from ckptread.errors import CheckpointError
 from ckptread.operations.extract.conversion_plan import Conversion, Plan, Progress, plan_of
+from ckptread.operations.extract.file_names import file_names, member_names, spare
 from ckptread.operations.extract.npy_copy import Copy
 from ckptread.reader import Reader, Tensor
-from ckptread.records import dataclass
 from ckptread.slicing import Selection
-from ckptread.storage.writing import file_names, make_folder, member_names, spare, written_whole
+from ckptread.storage.writing import make_folder, written_whole
 from ckptread.tensors import TensorInfo
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
 
-@dataclass(frozen=True)
-class Written:
+class WrittenTensor(msgspec.Struct, frozen=True, kw_only=True):
     """A tensor that was written."""
 
     tensor: TensorInfo
@@ -36,8 +37,7 @@ class Written:
     """What was done to the values, or ""."""
 
 
-@dataclass(frozen=True)
-class Skipped:
+class SkippedTensor(msgspec.Struct, frozen=True):
     """A tensor that could not be written: it cannot be read, or .npy cannot hold it."""
 
     tensor: TensorInfo
@@ -52,7 +52,7 @@ def to_file(
     conversion: Conversion | None = None,
     force: bool = False,
     progress: Progress | None = None,
-) -> Written:
+) -> WrittenTensor:
     """Write one tensor to the .npy file ``target``. An existing file is kept unless ``force``.
 
     Raises CheckpointError as reading does, and where the target exists, is the checkpoint's own or cannot be written.
@@ -66,15 +66,15 @@ def to_file(
 
 def to_stream(
     tensor: Tensor, stream: IO[bytes], *, selection: Selection = (), conversion: Conversion | None = None
-) -> Written:
+) -> WrittenTensor:
     """Write one tensor as .npy to an open stream: the bytes go before the checksum's verdict."""
     plan = plan_of(tensor, selection, conversion or Conversion())
     plan.write(stream, None)
     return _written(tensor.info, "-", plan)
 
 
-def _written(tensor: TensorInfo, path: str, plan: Plan | Copy) -> Written:
-    return Written(tensor, path, plan.dtype_name, plan.shape, plan.note)
+def _written(tensor: TensorInfo, path: str, plan: Plan | Copy) -> WrittenTensor:
+    return WrittenTensor(tensor=tensor, path=path, dtype=plan.dtype_name, shape=plan.shape, note=plan.note)
 
 
 def attempt(
@@ -85,14 +85,14 @@ def attempt(
     conversion: Conversion,
     force: bool,
     progress: Progress | None,
-) -> Written | Skipped:
+) -> WrittenTensor | SkippedTensor:
     """Write one of several tensors to its file. Raises CheckpointError only where the target is the trouble."""
     try:
         return to_file(tensor, target, selection=selection, conversion=conversion, force=force, progress=progress)
     except CheckpointError as error:
         if error.path == target:  # the disk is full, or the file is there
             raise
-        return Skipped(tensor.info, error)
+        return SkippedTensor(tensor.info, error)
 
 
 def to_folder(
@@ -104,7 +104,7 @@ def to_folder(
     conversion: Conversion | None = None,
     force: bool = False,
     progress: Progress | None = None,
-) -> Iterator[Written | Skipped]:
+) -> Iterator[WrittenTensor | SkippedTensor]:
     """Write each tensor to a .npy file of its own in ``folder``, which is made if need be.
 
     What cannot be written is skipped. Raises CheckpointError where the folder, or a file in it, cannot be.
@@ -127,7 +127,7 @@ def to_npz(
     conversion: Conversion | None = None,
     force: bool = False,
     progress: Progress | None = None,
-) -> Iterator[Written | Skipped]:
+) -> Iterator[WrittenTensor | SkippedTensor]:
     """Write all tensors to one uncompressed .npz file, under safe forms of their names.
 
     What cannot be written is skipped. Raises CheckpointError where that is all, or the file cannot be written.
@@ -141,7 +141,7 @@ def to_npz(
                 plan = plan_of(Tensor(reader, tensor), selection, conversion or Conversion())
                 _add(archive, name, plan, progress)
             except CheckpointError as error:
-                yield Skipped(tensor, error)
+                yield SkippedTensor(tensor, error)
             else:
                 yield _written(tensor, f"{target}[{name}]", plan)
         if tensors and not archive.filelist:

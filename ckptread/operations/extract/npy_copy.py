@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from ckptread.storage.stored import Stored
+from ckptread.storage.stored import TensorBytes
 from ckptread.tensors import TensorInfo
 
 DESCRIPTIONS = {
@@ -32,7 +32,7 @@ class Copy:
     note = ""
     """Nothing is done to the values."""
 
-    def __init__(self, info: TensorInfo, stored: Stored) -> None:
+    def __init__(self, info: TensorInfo, stored: TensorBytes) -> None:
         self._info = info
         self._stored = stored
 
@@ -60,7 +60,7 @@ class Copy:
         stored.verify(parts)
 
 
-def copy_of(info: TensorInfo, stored: Stored | None) -> Copy | None:
+def copy_of(info: TensorInfo, stored: TensorBytes | None) -> Copy | None:
     """Return the plan of a copy; None where the bytes are not a .npy file's."""
     return Copy(info, stored) if stored is not None and info.dtype in DESCRIPTIONS else None
 

@@ -9,13 +9,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from ckptread.errors import CheckpointError, TensorNotFoundError
 from ckptread.formats.locate import open_checkpoint
 from ckptread.operations.diff.match.by_name import align
-from ckptread.operations.each_tensor import Surveyed, survey
+from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.history.steps import Step
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
-from ckptread.records import dataclass, field, replace
 from ckptread.select import distinct, keep, match
 from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import PIECE, Statistics, as_float, is_numeric, square_sum, statistics
@@ -30,8 +31,7 @@ ALL = "(all)"
 """The one group, where everything is taken together."""
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(msgspec.Struct, frozen=True):
     """Which tensors are followed, and which of them together."""
 
     role: str = "model"
@@ -42,8 +42,7 @@ class Chosen:
     exclude: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class GroupFigures:
+class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Tensors that are followed together, at one step."""
 
     name: str
@@ -61,15 +60,14 @@ class GroupFigures:
     """Tensors of another shape than at the step before: then there is no distance, and no change."""
 
 
-@dataclass(frozen=True)
-class StepFigures:
+class StepFigures(msgspec.Struct, frozen=True):
     """One step of a run."""
 
     step: Step
     groups: tuple[GroupFigures, ...] = ()
     problem: str = ""
     """Why the checkpoint could not be opened, or ""."""
-    unreadable: tuple[Surveyed[Any], ...] = ()
+    unreadable: tuple[TensorResult[Any], ...] = ()
     """The tensors that could not be read; the figures are of the others."""
 
     @property
@@ -78,21 +76,19 @@ class StepFigures:
         return sum(group.nans for group in self.groups)
 
 
-@dataclass(frozen=True)
-class _Read:
+class _Read(msgspec.Struct, frozen=True):
     """What is known of a tensor: its figures, and how far it has moved."""
 
     statistics: Statistics
     distance: float | None
 
 
-@dataclass
-class _Before:
+class _Before(msgspec.Struct):
     """The step before: the last one that could be opened."""
 
     reader: Reader
     tensors: Sequence[TensorInfo]
-    norms: Mapping[str, float] = field(default_factory=dict)
+    norms: Mapping[str, float] = msgspec.field(default_factory=dict)
     """By key, of the tensors that could be read."""
 
 
@@ -211,28 +207,28 @@ def _squares(before: Array, now: Array) -> float:
     return found
 
 
-def _figures(name: str, members: Sequence[Surveyed[_Read]], past: Mapping[str, float]) -> GroupFigures:
+def _figures(name: str, members: Sequence[TensorResult[_Read]], past: Mapping[str, float]) -> GroupFigures:
     """Sum up what is known of a group's tensors."""
     known = [(entry.tensor, entry.figure) for entry in members if entry.figure is not None]
     norms = [read.statistics.l2 for _, read in known if read.statistics.l2 is not None]
     moved = [(past[t.key], read.distance) for t, read in known if read.distance is not None]
     distance = math.hypot(*(far for _, far in moved)) if moved else None
     return GroupFigures(
-        name,
-        len(members),
-        sum(entry.tensor.size for entry in members),
-        math.hypot(*norms) if norms else None,
-        distance,
-        None if distance is None else _ratio(distance, math.hypot(*(norm for norm, _ in moved))),
-        sum(read.statistics.nans for _, read in known),
-        sum(read.statistics.infs for _, read in known),
+        name=name,
+        tensors=len(members),
+        parameters=sum(entry.tensor.size for entry in members),
+        l2=math.hypot(*norms) if norms else None,
+        distance=distance,
+        change=None if distance is None else _ratio(distance, math.hypot(*(norm for norm, _ in moved))),
+        nans=sum(read.statistics.nans for _, read in known),
+        infs=sum(read.statistics.infs for _, read in known),
     )
 
 
 def _settled(figures: GroupFigures, members: Sequence[TensorInfo], paired: Mapping[str, Tensor]) -> GroupFigures:
     """Take the change away from a group with a tensor of another shape: that of the rest would say that it is small."""
     reshaped = sum(t.key in paired and paired[t.key].info.shape != t.shape for t in members)
-    return replace(figures, distance=None, change=None, reshaped=reshaped) if reshaped else figures
+    return msgspec.structs.replace(figures, distance=None, change=None, reshaped=reshaped) if reshaped else figures
 
 
 def _ratio(distance: float, norm: float) -> float:

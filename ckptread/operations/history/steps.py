@@ -11,13 +11,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from ckptread.errors import CheckpointError, UnknownFormatError
 from ckptread.formats.candidate import look
 from ckptread.formats.json_shards import read_index
 from ckptread.formats.locate import locate, recognised
 from ckptread.formats.registry import BY_NAME
 from ckptread.formats.tensorflow.paths import STATE_FILE, listing, prefix_of_shard, v1_files
-from ckptread.records import dataclass
 
 ENDINGS = (".keras", ".h5", ".hdf5", ".npz", ".safetensors")
 """What is called so should be a checkpoint: where its bytes are none, that is said."""
@@ -27,8 +28,7 @@ _WHOLE_OR_NOT = re.compile(r"\d+(?:\.\d+)?")
 _ENDING = re.compile(r"((\.weights)?\.(keras|h5|hdf5|npz|safetensors|ckpt)|-\d{5}-of-\d{5})\Z")
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """A checkpoint of a run."""
 
     path: str
@@ -46,10 +46,10 @@ def find_steps(paths: Iterable[str]) -> list[Step]:
 
     Raises CheckpointError for a folder without any.
     """
-    return in_order(dict.fromkeys(found for path in paths for found in _meant(path)))
+    return order_steps(dict.fromkeys(found for path in paths for found in _meant(path)))
 
 
-def in_order(paths: Iterable[str]) -> list[Step]:
+def order_steps(paths: Iterable[str]) -> list[Step]:
     """Put paths that differ only in numbers in their order; what differs otherwise keeps its own.
 
     >>> [step.number for step in in_order(["ckpt-1000", "ckpt-999", "ckpt-20000"])]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import msgspec
+
 from ckptread.errors import UnsafeFileError
 from ckptread.model import LayerFact, ModelFacts
 from ckptread.reader import Reader
-from ckptread.records import dataclass, replace
 from ckptread.select import keep, tells_roles
 from ckptread.tensors import OBJECT_VALUE, TensorInfo
 
@@ -21,8 +22,7 @@ STATES = ("optimizer", "ema")
 """The roles of what an optimizer keeps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(msgspec.Struct, frozen=True):
     """What some tensors come to, a second name for one of them left out."""
 
     parameters: int = 0
@@ -30,8 +30,7 @@ class Amount:
     nbytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LayerSummary:
+class LayerSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One layer, with all that is in it."""
 
     name: str
@@ -53,8 +52,7 @@ class LayerSummary:
     """That of which the file does not say."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelTotals:
+class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
     """What a model comes to. Keras 3 prints the first four as Total, Trainable, Non-trainable and Optimizer params."""
 
     total: Amount
@@ -69,8 +67,7 @@ class ModelTotals:
     """All weights: trained, frozen and unknown. It is what Keras 2 prints as the total."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSummary:
+class ModelSummary(msgspec.Struct, frozen=True):
     """The layers of a model, in its order, and its totals."""
 
     layers: tuple[LayerSummary, ...]
@@ -89,7 +86,9 @@ def summarize(checkpoint: Reader, *, tensors: Iterable[TensorInfo] | None = None
     counted = list(checkpoint.tensors.values() if tensors is None else tensors)
     weights = [info for info in keep(checkpoint.tensors, counted, "model") if info.alias_of is None]
     if checkpoint.model is not None and checkpoint.model.trainable is False:
-        weights = [replace(info, trainable=False) for info in weights]  # nothing is trained, thawed layers or not
+        weights = [
+            msgspec.structs.replace(info, trainable=False) for info in weights
+        ]  # nothing is trained, thawed layers or not
     facts = checkpoint.model.layers if checkpoint.model is not None else ()
     paths = _paths(weights, by_place=not tells_roles(checkpoint.tensors))
     above = _around(paths, checkpoint.model)
@@ -161,14 +160,17 @@ def _row(path: tuple[str, ...], fact: LayerFact | None, weights: Sequence[Tensor
     flag = fact.trainable if fact is not None else None
     if flag is None and any(info.trainable for info in weights):
         flag = True
+    trained, frozen, unknown = _by_flag(weights)
     return LayerSummary(
-        "/".join(path),
-        fact.class_name if fact is not None else None,
-        len(path),
-        flag,
-        tuple(info.key for info in weights),
-        _amount(weights),
-        *_by_flag(weights),
+        name="/".join(path),
+        class_name=fact.class_name if fact is not None else None,
+        depth=len(path),
+        trainable=flag,
+        keys=tuple(info.key for info in weights),
+        weights=_amount(weights),
+        trained=trained,
+        frozen=frozen,
+        unknown=unknown,
     )
 
 
@@ -181,7 +183,12 @@ def _by_flag(weights: Sequence[TensorInfo]) -> Iterator[Amount]:
 def _totals(weights: Sequence[TensorInfo], states: Sequence[TensorInfo]) -> ModelTotals:
     trained, frozen, unknown = _by_flag(weights)
     return ModelTotals(
-        _amount([*weights, *states]), trained, frozen, _amount(states), unknown=unknown, model=_amount(weights)
+        total=_amount([*weights, *states]),
+        trained=trained,
+        frozen=frozen,
+        optimizer=_amount(states),
+        unknown=unknown,
+        model=_amount(weights),
     )
 
 

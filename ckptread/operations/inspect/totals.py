@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ckptread.records import dataclass
+import msgspec
+
 from ckptread.tensors import TensorInfo
 
 
-@dataclass(frozen=True)
-class Totals:
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """What a number of tensors come to. A second name for a tensor counts as a name, not as a tensor."""
 
     tensors: int
@@ -21,8 +21,7 @@ class Totals:
     """Tensors that cannot be read."""
 
 
-@dataclass(frozen=True)
-class Group:
+class PathTotals(msgspec.Struct, frozen=True):
     """The tensors below one path prefix."""
 
     path: str
@@ -37,15 +36,15 @@ def total(tensors: Iterable[TensorInfo]) -> Totals:
     listed = list(tensors)
     own = [t for t in listed if t.alias_of is None]
     return Totals(
-        len(own),
-        len(listed) - len(own),
-        sum(t.size for t in own),
-        sum(t.nbytes for t in own),
-        sum(t.problem is not None for t in listed),
+        tensors=len(own),
+        aliases=len(listed) - len(own),
+        parameters=sum(t.size for t in own),
+        nbytes=sum(t.nbytes for t in own),
+        problems=sum(t.problem is not None for t in listed),
     )
 
 
-def group(tensors: Iterable[TensorInfo], depth: int, *, by_key: bool = False) -> list[Group]:
+def group(tensors: Iterable[TensorInfo], depth: int, *, by_key: bool = False) -> list[PathTotals]:
     """Return the totals of each path prefix of ``depth`` components, in order of first appearance.
 
     Paths are those of the variables where they are known, or of the keys where ``by_key``.
@@ -57,6 +56,6 @@ def group(tensors: Iterable[TensorInfo], depth: int, *, by_key: bool = False) ->
     return [_group(path, members) for path, members in groups.items()]
 
 
-def _group(path: str, members: list[TensorInfo]) -> Group:
+def _group(path: str, members: list[TensorInfo]) -> PathTotals:
     totals = total(members)
-    return Group(path, totals.tensors, totals.parameters, totals.nbytes)
+    return PathTotals(path, totals.tensors, totals.parameters, totals.nbytes)

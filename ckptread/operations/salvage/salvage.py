@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import msgspec
+
 from ckptread.errors import CheckpointError
 from ckptread.operations.extract.conversion_plan import Conversion, Progress
-from ckptread.operations.extract.extract import Skipped, attempt
+from ckptread.operations.extract.extract import SkippedTensor, attempt
+from ckptread.operations.extract.file_names import file_names
 from ckptread.operations.verify.verify import Verification
 from ckptread.reader import Reader, Tensor
-from ckptread.records import dataclass
-from ckptread.storage.writing import file_names, make_folder, written_whole
+from ckptread.storage.writing import make_folder, written_whole
 from ckptread.tensors import Finding, TensorInfo
 from ckptread.untrusted.json_text import as_json
 
@@ -21,8 +23,7 @@ MANIFEST = "manifest.json"
 Trust = Literal["checked", "unchecked", "doubtful"]
 
 
-@dataclass(frozen=True)
-class Saved:
+class SavedTensor(msgspec.Struct, frozen=True, kw_only=True):
     """A tensor that was written."""
 
     tensor: TensorInfo
@@ -38,22 +39,20 @@ class Saved:
     """'checked': a checksum agrees; 'unchecked': there is none; 'doubtful': one over it, or over its name, is wrong."""
 
 
-@dataclass(frozen=True)
-class Lost:
+class LostTensor(msgspec.Struct, frozen=True):
     """A tensor that could not be saved."""
 
     tensor: TensorInfo
     reason: str
 
 
-@dataclass(frozen=True)
-class Salvage:
+class Salvage(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a checkpoint."""
 
     path: str
     format: str
-    saved: tuple[Saved, ...]
-    lost: tuple[Lost, ...]
+    saved: tuple[SavedTensor, ...]
+    lost: tuple[LostTensor, ...]
     findings: tuple[Finding, ...]
     """Errors and warnings on the file as a whole, and on tensors."""
 
@@ -72,7 +71,7 @@ def salvage(
     raw: bool = False,
     force: bool = False,
     progress: Progress | None = None,
-) -> Iterator[Saved | Lost]:
+) -> Iterator[SavedTensor | LostTensor]:
     """Save each tensor that can be read into a folder, which is made if need be; second names are left out.
 
     ``verification`` is what ``verify`` found of the same reader. A tensor with an error of its own is lost; one that
@@ -87,7 +86,7 @@ def salvage(
     tensors = [info for info in reader.tensors.values() if info.alias_of is None]
     for info, name in zip(tensors, file_names(tensors), strict=True):
         if info.key in reasons or info.problem is not None:
-            yield Lost(info, reasons.get(info.key, info.problem or ""))
+            yield LostTensor(info, reasons.get(info.key, info.problem or ""))
         else:
             target = os.path.join(folder, name + ".npy")
             yield _save(reader, trust.get(info.key, "checked"), info, target, raw, force, progress)
@@ -101,13 +100,15 @@ def _save(
     raw: bool,
     force: bool,
     progress: Progress | None,
-) -> Saved | Lost:
+) -> SavedTensor | LostTensor:
     tensor = Tensor(reader, info)
     written = attempt(tensor, target, conversion=Conversion(raw=raw), force=force, progress=progress)
-    if isinstance(written, Skipped):
-        return Lost(info, written.error.problem)
+    if isinstance(written, SkippedTensor):
+        return LostTensor(info, written.error.problem)
     name = os.path.basename(target)
-    return Saved(info, name, written.dtype, written.note, _sha256(target), trust)
+    return SavedTensor(
+        tensor=info, file=name, dtype=written.dtype, note=written.note, sha256=_sha256(target), trust=trust
+    )
 
 
 def _trust(verification: Verification) -> dict[str | None, Trust]:
@@ -124,14 +125,14 @@ def _sha256(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def gathered(reader: Reader, verification: Verification, outcomes: Sequence[Saved | Lost]) -> Salvage:
+def gathered(reader: Reader, verification: Verification, outcomes: Sequence[SavedTensor | LostTensor]) -> Salvage:
     """Return what became of a checkpoint as a whole."""
     return Salvage(
-        reader.path,
-        reader.format,
-        tuple(outcome for outcome in outcomes if isinstance(outcome, Saved)),
-        tuple(outcome for outcome in outcomes if isinstance(outcome, Lost)),
-        tuple(finding for finding in verification.findings if finding.severity != "note"),
+        path=reader.path,
+        format=reader.format,
+        saved=tuple(outcome for outcome in outcomes if isinstance(outcome, SavedTensor)),
+        lost=tuple(outcome for outcome in outcomes if isinstance(outcome, LostTensor)),
+        findings=tuple(finding for finding in verification.findings if finding.severity != "note"),
     )
 
 

@@ -29,7 +29,7 @@ def mixed_steps(regions: Sequence[Region], damaged: Sequence[Region], known: Ite
                 "every size fits: index and data are of two different steps, or the file was overwritten"
             )
             advice = "fetch the .index and the .data files of one and the same step"
-            yield Finding("error", message, None, file, None, advice)
+            yield Finding(severity="error", message=message, key=None, file=file, offset=None, advice=advice)
 
 
 def _nbytes_by_file(regions: Iterable[Region]) -> Counter[str]:
@@ -57,7 +57,7 @@ def around(reader: Reader, info: TensorInfo) -> Region | None:
     """Return the part of a file, a member of an archive, say, whose checksum is over a tensor's bytes and others'."""
     if info.extent is None:
         return None
-    bytes_of = Region(info.key, info.extent.file, info.extent.offset, info.extent.nbytes)
+    bytes_of = Region(key=info.key, file=info.extent.file, offset=info.extent.offset, nbytes=info.extent.nbytes)
     structure = takewhile(lambda region: region.key is None, reader.regions)
     return next((region for region in structure if region.checksum and Cover([region]).holds(bytes_of)), None)
 
@@ -84,4 +84,11 @@ def absence(unchecked: Sequence[TensorInfo], count: int) -> Iterator[Finding]:
         message = (
             f"{which} checksum in this file: a changed value among {whose} {plural(nbytes, 'byte')} cannot be told"
         )
-        yield Finding("note", message, None, None, None, "compare with another copy: 'ckptread diff'")
+        yield Finding(
+            severity="note",
+            message=message,
+            key=None,
+            file=None,
+            offset=None,
+            advice="compare with another copy: 'ckptread diff'",
+        )

@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+import msgspec
+
 from ckptread.errors import CheckpointError
 from ckptread.operations.verify.coverage import absence, doubtful_keys, mixed_steps, unchecked_tensors
 from ckptread.reader import Reader, Tensor
-from ckptread.records import dataclass, field
 from ckptread.storage.checksums import combine, extender, of_zeros
 from ckptread.storage.spans import Cover, overlaps
-from ckptread.storage.threads import in_order
+from ckptread.storage.threads import run_in_order
 from ckptread.tensors import Finding, Region, Severity, TensorInfo, trouble
 from ckptread.wording import escape, short
 
@@ -37,8 +38,7 @@ Outcome = int | bool | CheckpointError
 """What came of a piece: its checksum, whether one within it agreed, or what is wrong."""
 
 
-@dataclass(frozen=True)
-class Verification:
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """What was checked, and what was found."""
 
     path: str
@@ -59,7 +59,7 @@ class Verification:
     @classmethod
     def failed(cls, path: str, finding: Finding) -> Verification:
         """Return that of a checkpoint that could not be opened: it has no format."""
-        return cls(path, "", (finding,), 0, 0, 0, ())
+        return cls(path=path, format="", findings=(finding,), tensors=0, nbytes=0, checksums=0, unchecked=())
 
     @property
     def sound(self) -> bool:
@@ -67,16 +67,15 @@ class Verification:
         return all(finding.severity == "note" for finding in self.findings)
 
 
-@dataclass
-class _Tally:
+class _Tally(msgspec.Struct):
     """What has come of the regions so far."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = msgspec.field(default_factory=list)
     nbytes: int = 0
     checksums: int = 0
-    inner: set[int] = field(default_factory=set)
+    inner: set[int] = msgspec.field(default_factory=set)
     """The numbers of regions with a checksum of their own within them."""
-    damaged: list[Region] = field(default_factory=list)
+    damaged: list[Region] = msgspec.field(default_factory=list)
     """Those whose bytes have another checksum than the stated one."""
 
 
@@ -104,9 +103,15 @@ def verify(reader: Reader, *, progress: Progress | None = None) -> Verification:
     wrong = {finding.key for finding in findings if finding.severity == "error"}
     findings += absence([info for info in unchecked if info.key not in wrong], len(readable))
     return Verification(
-        reader.path, reader.format, tuple(sorted(_once(findings), key=_rank)), len(tensors), tally.nbytes,
-        tally.checksums, tuple(unchecked), doubtful_keys(tensors, regions, tally.damaged),
-    )  # fmt: skip
+        path=reader.path,
+        format=reader.format,
+        findings=tuple(sorted(_once(findings), key=_rank)),
+        tensors=len(tensors),
+        nbytes=tally.nbytes,
+        checksums=tally.checksums,
+        unchecked=tuple(unchecked),
+        doubtful=doubtful_keys(tensors, regions, tally.damaged),
+    )
 
 
 def verify_nbytes(reader: Reader) -> int:
@@ -130,12 +135,20 @@ def _tensor_findings(tensors: Collection[TensorInfo]) -> Iterator[Finding]:
         if info.problem is not None:
             severity: Severity = "warning" if info.unsupported else "error"
             advice = "it was not checked" if info.unsupported else spared
-            yield Finding(severity, info.problem, info.key, file, offset, advice)
+            yield Finding(
+                severity=severity, message=info.problem, key=info.key, file=file, offset=offset, advice=advice
+            )
         if escape(info.key).replace("\\\\", "\\") != info.key:
             message = "its name holds characters that do not print, and is shown with escapes"
-            yield Finding("warning", message, info.key, file, offset)
+            yield Finding(severity="warning", message=message, key=info.key, file=file, offset=offset)
         if len(info.key.encode("utf-8", "surrogateescape")) > NAME_BYTES:
-            yield Finding("warning", f"its name takes more than {NAME_BYTES:,} bytes", info.key, file, offset)
+            yield Finding(
+                severity="warning",
+                message=f"its name takes more than {NAME_BYTES:,} bytes",
+                key=info.key,
+                file=file,
+                offset=offset,
+            )
 
 
 def _regions_of(reader: Reader) -> tuple[list[Region], list[Finding]]:
@@ -152,7 +165,14 @@ def _overlapping(regions: Sequence[Region]) -> Iterator[Finding]:
     """Warn of tensors that share bytes: one of them is not what was saved, or the file is made to expand."""
     for one, other in overlaps([region for region in regions if region.key is not None]):
         message = f"its bytes overlap those of {short(one.key or '')!r}"
-        yield Finding("warning", message, other.key, other.file, other.offset, "save the checkpoint anew")
+        yield Finding(
+            severity="warning",
+            message=message,
+            key=other.key,
+            file=other.file,
+            offset=other.offset,
+            advice="save the checkpoint anew",
+        )
 
 
 def _check(regions: Sequence[Region], progress: Progress | None) -> _Tally:
@@ -162,7 +182,7 @@ def _check(regions: Sequence[Region], progress: Progress | None) -> _Tally:
     tally = _Tally()
     states: dict[int, Outcome] = {}
     reading = _Reading(regions)
-    for parts in in_order(reading.read, _jobs([(n, regions[n]) for n in read])):
+    for parts in run_in_order(reading.read, _jobs([(n, regions[n]) for n in read])):
         for (number, _, nbytes), outcome in parts:
             states[number] = _joined(regions[number], states.get(number), outcome, nbytes)
             tally.nbytes += nbytes
@@ -235,7 +255,16 @@ def _conclude(tally: _Tally, number: int, region: Region, outcome: Outcome) -> N
     if isinstance(outcome, CheckpointError):
         file, offset = (outcome.path, outcome.offset) if outcome.offset is not None else (region.file, region.offset)
         advice = outcome.advice or FETCH
-        tally.findings.append(Finding("error", _titled(region, outcome.problem), region.key, file, offset, advice))
+        tally.findings.append(
+            Finding(
+                severity="error",
+                message=_titled(region, outcome.problem),
+                key=region.key,
+                file=file,
+                offset=offset,
+                advice=advice,
+            )
+        )
     elif isinstance(outcome, bool):
         if outcome:
             tally.checksums += 1
@@ -246,7 +275,16 @@ def _conclude(tally: _Tally, number: int, region: Region, outcome: Outcome) -> N
             tally.damaged.append(region)
             empty = of_zeros(region.checksum.algorithm, region.nbytes, region.checksum.state)
             message = _titled(region, ZERO if outcome == empty else DIFFERENT)
-            tally.findings.append(Finding("error", message, region.key, region.file, region.offset, FETCH))
+            tally.findings.append(
+                Finding(
+                    severity="error",
+                    message=message,
+                    key=region.key,
+                    file=region.file,
+                    offset=region.offset,
+                    advice=FETCH,
+                )
+            )
 
 
 def _titled(region: Region, problem: str) -> str:
@@ -261,11 +299,25 @@ def _read_placeless(reader: Reader, tensors: Iterable[TensorInfo]) -> Iterator[F
             continue
         if info.nbytes > left:
             message = f"it was not read: it claims {info.nbytes:,} bytes, for which no bytes of the file stand"
-            yield Finding("warning", message, info.key, reader.path, None, "read it by 'ckptread extract'")
+            yield Finding(
+                severity="warning",
+                message=message,
+                key=info.key,
+                file=reader.path,
+                offset=None,
+                advice="read it by 'ckptread extract'",
+            )
             continue
         left -= info.nbytes
         try:
             for _ in Tensor(reader, info).blocks():
                 continue
         except CheckpointError as error:
-            yield Finding("error", error.problem, info.key, error.path, error.offset, error.advice)
+            yield Finding(
+                severity="error",
+                message=error.problem,
+                key=info.key,
+                file=error.path,
+                offset=error.offset,
+                advice=error.advice,
+            )

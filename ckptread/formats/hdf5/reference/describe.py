@@ -32,7 +32,7 @@ SMALL_FLOATS = {(2, 15, 7, 8, 0, 7, 127): "bfloat16"}
 """Floats that numpy has no type for: (bytes, sign bit, exponent's place and bits, mantissa's, bias)."""
 
 
-def describe(dataset: h5d.DatasetID) -> Described:
+def describe_dataset(dataset: h5d.DatasetID) -> Described:
     """Return a dataset's shape, dtype and layout, and why it cannot be read if it cannot."""
     space, kind, plist = dataset.get_space(), dataset.get_type(), dataset.get_create_plist()
     shape = None if space.get_simple_extent_type() == h5s.NULL else tuple(space.shape)

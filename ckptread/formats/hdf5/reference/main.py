@@ -18,7 +18,7 @@ from h5py import h5d
 
 from ckptread.errors import DamagedFileError, TensorNotFoundError, UnsafeFileError
 from ckptread.formats.hdf5.reference.chunks import stored_chunks, verify_chunks
-from ckptread.formats.hdf5.reference.walk import Walk
+from ckptread.formats.hdf5.reference.walk import LinkWalk
 from ckptread.formats.hdf5.superblock import mended_head
 from ckptread.formats.hdf5.values import encode
 from ckptread.storage.inflated import rebuild
@@ -82,14 +82,14 @@ class Stream(io.RawIOBase):
         return view.nbytes
 
 
-class Library:
+class H5pyServer:
     """What answers the parent's questions."""
 
     def __init__(self, source: Source, claims: int | None = None) -> None:
         self._source = source
         self._file = h5py.File(Stream(source, claims), "r")
         self._verified: set[str] = set()
-        self._walk = Walk(self._file, remains=claims is not None)
+        self._walk = LinkWalk(self._file, remains=claims is not None)
 
     def __call__(self, message: Message) -> Iterator[Reply]:
         """Answer one question."""
@@ -165,14 +165,14 @@ def _long_texts(attributes: dict[str, Any]) -> list[tuple[str, str]]:
     return [(name, attributes.pop(name)) for name in long]
 
 
-def start(first: Message) -> Handler:
+def start_h5py(first: Message) -> Handler:
     """Give up everything but the file, and open it."""
     source = rebuild(first["descriptor"], first["steps"], "the file")
     for encoding in ("ascii", "utf-8", "latin-1"):
         codecs.lookup(encoding)  # which Python imports when first used: no file can be opened then
     limit(memory=MEMORY)
-    return Library(source, first.get("claims"))
+    return H5pyServer(source, first.get("claims"))
 
 
 if __name__ == "__main__":
-    serve(start)
+    serve(start_h5py)

@@ -9,7 +9,7 @@ import h5py
 from h5py import h5, h5d, h5g, h5l, h5o
 
 from ckptread.errors import UnsafeFileError
-from ckptread.formats.hdf5.reference.describe import attributes, describe, null_references
+from ckptread.formats.hdf5.reference.describe import attributes, describe_dataset, null_references
 from ckptread.formats.hdf5.reference.orphans import FAILURES, strays
 from ckptread.storage.source import Source
 from ckptread.untrusted.binary import text
@@ -32,7 +32,7 @@ Place = tuple[Any, bytes]
 """An open object, and a path from it."""
 
 
-class Walk:
+class LinkWalk:
     """A walk over all links of a file that visits each object once, and follows no link out of it."""
 
     def __init__(self, file: h5py.File, remains: bool = False) -> None:
@@ -180,7 +180,7 @@ class Walk:
     def _dataset(self, dataset: h5d.DatasetID, key: str, place: Place, first: str) -> Message:
         """Return a dataset's message: what it is, or why that cannot be said, which hides no other."""
         try:
-            described = describe(dataset)
+            described = describe_dataset(dataset)
         except FAILURES as error:
             return _refused(key, f"it cannot be described: {escape(str(error)[:200])}")
         self.places[key] = place

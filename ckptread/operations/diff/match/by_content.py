@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import msgspec
+
 from ckptread.errors import CheckpointError
 from ckptread.operations.diff.match.compare_layouts import WHOLE_BYTES, Agreement, agree, rearranged
-from ckptread.operations.diff.match.fingerprint import Fingerprint, fingerprint, ordered
+from ckptread.operations.diff.match.fingerprint import Fingerprint, fingerprint, ordered_fingerprint
 from ckptread.operations.diff.match.in_order import compatible, in_turn
 from ckptread.operations.diff.match.layouts import Arrangement, arrangements
 from ckptread.reader import Reader, Tensor, numpy_dtype
-from ckptread.records import dataclass, field, replace
 from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import is_numeric
 
@@ -32,8 +33,7 @@ MOST_LARGE = 64
 Progress = Callable[[int], None]
 
 
-@dataclass(frozen=True)
-class Match:
+class ContentMatch(msgspec.Struct, frozen=True, kw_only=True):
     """Two tensors that hold the same values."""
 
     a: TensorInfo
@@ -51,14 +51,13 @@ class Match:
         return self.constant or self.a.size < FEW
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(msgspec.Struct, frozen=True):
     """The tensors of one checkpoint that are to be paired, and what a pass over them found."""
 
     reader: Reader
     tensors: Sequence[TensorInfo]
-    prints: dict[str, Fingerprint] = field(default_factory=dict)
-    problems: dict[str, str] = field(default_factory=dict)
+    prints: dict[str, Fingerprint] = msgspec.field(default_factory=dict)
+    problems: dict[str, str] = msgspec.field(default_factory=dict)
     """By key, why a tensor could not be read."""
 
     def tensor(self, info: TensorInfo) -> Tensor:
@@ -78,7 +77,7 @@ def look_at(side: Side, sizes: Iterable[int], progress: Progress | None = None) 
             problems[info.key] = str(error)
         if progress:
             progress(info.nbytes)
-    return replace(side, prints=found, problems=problems)
+    return msgspec.structs.replace(side, prints=found, problems=problems)
 
 
 def comparable(info: TensorInfo) -> bool:
@@ -86,7 +85,7 @@ def comparable(info: TensorInfo) -> bool:
     return info.problem is None and info.shape is not None and info.alias_of is None
 
 
-def same_values(a: Side, b: Side) -> list[Match]:
+def same_values(a: Side, b: Side) -> list[ContentMatch]:
     """Return the pairs that hold the same values, each confirmed element by element.
 
     A tensor that cannot be read when it comes to that is in no pair.
@@ -130,7 +129,7 @@ class _Group:
         self._attempts = attempts
         self._copies: Counter[tuple[str, int]] = Counter()
 
-    def pairs(self, ones: list[TensorInfo], others: list[TensorInfo]) -> Iterator[Match]:
+    def pairs(self, ones: list[TensorInfo], others: list[TensorInfo]) -> Iterator[ContentMatch]:
         """Yield the pairs, the surest first."""
         self._copies.update(("a", self._a.prints[t.key].ordered) for t in ones)
         self._copies.update(("b", self._b.prints[t.key].ordered) for t in others)
@@ -143,7 +142,7 @@ class _Group:
 
     def _in_order(
         self, ones: list[TensorInfo], others: list[TensorInfo], exactly: Callable[[Side, TensorInfo], object]
-    ) -> Iterator[Match | None]:
+    ) -> Iterator[ContentMatch | None]:
         """Pair what holds the same values in the same order, and is alike in what ``exactly`` returns."""
         for one, other in in_turn(
             ones,
@@ -151,10 +150,10 @@ class _Group:
             lambda t: (self._a.prints[t.key].ordered, exactly(self._a, t)),
             lambda t: (self._b.prints[t.key].ordered, exactly(self._b, t)),
         ):
-            unmoved = [each for each in arrangements(shape_of(one), shape_of(other)) if not each.permutes]
+            unmoved = [each for each in arrangements(known_shape(one), known_shape(other)) if not each.permutes]
             yield self._confirm(one, other, unmoved[0]) if unmoved else None
 
-    def _confirm(self, one: TensorInfo, other: TensorInfo, arrangement: Arrangement) -> Match | None:
+    def _confirm(self, one: TensorInfo, other: TensorInfo, arrangement: Arrangement) -> ContentMatch | None:
         try:
             agreement = agree(self._a.tensor(one), self._b.tensor(other), arrangement)
         except CheckpointError as error:
@@ -164,9 +163,11 @@ class _Group:
             return None
         a, b = self._a.prints[one.key], self._b.prints[other.key]
         copies = max(self._copies["a", a.ordered], self._copies["b", b.ordered])
-        return Match(one, other, arrangement, agreement, copies, a.constant)
+        return ContentMatch(
+            a=one, b=other, arrangement=arrangement, agreement=agreement, copies=copies, constant=a.constant
+        )
 
-    def _permuted(self, ones: list[TensorInfo], others: list[TensorInfo]) -> Iterator[Match]:
+    def _permuted(self, ones: list[TensorInfo], others: list[TensorInfo]) -> Iterator[ContentMatch]:
         """Pair what holds the same values under a permutation of axes."""
         waiting = _Waiting(self._b, others)
         large = 0
@@ -186,12 +187,12 @@ class _Group:
         small = one.nbytes <= WHOLE_BYTES
         values = None
         for shape in waiting.shapes():
-            for arrangement in arrangements(shape_of(one), shape):
+            for arrangement in arrangements(known_shape(one), shape):
                 if not self._attempts.spend():
                     return
                 if small:
                     values = self._a.tensor(one)[()] if values is None else values
-                    found = waiting.holding(shape, ordered(rearranged(values, arrangement)))
+                    found = waiting.holding(shape, ordered_fingerprint(rearranged(values, arrangement)))
                 else:
                     found = waiting.of_shape(shape)[:MOST_LARGE]
                 yield from ((other, arrangement) for other in found if compatible(one, other))
@@ -204,7 +205,7 @@ class _Waiting:
         self._side = side
         self._by_shape: dict[tuple[int, ...], dict[int, list[TensorInfo]]] = {}
         for info in tensors:
-            self._by_shape.setdefault(shape_of(info), {}).setdefault(side.prints[info.key].ordered, []).append(info)
+            self._by_shape.setdefault(known_shape(info), {}).setdefault(side.prints[info.key].ordered, []).append(info)
 
     def shapes(self) -> list[tuple[int, ...]]:
         return list(self._by_shape)
@@ -216,10 +217,10 @@ class _Waiting:
         return [info for infos in self._by_shape[shape].values() for info in infos]
 
     def take(self, info: TensorInfo) -> None:
-        self._by_shape[shape_of(info)][self._side.prints[info.key].ordered].remove(info)
+        self._by_shape[known_shape(info)][self._side.prints[info.key].ordered].remove(info)
 
 
-def shape_of(info: TensorInfo) -> tuple[int, ...]:
+def known_shape(info: TensorInfo) -> tuple[int, ...]:
     """Return the shape of a tensor that has one."""
     return info.shape or ()
 

@@ -29,8 +29,8 @@ def align(
     left_b = {t.key: t for t in b}
     for basis, step in _STEPS[by]:
         for one, other in step([t for t in a if t.key not in paired], left_b):
-            paired[one.key] = Pair(one, left_b.pop(other.key), basis)
-    pairs = [paired.get(t.key, Pair(t, None)) for t in a] + [Pair(None, t) for t in left_b.values()]
+            paired[one.key] = Pair(a=one, b=left_b.pop(other.key), by=basis)
+    pairs = [paired.get(t.key, Pair(a=t, b=None)) for t in a] + [Pair(a=None, b=t) for t in left_b.values()]
     return [pair for pair in pairs if not _only_a_name(pair)]
 
 

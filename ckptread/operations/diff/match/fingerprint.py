@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ckptread.reader import BLOCK_BYTES, Tensor
-from ckptread.records import dataclass
 from ckptread.values.statistics import as_float, is_numeric
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ MASK = (1 << 64) - 1
 SLACK = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(msgspec.Struct, frozen=True):
     """What is known of a tensor's values after one pass over them."""
 
     values: int
@@ -52,7 +52,7 @@ def fingerprint(tensor: Tensor) -> Fingerprint:
     return running.result()
 
 
-def ordered(values: Array) -> int:
+def ordered_fingerprint(values: Array) -> int:
     """Return the ordered fingerprint that numbers have in the C order of this array."""
     running = RunningFingerprint()
     running.add(values)
@@ -76,7 +76,7 @@ class RunningFingerprint:
         while at < flat.size:
             place = (self._size + at) % PERIOD
             piece = flat[at : at + PERIOD - place]
-            self._add_piece(mixed(piece), place, (self._size + at) // PERIOD)
+            self._add_piece(mixed_fingerprint(piece), place, (self._size + at) // PERIOD)
             at += piece.size
         self._size += flat.size
 
@@ -94,7 +94,7 @@ class RunningFingerprint:
         return Fingerprint(self._values & MASK, self._ordered & MASK, self._constant)
 
 
-def mixed(values: Array) -> Array:
+def mixed_fingerprint(values: Array) -> Array:
     """Return 64 mixed bits of each number."""
     import numpy as np
 
@@ -120,7 +120,7 @@ def _weights() -> Array:
     """An odd number for each place of a period."""
     import numpy as np
 
-    return mixed(np.arange(1.0, PERIOD + 1)) | np.uint64(1)
+    return mixed_fingerprint(np.arange(1.0, PERIOD + 1)) | np.uint64(1)
 
 
 def _mix(number: int) -> int:

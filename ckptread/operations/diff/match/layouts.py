@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 
-from ckptread.records import dataclass
+import msgspec
+
 from ckptread.tensors import element_count
 
 MOST_AXES = 8
@@ -23,8 +24,7 @@ Runs = list[list[int]]
 """For each axis of a tensor, which axes of an arrangement's shape it is made of, one after another."""
 
 
-@dataclass(frozen=True)
-class Arrangement:
+class Arrangement(msgspec.Struct, frozen=True):
     """B is ``a.reshape(shape).transpose(axes).reshape(b.shape)``."""
 
     shape: Shape

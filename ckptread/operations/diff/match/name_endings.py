@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 
-from ckptread.records import dataclass
+import msgspec
 
 Named = tuple[str, Hashable]
 """A name, and what else has to be the same for a pair: the role."""
 
 
-@dataclass(slots=True)
-class _Names:
+class _Names(msgspec.Struct):
     """The names of one side that share an ending and are in no pair."""
 
     count: int = 0
@@ -28,8 +27,7 @@ class _Names:
         self.count += other.count
 
 
-@dataclass(slots=True)
-class _Ending:
+class _Ending(msgspec.Struct):
     """An ending of some characters, and the names of both sides that have it."""
 
     length: int

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import msgspec
+
 from ckptread.errors import CheckpointError, TensorNotFoundError
-from ckptread.operations.diff.match.by_content import Match, Side, comparable, look_at, same_values, shape_of
+from ckptread.operations.diff.match.by_content import ContentMatch, Side, comparable, known_shape, look_at, same_values
 from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.diff.match.compare_layouts import agree
 from ckptread.operations.diff.match.in_order import compatible, last_name
 from ckptread.operations.diff.match.layouts import Arrangement, plain
 from ckptread.operations.diff.match.pairs import Certainty, Pair
-from ckptread.operations.diff.match.saved_mapping import Mapping
+from ckptread.operations.diff.match.saved_mapping import SavedMapping
 from ckptread.operations.diff.match.suspect_layouts import Judged, judge
 from ckptread.reader import Reader
-from ckptread.records import replace
 from ckptread.select import find
 from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
@@ -28,13 +29,13 @@ How = Literal["auto", "key", "variable", "content"]
 Progress = Callable[[int], None]
 
 
-def pair(a: Reader, b: Reader, how: How | Mapping = "auto", progress: Progress | None = None) -> list[Pair]:
+def pair(a: Reader, b: Reader, how: How | SavedMapping = "auto", progress: Progress | None = None) -> list[Pair]:
     """Pair all tensors of two checkpoints, in the order of A; what is only in B comes last.
 
     ``progress`` is told of bytes that were read to look for partners. By key and by variable nothing is read.
     """
     all_a, all_b = list(a.tensors.values()), list(b.tensors.values())
-    if isinstance(how, Mapping):
+    if isinstance(how, SavedMapping):
         return _mapped(all_a, all_b, how)
     if how == "content":
         return _by_content(a, b, _valueless(all_a, all_b), True, progress)
@@ -45,7 +46,7 @@ def pair(a: Reader, b: Reader, how: How | Mapping = "auto", progress: Progress |
 def _valueless(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
     """Every tensor alone, but for those without values to match by: they are paired by their names."""
     named = align([t for t in a if not comparable(t)], [t for t in b if not comparable(t)])
-    return [*named, *(Pair(t, None) for t in a if comparable(t)), *(Pair(None, t) for t in b if comparable(t))]
+    return [*named, *(Pair(a=t, b=None) for t in a if comparable(t)), *(Pair(a=None, b=t) for t in b if comparable(t))]
 
 
 def two_tensors(a: Reader, b: Reader, names: Sequence[str]) -> Pair | None:
@@ -53,25 +54,25 @@ def two_tensors(a: Reader, b: Reader, names: Sequence[str]) -> Pair | None:
     if len(names) != 2:
         return None
     try:
-        return Pair(find(a.path, a.tensors, names[0]), find(b.path, b.tensors, names[1]), "given")
+        return Pair(a=find(a.path, a.tensors, names[0]), b=find(b.path, b.tensors, names[1]), by="given")
     except TensorNotFoundError:
         return None
 
 
-def _mapped(a: list[TensorInfo], b: list[TensorInfo], mapping: Mapping) -> list[Pair]:
+def _mapped(a: list[TensorInfo], b: list[TensorInfo], mapping: SavedMapping) -> list[Pair]:
     """The pairs that the mapping states; by names, those of which it says nothing."""
     of_a, of_b = {t.key: t for t in a}, {t.key: t for t in b}
     stated = {
-        entry.a: Pair(of_a[entry.a], of_b[entry.b], "map", arrangement=entry.arrangement)
+        entry.a: Pair(a=of_a[entry.a], b=of_b[entry.b], by="map", arrangement=entry.arrangement)
         for entry in mapping.pairs
         if entry.a in of_a and entry.b in of_b
     }
     known_a = {entry.a for entry in mapping.pairs} | mapping.only_a
     known_b = {entry.b for entry in mapping.pairs} | mapping.only_b
     rest = align([t for t in a if t.key not in known_a], [t for t in b if t.key not in known_b])
-    alone = [Pair(t, None) for t in a if t.key in known_a and t.key not in stated]
+    alone = [Pair(a=t, b=None) for t in a if t.key in known_a and t.key not in stated]
     taken = {pair.b.key for pair in stated.values() if pair.b}
-    alone += [Pair(None, t) for t in b if t.key in known_b and t.key not in taken]
+    alone += [Pair(a=None, b=t) for t in b if t.key in known_b and t.key not in taken]
     return _in_order(a, [*stated.values(), *rest, *(pair for pair in alone if not _second_name(pair))])
 
 
@@ -101,7 +102,7 @@ def _by_content(
     return _in_order(list(a.tensors.values()), [pair for pair in pairs if pair.a and pair.b] + found)
 
 
-def _plausible(matches: list[Match], content_alone: bool) -> list[Match]:
+def _plausible(matches: list[ContentMatch], content_alone: bool) -> list[ContentMatch]:
     """Beside names, values that are the same by chance count for nothing where the names end differently."""
     if content_alone:
         return matches
@@ -114,7 +115,7 @@ class _Agreement:
     def __init__(self, a: Side, b: Side) -> None:
         self._a, self._b = a, b
 
-    def __call__(self, match: Match, arrangement: Arrangement) -> bool:
+    def __call__(self, match: ContentMatch, arrangement: Arrangement) -> bool:
         try:
             return agree(self._a.tensor(match.a), self._b.tensor(match.b), arrangement) is not None
         except CheckpointError:
@@ -123,14 +124,14 @@ class _Agreement:
 
 def _confirmed(judged: Judged) -> Pair:
     match = judged.match
-    moved = match.arrangement != plain(shape_of(match.b)) or match.a.shape != match.b.shape
+    moved = match.arrangement != plain(known_shape(match.b)) or match.a.shape != match.b.shape
     found = Pair(
-        match.a,
-        match.b,
-        "content",
-        _certainty(match),
-        _why(match),
-        match.arrangement if moved else None,
+        a=match.a,
+        b=match.b,
+        by="content",
+        certainty=_certainty(match),
+        why=_why(match),
+        arrangement=match.arrangement if moved else None,
         confirmed=match.agreement == "bits",
     )
     if judged.expected is None:
@@ -141,16 +142,16 @@ def _confirmed(judged: Judged) -> Pair:
         f"wrongly transposed? its axes lie as {list(match.arrangement.axes)}, while {others} of that name {verb} "
         f"{list(judged.expected.axes)}"
     )
-    return replace(found, suspect=True, why=why)
+    return msgspec.structs.replace(found, suspect=True, why=why)
 
 
-def _certainty(match: Match) -> Certainty:
+def _certainty(match: ContentMatch) -> Certainty:
     if match.copies > 1:
         return "interchangeable"
     return "likely" if match.chance else "certain"
 
 
-def _why(match: Match) -> str:
+def _why(match: ContentMatch) -> str:
     if match.copies > 1:
         return f"{match.copies:,} tensors hold exactly these values: paired in their order"
     if match.constant and match.a.size > 1:
@@ -170,12 +171,12 @@ def _rest(a: Side, b: Side, found: Sequence[Pair], by_shape: bool) -> list[Pair]
     ) if by_shape else []  # fmt: skip
     taken_a, taken_b = {p.a.key for p in pairs if p.a}, {p.b.key for p in pairs if p.b}
     pairs += [
-        Pair(t, None, why=why_a.get(t.key, ""), problem=a.problems.get(t.key, ""))
+        Pair(a=t, b=None, why=why_a.get(t.key, ""), problem=a.problems.get(t.key, ""))
         for t in left_a
         if t.key not in taken_a
     ]
     return pairs + [
-        Pair(None, t, why=why_b.get(t.key, ""), problem=b.problems.get(t.key, ""))
+        Pair(a=None, b=t, why=why_b.get(t.key, ""), problem=b.problems.get(t.key, ""))
         for t in left_b
         if t.key not in taken_b
     ]
@@ -208,7 +209,9 @@ def _unique_shapes(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
     for shape, ones in _of_shape(a).items():
         others = shapes_b.get(shape, [])
         if len(ones) == 1 and len(others) == 1 and compatible(ones[0], others[0]):
-            pairs.append(Pair(ones[0], others[0], "shape", "guess", "nothing else of this shape is left"))
+            pairs.append(
+                Pair(a=ones[0], b=others[0], by="shape", certainty="guess", why="nothing else of this shape is left")
+            )
     return pairs
 
 
@@ -216,5 +219,5 @@ def _of_shape(infos: list[TensorInfo]) -> dict[tuple[int, ...], list[TensorInfo]
     shapes: dict[tuple[int, ...], list[TensorInfo]] = {}
     for info in infos:
         if comparable(info) and info.size > 1:
-            shapes.setdefault(shape_of(info), []).append(info)
+            shapes.setdefault(known_shape(info), []).append(info)
     return shapes

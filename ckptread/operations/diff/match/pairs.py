@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from ckptread.operations.diff.match.layouts import Arrangement
-from ckptread.records import dataclass
 from ckptread.tensors import TensorInfo
 
 Basis = Literal["key", "variable", "content", "shape", "map", "given"]
 Certainty = Literal["certain", "likely", "interchangeable", "guess"]
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """A tensor of A and the one of B that it is compared with; None on the side where there is none."""
 
     a: TensorInfo | None

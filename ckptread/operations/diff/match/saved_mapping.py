@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeGuard
 
+import msgspec
+
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.operations.diff.match.layouts import Arrangement
 from ckptread.operations.diff.match.pairs import Pair
-from ckptread.records import dataclass
 from ckptread.storage.writing import written_whole
 from ckptread.tensors import MAX_RANK
 from ckptread.untrusted.binary import Malformed
@@ -28,8 +29,7 @@ MAX_DIM = 1 << 62
 ADVICE = "'ckptread diff --save-map FILE' writes one"
 
 
-@dataclass(frozen=True)
-class Entry:
+class SavedPair(msgspec.Struct, frozen=True):
     """One pair of a mapping."""
 
     a: str
@@ -37,11 +37,10 @@ class Entry:
     arrangement: Arrangement | None
 
 
-@dataclass(frozen=True)
-class Mapping:
+class SavedMapping(msgspec.Struct, frozen=True):
     """What a mapping file says."""
 
-    pairs: tuple[Entry, ...]
+    pairs: tuple[SavedPair, ...]
     only_a: frozenset[str] = frozenset()
     """Tensors of A that have no partner."""
     only_b: frozenset[str] = frozenset()
@@ -80,7 +79,7 @@ def save(path: str, pairs: Iterable[Pair], a: str, b: str, *, force: bool = Fals
         file.write(json.dumps(document(pairs, a, b), indent=1).encode() + b"\n")
 
 
-def load(path: str) -> Mapping:
+def load(path: str) -> SavedMapping:
     """Read a mapping file. Raises CheckpointError where it cannot be read, DamagedFileError where it is none."""
     try:
         found = bounded_json(_bytes(path), max_bytes=MAP_BYTES, unique=True)
@@ -93,7 +92,7 @@ def load(path: str) -> Mapping:
     entries = tuple(_read_entry(path, number, entry) for number, entry in enumerate(found["pairs"]))
     for side in ("a", "b"):
         _check_once(path, [getattr(entry, side) for entry in entries], side)
-    return Mapping(entries, _keys(path, found, "only_a"), _keys(path, found, "only_b"))
+    return SavedMapping(entries, _keys(path, found, "only_a"), _keys(path, found, "only_b"))
 
 
 def _bytes(path: str) -> bytes:
@@ -108,15 +107,15 @@ def _bytes(path: str) -> bytes:
         source.close()
 
 
-def _read_entry(path: str, number: int, entry: Any) -> Entry:
+def _read_entry(path: str, number: int, entry: Any) -> SavedPair:
     if not isinstance(entry, dict) or not isinstance(entry.get("a"), str) or not isinstance(entry.get("b"), str):
         raise _broken(path, number, 'it has no "a" and "b" that are keys')
     shape, axes = entry.get("reshape"), entry.get("axes")
     if shape is None and axes is None:
-        return Entry(entry["a"], entry["b"], None)
+        return SavedPair(entry["a"], entry["b"], None)
     if not (_numbers(shape, MAX_DIM) and _numbers(axes, MAX_RANK)) or sorted(axes) != list(range(len(shape))):
         raise _broken(path, number, '"reshape" is no shape, or "axes" no permutation of its axes')
-    return Entry(entry["a"], entry["b"], Arrangement(tuple(shape), tuple(axes)))
+    return SavedPair(entry["a"], entry["b"], Arrangement(tuple(shape), tuple(axes)))
 
 
 def _numbers(value: Any, most: int) -> TypeGuard[list[int]]:

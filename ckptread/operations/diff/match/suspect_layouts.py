@@ -9,37 +9,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from ckptread.operations.diff.match.by_content import Match, shape_of
+import msgspec
+
+from ckptread.operations.diff.match.by_content import ContentMatch, known_shape
 from ckptread.operations.diff.match.in_order import last_name
 from ckptread.operations.diff.match.layouts import Arrangement, arrangements
-from ckptread.records import dataclass, replace
 
-Agree = Callable[[Match, Arrangement], bool]
+Agree = Callable[[ContentMatch, Arrangement], bool]
 Way = tuple[int, ...]
 
 MOST_KINDS = 64
 """Of more kinds of siblings, nothing is concluded: real models have a handful."""
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """A match, and the way its siblings lie where it lies otherwise."""
 
-    match: Match
+    match: ContentMatch
     expected: Arrangement | None = None
     siblings: int = 0
     """How many siblings lie in the expected way."""
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(msgspec.Struct, frozen=True):
     """What a match says of the layout: how its axes lie, of the ways in which they could."""
 
     taken: Way
     possible: frozenset[Way]
 
 
-def judge(matches: Sequence[Match], agree: Agree) -> list[Judged]:
+def judge(matches: Sequence[ContentMatch], agree: Agree) -> list[Judged]:
     """Return every match, those that lie otherwise than their siblings marked.
 
     Where the values also agree in the siblings' way (a symmetric kernel, all zeros), that way is taken instead.
@@ -49,7 +48,9 @@ def judge(matches: Sequence[Match], agree: Agree) -> list[Judged]:
     return [_judge(match, list(zip(views, families, strict=True)), agree) for match in matches]
 
 
-def _judge(match: Match, families: list[tuple[_LongAxes, dict[Hashable, Counter[_Kind]]]], agree: Agree) -> Judged:
+def _judge(
+    match: ContentMatch, families: list[tuple[_LongAxes, dict[Hashable, Counter[_Kind]]]], agree: Agree
+) -> Judged:
     for view, family in families:
         ways = view.ways(match)
         own = view.kind(match, ways)
@@ -62,7 +63,7 @@ def _judge(match: Match, families: list[tuple[_LongAxes, dict[Hashable, Counter[
         if expected == own.taken:
             return Judged(match)
         if agree(match, ways[expected]):
-            return Judged(replace(match, arrangement=ways[expected]))
+            return Judged(msgspec.structs.replace(match, arrangement=ways[expected]))
         return Judged(match, ways[expected], count)
     return Judged(match)
 
@@ -84,28 +85,28 @@ def _expected(own: _Kind, siblings: Counter[_Kind]) -> tuple[Way, int]:
 class _LongAxes:
     """Siblings have as many axes that are not 1: a Dense kernel, and that of a convolution of one pixel."""
 
-    def family(self, match: Match) -> Hashable:
+    def family(self, match: ContentMatch) -> Hashable:
         """What siblings have in common."""
-        return (*_names(match), *(sum(dim != 1 for dim in shape_of(info)) for info in (match.a, match.b)))
+        return (*_names(match), *(sum(dim != 1 for dim in known_shape(info)) for info in (match.a, match.b)))
 
-    def way(self, _match: Match, arrangement: Arrangement) -> Way | None:
+    def way(self, _match: ContentMatch, arrangement: Arrangement) -> Way | None:
         """How the axes lie under this arrangement; None where that does not count."""
         return arrangement.order if len(arrangement.order) > 1 else None
 
-    def tells(self, match: Match) -> bool:
+    def tells(self, match: ContentMatch) -> bool:
         """Whether its siblings learn from this match: not where its values agree in any way."""
         return not match.constant
 
-    def ways(self, match: Match) -> dict[Way, Arrangement]:
+    def ways(self, match: ContentMatch) -> dict[Way, Arrangement]:
         """Every way that the shapes allow."""
         found: dict[Way, Arrangement] = {}
-        for each in arrangements(shape_of(match.a), shape_of(match.b)):
+        for each in arrangements(known_shape(match.a), known_shape(match.b)):
             way = self.way(match, each)
             if way is not None:
                 found.setdefault(way, each)
         return found
 
-    def kind(self, match: Match, ways: Iterable[Way]) -> _Kind | None:
+    def kind(self, match: ContentMatch, ways: Iterable[Way]) -> _Kind | None:
         """What this match says; None where it says nothing."""
         taken = self.way(match, match.arrangement)
         return None if taken is None else _Kind(taken, frozenset(ways))
@@ -114,18 +115,18 @@ class _LongAxes:
 class _AllAxes(_LongAxes):
     """Siblings have as many axes: a convolution of one pixel, and larger ones."""
 
-    def family(self, match: Match) -> Hashable:
-        return (*_names(match), len(shape_of(match.a)), len(shape_of(match.b)))
+    def family(self, match: ContentMatch) -> Hashable:
+        return (*_names(match), len(known_shape(match.a)), len(known_shape(match.b)))
 
-    def way(self, match: Match, arrangement: Arrangement) -> Way | None:
-        complete = arrangement.shape == shape_of(match.a) and arrangement.turned == shape_of(match.b)
+    def way(self, match: ContentMatch, arrangement: Arrangement) -> Way | None:
+        complete = arrangement.shape == known_shape(match.a) and arrangement.turned == known_shape(match.b)
         return arrangement.axes if complete else None
 
-    def tells(self, match: Match) -> bool:
-        return not match.constant and 1 not in shape_of(match.a)
+    def tells(self, match: ContentMatch) -> bool:
+        return not match.constant and 1 not in known_shape(match.a)
 
 
-def _families(matches: Sequence[Match], view: _LongAxes) -> dict[Hashable, Counter[_Kind]]:
+def _families(matches: Sequence[ContentMatch], view: _LongAxes) -> dict[Hashable, Counter[_Kind]]:
     families: dict[Hashable, Counter[_Kind]] = {}
     for match in matches:
         kind = view.kind(match, view.ways(match)) if view.tells(match) else None
@@ -134,5 +135,5 @@ def _families(matches: Sequence[Match], view: _LongAxes) -> dict[Hashable, Count
     return families
 
 
-def _names(match: Match) -> tuple[str, str]:
+def _names(match: ContentMatch) -> tuple[str, str]:
     return last_name(match.a), last_name(match.b)
