@@ -15,8 +15,8 @@ import google_crc32c
 import h5py
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-import table_writer
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests import table_writer
 
 POOL = 4 << 20
 """Elements before values repeat: 16 MiB."""

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import watched
 from hypothesis import HealthCheck, settings
-from table_writer import write_bundle
 
 from ckptread.cli import startup as cli
+from tests.hostile import watched
+from tests.table_writer import write_bundle
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 # No deadlines: machines that run tests are busy. On CI the same examples every time; elsewhere new ones.
 CI = bool(os.environ.get("CI"))
@@ -78,6 +82,6 @@ def checkpoint(tmp_path):
 @pytest.fixture(scope="session")
 def ten_models(tmp_path_factory):
     """Ten models in five formats each: ``ten_models[model][format]`` is a path. Never write there."""
-    from ten_models import write_all
+    from tests.conformance.ten_models import write_all
 
     return write_all(tmp_path_factory.mktemp("ten_models"))

@@ -3,9 +3,9 @@
 import re
 
 import numpy as np
-from cases import ROOT
 
 import ckptread
+from tests.conformance.cases import ROOT
 
 
 def test_the_examples_in_python_run(monkeypatch, capsys):

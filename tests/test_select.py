@@ -3,12 +3,12 @@
 import os
 
 import pytest
-from cases import FIXTURES
 
 import ckptread
 from ckptread.errors import TensorNotFoundError
 from ckptread.select import find, match
 from ckptread.tensors import TensorInfo
+from tests.conformance.cases import FIXTURES
 
 KERAS = FIXTURES / "keras3" / "model.keras"
 

@@ -1,7 +1,7 @@
 """Changed HDF5 files through the whole command line: ``python -m tests.fuzz.commands --runs N [FIXTURE...]``.
 
 Each run changes one fixture (hdf5_changes.py), and gives it to every command as a process of its own, watched as
-tests/watched.py has it: no signal, no hang, no traceback, little memory, no foreign file opened. Beyond that:
+tests/hostile/watched.py has it: no signal, no hang, no traceback, little memory, no foreign file opened. Beyond that:
 
 - the end is one clear message that names the file, never a defect of ckptread's own;
 - no value is other than the one that h5py reads from the same file, where h5py reads one;
@@ -26,14 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+from tests.conformance.cases import FIXTURES, ROOT, SHARED
+from tests.fuzz.hdf5_changes import Subject
+from tests.hostile.watched import watch
 
-from watched import watch  # noqa: E402
-
-from tests.fuzz.hdf5_changes import Subject  # noqa: E402
-
-FIXTURES, SHARED = ROOT / "fixtures", ROOT.parent / "shared" / "cases"
 SUFFIXES = {".h5", ".hdf5", ".keras"}
 LIBRARY_SECONDS = 20
 MOST_BYTES = 64 << 20

@@ -10,9 +10,9 @@ from pathlib import Path
 from ckptread.formats.tensorflow.leveldb_table import LevelTable
 from ckptread.storage.source import FileSource
 from tests import table_writer
+from tests.conformance.cases import FIXTURES
 from tests.fuzz.records import joined
 
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 FINDINGS = Path(__file__).resolve().parent / "findings"
 SMALL = 20_000
 """A seed above this size makes slow executions."""

@@ -25,8 +25,8 @@ from ckptread.operations.inspect.layers import summarize
 from ckptread.reader import Reader
 from ckptread.tensors import TensorInfo
 from tests.names import evidence
-from tests.names.test_models import mixed, nested
-from tests.names.test_optimizers import O, trained
+from tests.names.keras.test_models import mixed, nested
+from tests.names.keras.test_optimizers import O, trained
 
 L = keras.layers
 JUNK: list[Any] = [

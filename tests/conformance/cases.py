@@ -1,0 +1,55 @@
+"""The table of checkpoints that the suites run over: fixtures/, and ../shared/cases where that folder exists.
+
+A new format is a row here: a folder below fixtures/ with its files and an ``expected.json``, which the library that
+wrote them made (fixtures/make).
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "fixtures"
+SHARED = ROOT.parent / "shared" / "cases"
+ABSENT = "the folder ../shared/cases is absent"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One checkpoint, and what is expected of it."""
+
+    name: str
+    folder: Path
+    path: str
+    """What is opened: a file, a folder, or the prefix of a TensorFlow checkpoint, absolute."""
+    format: str
+    tensors: dict[str, dict[str, Any]]
+    """By key: shape, dtype, sha256 (None where even the library that wrote it could not read it)."""
+
+    @property
+    def by_tensorflow(self) -> bool:
+        """Whether TensorFlow's own reader can open it too."""
+        return self.format in {"tf-bundle", "tf-v1", "saved-model"}
+
+
+def _cases(root: Path) -> list[Case]:
+    return [
+        Case(f"{file.parent.name}/{path}", file.parent, str(file.parent / path), case["format"], case["tensors"])
+        for file in sorted(root.glob("*/expected.json"))
+        for path, case in json.loads(file.read_text())["checkpoints"].items()
+    ]
+
+
+CASES = _cases(FIXTURES)
+SHARED_CASES = _cases(SHARED)
+EXTERNAL_LINKS = {
+    "h5-jhdf/external_link.hdf5": "every dataset lies behind a link to another file, which is refused",
+    "h5-jhdf/test_file2.hdf5": "one dataset lies behind a link to another file, which is refused",
+}
+"""Where we differ from the reference on purpose: links out of a file are listed, and never followed."""
+
+
+def name(case: Case) -> str:
+    """Return a case's name, for pytest."""
+    return case.name

@@ -1,0 +1,134 @@
+"""Every hostile sample through every command: the class it must have, and what holds for any file."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.cases import FIXTURES
+from tests.conformance.cases import SHARED as REAL
+from tests.hostile.watched import watch
+
+SHARED = REAL.parent / "hostile"
+OWN = FIXTURES / "hostile"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A file, the fault in it, and the class that it must have: ok, flag, error, or None where any will do."""
+
+    id: str
+    path: Path
+    must: str | None
+
+
+def _samples(folder):
+    manifest = folder / "manifest.json"
+    if not manifest.exists():
+        return []
+    rows = json.loads(manifest.read_text())["samples"]
+    listed = [Sample(row["id"], folder / row["file"], row["must"]) for row in rows if row["file"]]
+    stray = sorted((folder / "hdf5-cve").glob("*")) if (folder / "hdf5-cve").is_dir() else []
+    known = {sample.path for sample in listed}
+    return listed + [Sample(f"hdf5-cve/{p.name}", p, None) for p in stray if p not in known]
+
+
+SAMPLES = [*_samples(OWN), *_samples(SHARED)]
+EXPECTED = [sample for sample in SAMPLES if sample.must is not None]
+"""Of the HDF Group's crash inputs nothing is expected but that the rules hold."""
+NOT_FOR_NPY = {
+    "h5/dtypes_zoo": "strings of any length and references",
+    "tf/only_header": "nothing",
+    "h5/deep_400": "nothing",
+}
+"""Samples in order that hold what a .npy file cannot, or no tensor."""
+
+
+def test_the_shared_samples_are_there():
+    if not SHARED.is_dir():
+        pytest.skip("the folder ../shared/hostile is absent")
+    assert sum(sample.path.is_relative_to(SHARED) for sample in SAMPLES) > 100
+
+
+@pytest.fixture
+def command(request, tmp_path):
+    """Run a command on a sample; no rule may be broken. The sample's own folder is where a checkpoint's parts lie."""
+
+    def run(sample, *arguments):
+        own = sample.path if sample.path.is_dir() or sample.path.suffix in {".h5", ".keras"} else sample.path.parent
+        ran = watch(*arguments, trace=tmp_path / "trace")
+        assert not ran.broken_rules(str(own), str(tmp_path)), (arguments, ran)
+        return ran
+
+    return run
+
+
+def name(sample):
+    return sample.id
+
+
+def tensors(sample, command):
+    """Return the keys that can be read, and those that cannot, as a listing tells; None where there is no listing."""
+    ran = command(sample, "inspect", "--format", "json", sample.path)
+    if ran.code:
+        return None
+    rows = json.loads(ran.out)["tensors"]
+    plain = [row for row in rows if "\0" not in row["key"]]
+    return [[r["key"] for r in plain if (r["problem"] is not None) == bad] for bad in (False, True)]
+
+
+def encoded(key):
+    return os.fsdecode(key.encode("utf-8", "surrogateescape"))
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=name)
+def test_inspect(sample, command):
+    ran = command(sample, "inspect", sample.path)
+    if sample.must == "error":
+        assert (ran.code, ran.out, ran.err.count(b"\n")) == (2, b"", 1), ran
+    elif sample.must is not None:
+        assert ran.code == 0, ran
+
+
+@pytest.mark.parametrize("sample", EXPECTED, ids=name)
+def test_show(sample, command):
+    listed = tensors(sample, command)
+    if listed is None:
+        assert sample.must in ("error", None)
+        return
+    for key in listed[0][:1]:
+        ran = command(sample, "show", sample.path, "--", encoded(key))
+        assert sample.must != "ok" or ran.code == 0, ran
+    for key in listed[1][:1]:
+        ran = command(sample, "show", sample.path, "--", encoded(key))
+        assert (ran.code, ran.out) == (2, b""), ran
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=name)
+def test_extract(sample, command, tmp_path):
+    ran = command(sample, "extract", sample.path, "**", "-o", tmp_path / "out")
+    if sample.must == "error":
+        assert ran.code == 2, ran
+    elif sample.must == "ok" and sample.id not in NOT_FOR_NPY:
+        assert ran.code == 0, ran
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "trace"]
+    assert all(path == tmp_path / "out" or path.parent == tmp_path / "out" for path in written)
+
+
+@pytest.mark.parametrize("sample", EXPECTED, ids=name)
+def test_diff(sample, command):
+    ran = command(sample, "diff", sample.path, sample.path)
+    if sample.must in ("ok", "error"):
+        assert ran.code == (0 if sample.must == "ok" else 2), ran
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=name)
+def test_verify(sample, command):
+    ran = command(sample, "verify", sample.path)
+    if sample.must == "flag":
+        assert ran.code == 1, ran
+        assert b"error" in ran.out or b"warning" in ran.out
+    elif sample.must is not None:
+        assert ran.code in ({0} if sample.must == "ok" else {1, 2}), ran

@@ -1,0 +1,228 @@
+"""The worker: its limits, and that its parent survives whatever it does, with one clear error."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ckptread
+from ckptread.formats.hdf5 import reader as hdf5
+from ckptread.formats.tensorflow import reference as tf_checkpoint
+from ckptread.worker import parent as worker
+from tests.conformance.cases import FIXTURES
+from tests.conftest import write
+
+H5, KERAS = FIXTURES / "keras2" / "model.h5", FIXTURES / "keras3" / "model.keras"
+PROC = pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="the system tells no limits of a process")
+
+
+@pytest.fixture
+def lost(monkeypatch):
+    entries = []
+    monkeypatch.setattr(worker, "_OVERSTAYED", entries)
+    return entries
+
+
+def test_a_deadline_is_whole_while_none_was_overstayed(lost):
+    assert worker._patience(4.0) == 4.0
+
+
+def test_what_was_lost_is_taken_off_the_next_deadline(lost):
+    lost.append((time.monotonic(), 4.0))
+    assert worker._patience(4.0) == worker.LEAST_SECONDS
+    assert worker._patience(68.0) == 64.0
+
+
+def test_five_hundred_files_that_hang_cost_seconds(lost):
+    for _ in range(500):
+        lost.append((time.monotonic(), worker._patience(worker.SECONDS)))
+    assert sum(took for _, took in lost) < 15
+
+
+def test_losses_are_forgotten(lost):
+    lost.append((time.monotonic() - worker.RECENT_SECONDS - 1, 4.0))
+    assert worker._patience(4.0) == 4.0
+
+
+def limits_of(process):
+    """Return the limits that a process has, by name: what it may use now, and what it may raise that to."""
+    rows = Path(f"/proc/{process.pid}/limits").read_text().splitlines()[1:]
+    return {row[:26].strip(): tuple(row[26:].split()[:2]) for row in rows}
+
+
+def files_of(process):
+    """Return what a process has open, by descriptor."""
+    folder = f"/proc/{process.pid}/fd"
+    return {int(number): os.stat(f"{folder}/{number}") for number in os.listdir(folder)}
+
+
+def environment_of(process):
+    return dict(part.split("=", 1) for part in Path(f"/proc/{process.pid}/environ").read_text().split("\0") if part)
+
+
+@PROC
+@pytest.mark.parametrize("path", [H5, KERAS, FIXTURES / "keras3-deflated" / "model.keras"], ids=lambda path: path.name)
+def test_the_hdf5_worker_has_given_up_all_but_the_file(path, monkeypatch):
+    started, start = [], worker._start
+    monkeypatch.setattr(worker, "_start", lambda *of: started.append(start(*of)) or started[-1])
+    with open(H5, "rb") as other, ckptread.open(path):
+        os.set_inheritable(other.fileno(), True)
+        [process] = started
+        limits, files = limits_of(process), files_of(process)
+        command = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")[:-1]
+        session = os.getsid(process.pid)
+    assert command == [sys.executable, "-I", "-m", hdf5.MODULE]
+    assert session == process.pid
+    assert limits["Max open files"] == ("0", "0")
+    assert limits["Max address space"] == (str(512 << 20),) * 2
+    assert limits["Max file size"] == ("0", "0")
+    assert limits["Max core file size"] == ("0", "0")
+    assert {status.st_ino for number, status in files.items() if number > 2} == {path.stat().st_ino}
+
+
+@PROC
+def test_the_hdf5_worker_has_no_path_to_plugins(monkeypatch):
+    monkeypatch.setenv("HDF5_PLUGIN_PATH", "/tmp/plugins")
+    monkeypatch.setenv("PYTHONPATH", "/tmp/modules")
+    with ckptread.open(H5) as reader:
+        environment = environment_of(reader._worker._process)
+    assert environment["HDF5_PLUGIN_PRELOAD"] == "::"  # which has the library load none
+    assert environment["HDF5_PLUGIN_PATH"] == os.devnull
+
+
+@PROC
+def test_the_tensorflow_worker_writes_no_file_and_has_an_end(tmp_path):
+    pytest.importorskip("tensorflow")
+    prefix = write(tmp_path / "ck", {"w": np.ones(3, "f4")})
+    with ckptread.open(prefix, backend="tensorflow") as reader:
+        process = reader._worker._process
+        limits = limits_of(process)
+        command = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")[:-1]
+    assert command == [sys.executable, "-I", "-m", tf_checkpoint.MODULE]
+    assert limits["Max file size"] == limits["Max core file size"] == ("0", "0")
+    assert limits["Max address space"] == (str(32 << 30),) * 2
+
+
+CHILD = """
+import json, os, signal, sys, time
+requests, answers = sys.stdin.buffer, sys.stdout.buffer
+
+def say(message, raw=b""):
+    data = json.dumps({**message, "nbytes": len(raw)} if raw else message).encode()
+    answers.write(len(data).to_bytes(4, "little") + data + raw)
+    answers.flush()
+
+def hear():
+    return json.loads(requests.read(int.from_bytes(requests.read(4), "little")))
+
+INDEX = [
+    {"entries": [{"key": "w", "shape": [2], "dtype": "object", "nbytes": 16, "layout": "library", "problem": None}]},
+    {"rows": [["w", [2], "string"]]},
+]
+"""
+"""What a child does for good or ill, without any library."""
+LISTING = "say({'ready': True}); hear(); hear(); say(INDEX[KIND]); say({'end': True}); hear();"
+MISDEEDS = {
+    "is killed": "os.kill(os.getpid(), signal.SIGKILL)",
+    "crashes": "os.kill(os.getpid(), signal.SIGSEGV)",
+    "aborts": "os.abort()",
+    "leaves": "os._exit(0)",
+    "is silent": "time.sleep(600)",
+    "closes its mouth": "answers.close(); os.close(1); time.sleep(600)",
+    "floods with messages": "while True: say({})",
+    "floods with entries": "while True: say({**INDEX[KIND], 'x': 'x' * 99999})",
+    "floods with findings": "while True: say({'entries': [{'finding': 'x' * 999999, 'key': ''}]})",
+    "floods with bytes": "while True: say({'entries': [], 'rows': []}, bytes(9 << 20))",
+    "sends noise": "answers.write(bytes(range(256)) * 99999); answers.flush(); time.sleep(600)",
+    "stops in a message": "answers.write((99).to_bytes(4, 'little') + b'{\"end'); answers.flush(); os._exit(1)",
+    "sends no JSON": "answers.write((2).to_bytes(4, 'little') + b'[}'); answers.flush(); time.sleep(600)",
+    "sends a list": "say({}) if 0 else answers.write((2).to_bytes(4, 'little') + b'[]'); answers.flush(); hear()",
+    "sends another shape": "say({'entries': 5, 'rows': 5}); say({'end': True}); hear()",
+    "sends another type": "say({'entries': [[]], 'rows': [{}]}); say({'end': True}); hear()",
+    "claims bytes": "say({'entries': [], 'rows': [], 'nbytes': 1 << 60}); hear()",
+    "claims less than no bytes": "say({'entries': [], 'rows': [], 'nbytes': -1}); hear()",
+}
+
+
+@pytest.fixture
+def children(monkeypatch, lost):
+    """Have another program run in the worker's place; returns a function that says which, and all that ran."""
+    started, program = [], []
+
+    def start(module, descriptor):
+        import subprocess
+
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", program[-1]],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+                pass_fds=() if descriptor is None else (descriptor,),
+            )
+        )  # fmt: skip
+        return started[-1]
+
+    monkeypatch.setattr(worker, "_start", start)
+    monkeypatch.setattr(hdf5, "deadline", lambda nbytes: 1.0)
+    monkeypatch.setattr(tf_checkpoint, "SECONDS", 1.0)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    return lambda text: program.append(text) or started
+
+
+def troubled(path, backend, name):
+    """Return the error that listing a file gives, or reading from it."""
+    with pytest.raises(ckptread.CheckpointError) as found, ckptread.open(path, backend=backend) as reader:
+        reader.read(name)
+    return str(found.value)
+
+
+@pytest.mark.parametrize("deed", MISDEEDS)
+@pytest.mark.parametrize("stage", ["listing", "reading"])
+@pytest.mark.parametrize("kind", [0, 1], ids=["hdf5", "tensorflow"])
+def test_the_parent_survives_a_child_that(deed, stage, kind, children, tmp_path):
+    before = "say({'ready': True}); hear(); hear();" if stage == "listing" else LISTING
+    started = children(f"{CHILD}\nKIND = {kind}\n{before}\n{MISDEEDS[deed]}")
+    path = str(H5) if kind == 0 else write(tmp_path / "ck", {})
+    said = troubled(path, "native" if kind == 0 else "tensorflow", "w")
+    assert said.startswith(f"{path}: ")
+    assert len(said.splitlines()) == 1
+    assert "library" in said or "TensorFlow" in said or "'w'" in said
+    assert started
+    assert all(process.returncode is not None for process in started)  # waited for: no zombie is left
+
+
+@pytest.mark.parametrize(("deed", "message"), [
+    ("os._exit(1)", "cannot be started: its process was ended from outside"),
+    ("time.sleep(600)", "was not ready in time"),
+    ("say({'end': True}); hear()", "sent no sense"),
+])  # fmt: skip
+def test_a_child_that_never_looks_at_the_file_does_not_blame_it(deed, message, children):
+    started = children(f"{CHILD}\n{deed}")
+    said = troubled(str(H5), "native", "w")
+    assert message in said
+    assert "damaged" not in said
+    assert started[0].returncode is not None
+
+
+def test_a_library_that_cannot_be_imported_is_named(monkeypatch):
+    monkeypatch.setattr(hdf5, "MODULE", "ckptread.formats.absent_worker")
+    with pytest.raises(ckptread.UnsupportedError) as found:
+        ckptread.open(H5)
+    assert "the HDF5 library cannot be started: ModuleNotFoundError: No module named" in str(found.value)
+    assert "absent_worker" in str(found.value)
+    assert sys.executable in str(found.value)
+
+
+def test_a_file_that_takes_too_much_memory_is_not_called_damaged():
+    program = (
+        "from ckptread.worker.child import serve\ndef answer(message): raise MemoryError\nserve(lambda first: answer)"
+    )
+    message = (2).to_bytes(4, "little") + b"{}"
+    ran = subprocess.run([sys.executable, "-c", program], input=2 * message, capture_output=True, check=True)
+    said = ran.stdout.decode("latin-1")
+    assert '"kind": "UnsafeFileError"' in said
+    assert "memory" in said
+    assert "damaged" not in said
