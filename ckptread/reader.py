@@ -19,7 +19,7 @@ from ckptread.select import find, matching_keys
 from ckptread.slicing import Selection, normalize, split
 from ckptread.storage.checksums import extender
 from ckptread.storage.source import Source
-from ckptread.storage.stored import TensorBytes, check_checksum, tensor_bytes
+from ckptread.storage.tensor_bytes import TensorBytes, check_checksum, tensor_bytes
 from ckptread.tensors import Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.binary import Malformed
 from ckptread.wording import escape, plural

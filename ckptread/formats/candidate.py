@@ -6,7 +6,7 @@ import os
 
 import msgspec
 
-from ckptread.storage.source import FileSource
+from ckptread.storage.local import FileSource
 
 HEAD_BYTES = 4096
 TAIL_BYTES = 66_000

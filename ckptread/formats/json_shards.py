@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
-from ckptread.storage.source import FileSource, Source
+from ckptread.storage.local import FileSource
+from ckptread.storage.source import Source
 from ckptread.tensors import Finding, Region
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import JSON_BYTES, bounded_json

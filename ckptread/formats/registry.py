@@ -95,7 +95,7 @@ def _open_saved_model(path: str) -> Reader:
 
 def _open_hdf5(path: str) -> Reader:
     from ckptread.formats.hdf5.reader import open_hdf5
-    from ckptread.storage.source import FileSource
+    from ckptread.storage.local import FileSource
 
     reader = open_hdf5(FileSource(path), path)
     if path.endswith(".keras"):
@@ -152,7 +152,7 @@ def _bundle_remains(path: str) -> Reader:
 
 def _hdf5_remains(path: str) -> Reader:
     from ckptread.formats.hdf5.reader import open_hdf5
-    from ckptread.storage.source import FileSource
+    from ckptread.storage.local import FileSource
 
     return open_hdf5(FileSource(path), path, remains=True)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from ckptread.errors import CheckpointError
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
-from ckptread.storage.stored import TensorBytes
+from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.storage.threads import run_in_order
 from ckptread.tensors import TensorInfo
 

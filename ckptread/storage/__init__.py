@@ -1,1 +1,17 @@
-"""."""
+"""Where bytes come from, and where they go: everything in ckptread that touches a disk.
+
+The rest of the package knows a :class:`~ckptread.storage.source.Storage` and names in it, and reads bytes through a
+:class:`~ckptread.storage.source.Source`. An object store is one more subclass of each.
+
+- ``source``: the interfaces Storage (a folder, local or remote) and Source (one open file)
+- ``local``: folders and files of this machine
+- ``addresses``: the storage and the name that a user's path means
+- ``small_files``: read a whole file of a bounded size
+- ``windows``: a part of a file as a source of its own
+- ``inflate``: a deflated part of a file as a source of its own; sources rebuilt in a worker
+- ``tensor_bytes``: the stored bytes of a tensor, read without numpy
+- ``checksums``: CRC-32 and CRC-32C, extended and combined
+- ``spans``: ranges of bytes that contain each other, overlap, or leave gaps
+- ``threads``: work shared between threads, results in order
+- ``writing``: output files that appear complete or not at all
+"""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ckptread.reader import BLOCK_BYTES, Tensor
-from ckptread.storage.stored import TensorBytes
+from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.storage.threads import run_in_order
 from ckptread.values.difference import Change, RunningChange, Tolerance
 from ckptread.values.float_kernels import Distance

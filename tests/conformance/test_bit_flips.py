@@ -32,10 +32,10 @@ class InProcess:
 
     def ask(self, message, seconds):
         from ckptread.formats.hdf5.reference.main import H5pyServer
-        from ckptread.storage.inflated import rebuild
+        from ckptread.storage.inflate import rebuild_source
 
         try:
-            self._library = self._library or H5pyServer(rebuild(*self._where))
+            self._library = self._library or H5pyServer(rebuild_source(*self._where))
             yield from self._library(message)
         except ckptread.CheckpointError:
             raise

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from ckptread.formats.tensorflow.leveldb_table import LevelTable
-from ckptread.storage.source import FileSource
+from ckptread.storage.local import FileSource
 from tests import table_writer
 from tests.conformance.cases import FIXTURES
 from tests.fuzz.records import joined

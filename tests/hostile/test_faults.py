@@ -14,7 +14,7 @@ import pytest
 import ckptread
 from ckptread.operations.extract.extract import to_file, to_folder, to_npz
 from ckptread.operations.verify.verify import verify
-from ckptread.storage.source import FileSource
+from ckptread.storage.local import FileSource
 from ckptread.storage.writing import written_whole
 from tests.conftest import write
 

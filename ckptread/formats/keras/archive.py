@@ -24,7 +24,8 @@ from ckptread.model import ModelFacts
 from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
-from ckptread.storage.source import FileSource, Source
+from ckptread.storage.local import FileSource
+from ckptread.storage.source import Source
 from ckptread.tensors import Finding, Region, TensorInfo
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import JSON_BYTES, bounded_json

@@ -18,7 +18,7 @@ from ckptread.formats.json_shards import MAX_SHARDS, ShardsReader, is_plain, rea
 from ckptread.formats.keras.evidence import gather_keras_evidence
 from ckptread.names.keras.describe import name_keras_tensors
 from ckptread.reader import Reader
-from ckptread.storage.source import FileSource
+from ckptread.storage.local import FileSource
 from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
 

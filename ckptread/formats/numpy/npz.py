@@ -28,7 +28,8 @@ from ckptread.formats.numpy.npy_header import OBJECTS, NpyHeader, read_npy_heade
 from ckptread.formats.zip.archive import Member, ZipArchive
 from ckptread.reader import BLOCK_BYTES, Reader, RunningChecksum, Tensor, numpy_dtype, readable
 from ckptread.slicing import ReadInto, Selection, normalize, read_box
-from ckptread.storage.source import FileSource, Source
+from ckptread.storage.local import FileSource
+from ckptread.storage.source import Source
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.budget import within
 from ckptread.wording import escape, plural

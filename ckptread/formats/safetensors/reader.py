@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.reader import Reader, numpy_dtype, readable
 from ckptread.slicing import Selection, normalize, read_box
-from ckptread.storage.source import FileSource, Source
+from ckptread.storage.local import FileSource
+from ckptread.storage.source import Source
 from ckptread.tensors import MAX_RANK, Finding, Region, TensorInfo, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json

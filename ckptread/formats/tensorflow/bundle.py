@@ -24,7 +24,8 @@ from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling
 from ckptread.formats.tensorflow.strings import MAX_STRINGS_BYTES, decode_strings
 from ckptread.reader import Reader, RunningChecksum, numpy_dtype, readable
 from ckptread.slicing import Selection, normalize, read_box
-from ckptread.storage.source import FileSource, Source
+from ckptread.storage.local import FileSource
+from ckptread.storage.source import Source
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.binary import Malformed, text
 from ckptread.untrusted.budget import most_bytes, within

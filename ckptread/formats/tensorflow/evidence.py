@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from ckptread.errors import CheckpointError
 from ckptread.names.tensorflow.describe import TensorFlowEvidence, name_tensorflow_tensors
 from ckptread.names.tensorflow.messages import OBJECT_GRAPH as OBJECT_GRAPH_MESSAGE
-from ckptread.storage.source import FileSource
+from ckptread.storage.local import FileSource
 from ckptread.tensors import Finding, TensorInfo
 from ckptread.untrusted.binary import Malformed
 

@@ -16,7 +16,8 @@ from typing import NoReturn
 import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
-from ckptread.storage.source import Source, WindowSource
+from ckptread.storage.source import Source
+from ckptread.storage.windows import WindowSource
 from ckptread.tensors import Checksum, Region
 from ckptread.untrusted.binary import Allowance, Malformed, fixed32, take, varint
 

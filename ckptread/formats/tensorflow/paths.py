@@ -106,7 +106,7 @@ def _inside(path: str, folder: str) -> bool:
 
 def _named(path: str) -> tuple[str, int]:
     """Return the path that a state file calls the latest, and how many it names."""
-    from ckptread.storage.source import FileSource
+    from ckptread.storage.local import FileSource
 
     source = FileSource(path)
     try:

@@ -20,7 +20,7 @@ from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.names.tensorflow.saved_model import keras_evidence
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
-from ckptread.storage.source import FileSource
+from ckptread.storage.local import FileSource
 from ckptread.tensors import Finding
 
 if TYPE_CHECKING:

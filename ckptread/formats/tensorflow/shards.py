@@ -10,7 +10,9 @@ from ckptread.formats.candidate import look
 from ckptread.formats.mistakes import find_substitute
 from ckptread.formats.tensorflow.entries import BundleEntry
 from ckptread.formats.tensorflow.paths import listing
-from ckptread.storage.source import FileSource, Source, changed_error, stamp_of
+from ckptread.storage.addresses import find_storage
+from ckptread.storage.local import FileSource
+from ckptread.storage.source import Source, Stamp, changed_error
 from ckptread.storage.spans import gaps
 from ckptread.tensors import Finding
 from ckptread.wording import escape, plural
@@ -26,7 +28,7 @@ class Shards:
         self._prefix = prefix
         self._count = count
         self._folder = None if folder is None else os.path.realpath(folder)
-        self._stamps: dict[int, tuple[int, int, int] | None] = {}
+        self._stamps: dict[int, Stamp | None] = {}
         self._paths: dict[int, str] = {}
         self._insides: dict[int, bool] = {}
         self._rooms: dict[int, int] = {}
@@ -42,15 +44,15 @@ class Shards:
     def size(self, shard: int) -> int | None:
         """Return a shard's size, or None where it is missing or no regular file."""
         if shard not in self._stamps:
-            path = self.path(shard)
-            self._stamps[shard] = stamp_of(os.stat(path)) if os.path.isfile(path) else None
+            storage, name = find_storage(self.path(shard))
+            self._stamps[shard] = storage.stamp(name)
         stamp = self._stamps[shard]
-        return None if stamp is None else stamp[0]
+        return None if stamp is None else stamp.size
 
     @property
     def nbytes(self) -> int:
         """Bytes of the shards that entries were looked for in."""
-        return sum(stamp[0] for stamp in self._stamps.values() if stamp is not None)
+        return sum(stamp.size for stamp in self._stamps.values() if stamp is not None)
 
     def source(self, shard: int) -> Source:
         """Return an open shard. Raises CheckpointError where it cannot be opened, or is another file by now."""

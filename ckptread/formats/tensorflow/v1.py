@@ -30,7 +30,7 @@ from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling
 from ckptread.formats.tensorflow.v1_values import decode_values, flat_span, values_of
 from ckptread.reader import Reader, numpy_dtype, readable
 from ckptread.slicing import Selection, normalize, read_box
-from ckptread.storage.source import FileSource
+from ckptread.storage.local import FileSource
 from ckptread.tensors import (
     ITEM_BYTES,
     Extent,

@@ -33,9 +33,9 @@ from ckptread.formats.zip.directory import (
 )
 from ckptread.formats.zip.recovery import read_remains
 from ckptread.formats.zip.rules import DESCRIBED, STORED, claim_problem, disagreement, unread
-from ckptread.storage.inflate import Inflating
-from ckptread.storage.inflated import InflatedSource
-from ckptread.storage.source import Source, WindowSource
+from ckptread.storage.inflate import InflatedSource, Inflater
+from ckptread.storage.source import Source
+from ckptread.storage.windows import WindowSource
 from ckptread.tensors import Checksum, Finding, Region, Severity
 from ckptread.untrusted.budget import bomb, most_bytes
 from ckptread.wording import escape, plural
@@ -102,7 +102,7 @@ class ZipArchive:
         nbytes = min(nbytes, member.nbytes)
         if member.method == STORED:
             return window.read(0, nbytes)
-        return Inflating(window.read, window.size, window.name).inflate(nbytes)
+        return Inflater(window.read, window.size, window.name).inflate(nbytes)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return a whole member of at most ``limit`` bytes, checked against its CRC-32.

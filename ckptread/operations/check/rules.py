@@ -13,7 +13,7 @@ import msgspec
 
 from ckptread.errors import CheckpointError
 from ckptread.select import nearest
-from ckptread.storage.source import FileSource
+from ckptread.storage.local import FileSource
 from ckptread.tensors import ITEM_BYTES, Role
 from ckptread.wording import escape
 

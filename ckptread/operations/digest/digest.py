@@ -16,7 +16,7 @@ from ckptread.errors import UnsupportedError
 from ckptread.operations.each_tensor import Progress, TensorResult, survey
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor, numpy_dtype
 from ckptread.select import distinct, keep
-from ckptread.storage.stored import TensorBytes
+from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.storage.threads import run_in_order
 from ckptread.tensors import ITEM_BYTES, TensorInfo
 from ckptread.wording import escape

@@ -10,7 +10,7 @@ import msgspec
 
 from ckptread.errors import DamagedFileError
 from ckptread.operations.digest.digest import Digest, Naming
-from ckptread.storage.source import FileSource
+from ckptread.storage.local import FileSource
 from ckptread.wording import escape
 
 LISTING_BYTES = 64 << 20

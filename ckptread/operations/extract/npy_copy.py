@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from ckptread.storage.stored import TensorBytes
+from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.tensors import TensorInfo
 
 DESCRIPTIONS = {

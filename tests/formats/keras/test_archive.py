@@ -17,7 +17,7 @@ from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatErro
 from ckptread.formats.hdf5.reader import open_hdf5
 from ckptread.formats.keras.archive import open_keras
 from ckptread.operations.verify.verify import verify
-from ckptread.storage.source import FileSource
+from ckptread.storage.local import FileSource
 from ckptread.tensors import Finding
 from tests.conformance.cases import SHARED
 

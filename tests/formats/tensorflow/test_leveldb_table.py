@@ -6,7 +6,7 @@ import pytest
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.tensorflow import leveldb_table
 from ckptread.formats.tensorflow.leveldb_table import LevelTable, unmask
-from ckptread.storage.source import FileSource
+from ckptread.storage.local import FileSource
 from tests.table_writer import MAGIC, block, handle, masked, table, varint, with_trailer
 
 ENTRIES = [(f"layer_{n // 10}/{n}".encode(), bytes([n]) * (n % 7)) for n in range(100)]

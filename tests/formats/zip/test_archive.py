@@ -14,9 +14,8 @@ import pytest
 from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
 from ckptread.formats.zip import directory as zip_directory
 from ckptread.formats.zip.archive import ZipArchive
-from ckptread.storage.inflate import MAX_EXPANSION
-from ckptread.storage.inflated import MAX_STOPS, PAGE_BYTES, STOP_PAGES, InflatedSource, rebuild
-from ckptread.storage.source import FileSource
+from ckptread.storage.inflate import MAX_EXPANSION, MAX_STOPS, PAGE_BYTES, STOP_PAGES, InflatedSource, rebuild_source
+from ckptread.storage.local import FileSource
 
 LOCAL, ENTRY, END = zip_directory.LOCAL, zip_directory.ENTRY, zip_directory.END
 
@@ -287,7 +286,7 @@ def test_a_deflated_member_is_read_at_any_offset(tmp_path: Path) -> None:
         assert source.read(offset, min(nbytes, len(data) - offset)) == data[offset : offset + nbytes]
     assert source.read(0, len(data)) == data
     descriptor, steps = source.recipe()
-    assert rebuild(descriptor, steps, "again").read(1000, 5000) == data[1000:6000]
+    assert rebuild_source(descriptor, steps, "again").read(1000, 5000) == data[1000:6000]
     assert (source.locate(99), source.addressable) == (source.locate(0), False)
     assert source.locate(0)[1] == 6
 

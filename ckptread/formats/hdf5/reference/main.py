@@ -21,7 +21,7 @@ from ckptread.formats.hdf5.reference.chunks import stored_chunks, verify_chunks
 from ckptread.formats.hdf5.reference.walk import LinkWalk
 from ckptread.formats.hdf5.superblock import mended_head
 from ckptread.formats.hdf5.values import encode
-from ckptread.storage.inflated import rebuild
+from ckptread.storage.inflate import rebuild_source
 from ckptread.storage.source import Source
 from ckptread.worker.child import Handler, limit, serve
 from ckptread.worker.parent import Message, Reply
@@ -167,7 +167,7 @@ def _long_texts(attributes: dict[str, Any]) -> list[tuple[str, str]]:
 
 def start_h5py(first: Message) -> Handler:
     """Give up everything but the file, and open it."""
-    source = rebuild(first["descriptor"], first["steps"], "the file")
+    source = rebuild_source(first["descriptor"], first["steps"], "the file")
     for encoding in ("ascii", "utf-8", "latin-1"):
         codecs.lookup(encoding)  # which Python imports when first used: no file can be opened then
     limit(memory=MEMORY)

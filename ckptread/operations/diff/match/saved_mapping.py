@@ -96,7 +96,7 @@ def load(path: str) -> SavedMapping:
 
 
 def _bytes(path: str) -> bytes:
-    from ckptread.storage.source import FileSource
+    from ckptread.storage.local import FileSource
 
     source = FileSource(path)
     try:
