@@ -1,7 +1,7 @@
-"""The checkpoints that are measured, made from nothing: random values from a seed, written piece by piece.
+"""Write the checkpoints that are measured: random values from a seed, in pieces.
 
-Values repeat after ``POOL`` elements, so that making many GiB takes no longer than writing them; nothing that is
-measured here looks for repetition.
+Values repeat after ``POOL`` elements, so that creating many GiB is as fast as writing them. No measured program
+benefits from the repetition.
 """
 
 import importlib.util
@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests import table_writer
 
 POOL = 4 << 20
-"""Elements before values repeat: 16 MiB."""
+"""Number of elements before values repeat: 16 MiB."""
 DT_FLOAT = 1
 ROW = 1024
 MIB = 1 << 20
@@ -27,18 +27,18 @@ GIB = 1 << 30
 
 
 def pool(seed: int = 0) -> np.ndarray:
-    """Return the values that tensors are cut from: normal, as initial weights are."""
+    """Return the values of all tensors: normally distributed, like initial weights."""
     return np.random.default_rng(seed).standard_normal(POOL, np.float32)
 
 
 def pieces(values: np.ndarray, nbytes: int) -> Iterator[np.ndarray]:
-    """Yield ``nbytes`` of values, over and over from the beginning."""
+    """Yield ``nbytes`` of values, repeated from the beginning."""
     for at in range(0, nbytes, values.nbytes):
         yield values[: min(values.nbytes, nbytes - at) // 4]
 
 
 def write_tensorflow(prefix: Path, sizes: dict[str, int], changed: dict[str, np.ndarray] | None = None) -> Path:
-    """Write a checkpoint of float32 tensors, ``sizes`` in bytes by name; ``changed`` ones have values of their own."""
+    """Write a checkpoint of float32 tensors; ``sizes`` are bytes by name, ``changed`` has other values by name."""
     entries, at = [(b"", table_writer.header())], 0
     usual = pool()
     with open(f"{prefix}.data-00000-of-00001", "wb") as file:
@@ -55,13 +55,13 @@ def write_tensorflow(prefix: Path, sizes: dict[str, int], changed: dict[str, np.
 
 
 def shape(nbytes: int) -> tuple[int, ...]:
-    """Return a matrix's shape for so many bytes of float32, or a vector's for few."""
+    """Return the shape of a matrix with this many bytes of float32, or of a vector if they are few."""
     count = nbytes // 4
     return (count // ROW, ROW) if count % ROW == 0 and count > ROW else (count,)
 
 
 def write_hdf5(path: Path, sizes: dict[str, int], changed: dict[str, np.ndarray] | None = None) -> Path:
-    """Write the same as an HDF5 file, laid out as Keras 3 lays out its weights: ``layers/NAME/vars/0``."""
+    """Write the same as an HDF5 file, in the layout of Keras 3: ``layers/NAME/vars/0``."""
     usual = pool()
     with h5py.File(path, "w") as file:
         for name, nbytes in sizes.items():
@@ -77,7 +77,7 @@ def write_hdf5(path: Path, sizes: dict[str, int], changed: dict[str, np.ndarray]
 
 
 def write_archive(path: Path, weights: Path) -> Path:
-    """Write a .keras archive around a file of weights, stored as Keras stores it."""
+    """Write a .keras archive with a file of weights, stored uncompressed as Keras does."""
     import zipfile
 
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
@@ -88,7 +88,7 @@ def write_archive(path: Path, weights: Path) -> Path:
 
 
 def settled(file: Path, result: Path) -> Path:
-    """Have a file's bytes written to the disk: what is not cannot be dropped from the cache."""
+    """Flush a file to disk: unwritten bytes cannot be dropped from the cache."""
     descriptor = os.open(file, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
@@ -96,18 +96,18 @@ def settled(file: Path, result: Path) -> Path:
 
 
 def model(nbytes: int) -> dict[str, int]:
-    """Return 129 tensors that take ``nbytes``, nearly: 64 kernels, 64 biases and a step."""
+    """Return 129 tensors of about ``nbytes`` in total: 64 kernels, 64 biases and a step."""
     kernels = {f"dense_{n:03d}/kernel": nbytes // 64 for n in range(64)}
     return {**kernels, **{f"dense_{n:03d}/bias": 4 * ROW for n in range(64)}, "step": 4}
 
 
 def many(count: int) -> dict[str, int]:
-    """Return ``count`` small tensors under names as long as a deep model's."""
+    """Return ``count`` small tensors with names as long as those of a deep model."""
     return {f"model/block_{n // 100:04d}/layer_{n % 100:02d}/dense/kernel": 64 for n in range(count)}
 
 
 def files(path: Path) -> list[Path]:
-    """Return the files that a checkpoint is made of."""
+    """Return the files of a checkpoint."""
     if path.exists():
         return [path]
     return [*path.parent.glob(f"{path.name}.data-*"), *path.parent.glob(f"{path.name}.index")]
@@ -124,7 +124,7 @@ keras.Sequential([keras.Input([side]), *layers]).save(sys.argv[1])
 
 
 def write_keras_model(path: Path, nbytes: int) -> Path:
-    """Write a model of 16 dense layers, 32 weights, by Keras itself; without Keras, an archive of our own making."""
+    """Write a model of 16 dense layers and 32 weights with Keras, or without Keras an archive of the same size."""
     side = int((nbytes / 64) ** 0.5)
     if importlib.util.find_spec("keras") is None:
         weights = write_hdf5(path.with_suffix(".h5"), {f"dense_{n}": 4 * side * side for n in range(16)})

@@ -1,4 +1,4 @@
-"""Whether time grows with the size of a checkpoint and no faster, and memory not at all: one tensor of many GiB."""
+"""Measure how time and memory grow with the size of a checkpoint: one tensor of many GiB."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from rows import Folder
 
 
 def growth(folder: Folder, sizes: Sequence[float]) -> Iterator[str]:
-    """Yield the lines of a table: a row per command, seconds and peak MiB per size, each run once when warm."""
+    """Yield the lines of a table: a row per command, seconds and peak MiB per size, one warm run each."""
     found: dict[str, list[tuple[float, float]]] = {}
     for size in sizes:
         large = folder.large(int(size * GIB))
@@ -20,7 +20,8 @@ def growth(folder: Folder, sizes: Sequence[float]) -> Iterator[str]:
             found.setdefault(name, []).append(_run(command, folder))
         for file in [*files(large), *files(twin)]:
             file.unlink()
-    yield "One tensor; each command once, after one that warms the cache; seconds, GB/s, peak of the largest process:"
+    yield "A checkpoint of one tensor. Each command ran once, after a run that warmed the cache."
+    yield "Cells: seconds, GB/s, peak memory of the largest process."
     yield ""
     yield "| command | " + " | ".join(f"{size:g} GiB" for size in sizes) + " |"
     yield "|---|" + "---:|" * len(sizes)
@@ -51,7 +52,7 @@ def _run(command: list[str], folder: Folder) -> tuple[float, float]:
 
 
 def _linked(path: Path) -> Path:
-    """Return a second checkpoint of the same bytes: read like another one, and no room taken."""
+    """Return a second checkpoint of hard links to the same files, which needs no disk space."""
     twin = path.with_name(path.name + "-twin")
     for file in files(path):
         os.link(file, twin.with_name(file.name.replace(path.name, twin.name)))

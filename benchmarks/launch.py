@@ -1,7 +1,7 @@
-"""Runs one command and tells what it took, on stdout: seconds, exit code, peak MiB of its largest process.
+"""Run one command, and print its seconds, its exit code, and the peak MiB of its largest process.
 
-A process of its own, and a small one: what starts a command counts for its peak until the command is loaded. The
-peak is the kernel's own account of the command and of every process that it waited for (wait4(2)).
+This is a small separate process, because the memory of the process that starts a command counts until the command is
+loaded. The peak is what the kernel reports for the command and every process that it waited for (wait4(2)).
 """
 
 import os
@@ -10,7 +10,7 @@ import time
 
 
 def main() -> None:
-    """Run the command that the arguments are, its output going to the file that the first argument names."""
+    """Run the command in the arguments after the first; the first names the file for its output."""
     output, *command = sys.argv[1:]
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     actions = [(os.POSIX_SPAWN_OPEN, 1, output, flags, 0o600), (os.POSIX_SPAWN_DUP2, 1, 2)]

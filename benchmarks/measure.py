@@ -1,4 +1,4 @@
-"""Whole processes measured from outside: time, peak memory, and the files they read dropped from the cache."""
+"""Measure complete processes from outside: time and peak memory, with a warm or an empty page cache."""
 
 import os
 import re
@@ -16,7 +16,7 @@ Command = Sequence[str | Path]
 
 @dataclass
 class Runs:
-    """What the counted runs of one command took."""
+    """Time and memory of the counted runs of one command."""
 
     seconds: list[float] = field(default_factory=list)
     peaks: list[float] = field(default_factory=list)
@@ -24,20 +24,20 @@ class Runs:
 
     @property
     def median(self) -> float:
-        """The median of the seconds."""
+        """Median of the seconds."""
         return statistics.median(self.seconds)
 
     @property
     def peak(self) -> float:
-        """The largest peak of any run."""
+        """Largest peak of any run."""
         return max(self.peaks)
 
 
 def run(command: Command, output: Path, *, reports: bool = False) -> tuple[float, float]:
-    """Run a command once; return its seconds and peak MiB. With ``reports``, the seconds are those that it prints."""
+    """Run a command once; return its seconds and peak MiB. With ``reports``, use the seconds that it prints."""
     arguments = [sys.executable, "-S", "-E", LAUNCH, str(output), *map(str, command)]
-    told = subprocess.run(arguments, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
-    seconds, code, peak = float(told[0]), int(told[1]), float(told[2])
+    printed = subprocess.run(arguments, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    seconds, code, peak = float(printed[0]), int(printed[1]), float(printed[2])
     if code not in (0, 1):
         raise SystemExit(f"{command} ended with {code}:\n{output.read_text()[-2000:]}")
     return (float(output.read_text().split()[-1]) if reports else seconds), peak
@@ -46,9 +46,9 @@ def run(command: Command, output: Path, *, reports: bool = False) -> tuple[float
 def in_turn(
     commands: Sequence[Command], runs: int, output: Path, *, reports: Sequence[bool] = (), written: Iterable[Path] = ()
 ) -> list[Runs]:
-    """Run commands in turn, A B A B ..., after a warm-up of each: a machine that slows down slows all of them.
+    """Run commands in turn, A B A B ..., after a warm-up of each: a machine that slows down then slows all of them.
 
-    What is ``written`` is removed before each run: no command replaces what the one before has left.
+    The files in ``written`` are removed before each run, so that no command replaces existing files.
     """
     results = [Runs() for _ in commands]
     for number in range(runs + 1):
@@ -74,14 +74,14 @@ def cold(command: Command, files: Iterable[Path], runs: int, output: Path, writt
 
 
 def remove(files: Iterable[Path]) -> None:
-    """Remove files, and have the disk done with that."""
+    """Remove files, and flush that to disk."""
     for file in [file for file in files if file.exists()]:
         file.unlink()
         os.sync()
 
 
 def drop(files: Iterable[Path]) -> None:
-    """Drop files from the page cache; what was not yet written stays, so that goes to the disk first."""
+    """Drop files from the page cache. Unwritten pages would stay, so flush them first."""
     for file in files:
         descriptor = os.open(file, os.O_RDONLY)
         os.fsync(descriptor)
@@ -90,7 +90,7 @@ def drop(files: Iterable[Path]) -> None:
 
 
 def peaks(command: Command) -> dict[str, float]:
-    """Run a command once, and return the peak MiB of each of its processes, as /proc tells while they live."""
+    """Run a command once; return the peak MiB of each of its processes, read from /proc while they run."""
     found: dict[str, float] = {}
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
     while process.poll() is None:
@@ -102,7 +102,7 @@ def peaks(command: Command) -> dict[str, float]:
 
 
 def _children(pid: int) -> list[int]:
-    """Return the processes that one has started; of those that are gone by now, nothing."""
+    """Return the running children of a process."""
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -115,7 +115,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _peak(pid: int) -> float:
-    """Return the peak MiB of a process, once it is the program that it was started for; 0 where it is gone."""
+    """Return the peak MiB of a process, or 0 if it has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""What ckptread is measured against: the scripts that people write today, and programs that come with the systems."""
+"""The peers that ckptread is measured against: common scripts, and programs of the system."""
 
 import importlib.util
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 QUIET = """
 import os
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="", KERAS_BACKEND="tensorflow")
-os.environ.update(OPENBLAS_NUM_THREADS="1")  # threads of our own: OpenBLAS' would wait for each other beside them
+os.environ.update(OPENBLAS_NUM_THREADS="1")  # the scripts have their own threads, which compete with OpenBLAS' threads
 """
 
 TF_LIST = """
@@ -109,24 +109,24 @@ with ThreadPoolExecutor(2) as pool:
 
 
 def script(text: str, *arguments: object, needs: str = "") -> list[str] | None:
-    """Return the command that runs a script; None where the package that it needs is not installed."""
+    """Return the command that runs a script, or None if the package that it needs is not installed."""
     if needs and importlib.util.find_spec(needs) is None:
         return None
     return [sys.executable, "-c", QUIET + text, *map(str, arguments)]
 
 
 def program(name: str, *arguments: object) -> list[str] | None:
-    """Return the command that runs a program of the system; None where there is no such program."""
+    """Return the command that runs a program of the system, or None if there is no such program."""
     return [name, *map(str, arguments)] if shutil.which(name) else None
 
 
 def copied(source: Path, target: Path) -> list[str]:
-    """Return the command that copies a file, and waits until the disk has it."""
+    """Return the command that copies a file and flushes it to disk."""
     return ["sh", "-c", f"cp '{source}' '{target}' && sync '{target}'"]
 
 
 def ckptread(*arguments: object) -> list[str]:
-    """Return a command of ours: the one beside this interpreter."""
+    """Return a ckptread command: the one installed next to this interpreter."""
     beside = Path(sys.executable).with_name("ckptread")
     start = [str(beside)] if os.access(beside, os.X_OK) else [sys.executable, "-m", "ckptread"]
     return [*start, *map(str, arguments)]

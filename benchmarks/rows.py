@@ -1,4 +1,4 @@
-"""What is measured: each row a command of ours, the peer beside it, and what is to be reached."""
+"""The rows of the table: a ckptread command, its peer, and the target."""
 
 import os
 import sys
@@ -33,26 +33,26 @@ class Row:
     command: Sequence[str]
     peer_name: str = ""
     peer: Sequence[str] | None = None
-    """None where it is not installed here."""
+    """None if it is not installed."""
     faster: float | None = None
-    """Our time is to be the peer's divided by this, or less."""
+    """Target: at most the peer's time divided by this."""
     limit_mib: float | None = None
-    """For the largest of our processes."""
+    """Target for the largest ckptread process."""
     least_gb_per_second: float | None = None
     beyond: float | None = None
-    """Our time is to be at most the peer's and this many seconds."""
+    """Target: at most the peer's time plus this many seconds."""
     reads: tuple[Path, ...] = ()
-    """Checkpoints that are dropped from the cache for the cold figures."""
+    """Checkpoints to drop from the cache for the cold runs."""
     writes: tuple[Path, ...] = ()
-    """What it and its peer write: removed before each run."""
+    """Output files of both programs, removed before each run."""
     nbytes: int = 0
     """Bytes of values, for a rate."""
     peer_reports: bool = False
-    """Whether the peer prints its own seconds: what it does before is not counted."""
+    """Whether the peer prints its own seconds, without its preparation."""
 
 
 class Folder:
-    """The checkpoints that rows share, each made when a row first asks for it."""
+    """The checkpoints that rows share, each written when a row first needs it."""
 
     def __init__(self, path: Path, scale: float) -> None:
         self.path = path
@@ -60,28 +60,28 @@ class Folder:
         self.out = path / "out.npy"
 
     def tensorflow(self, name: str, *, changed: str = "") -> Path:
-        """A checkpoint of 129 tensors, of which none, "one" or "all" have other values."""
+        """Return a checkpoint of 129 tensors; ``changed`` gives "one" or "all" of them other values."""
         sizes = data.model(self.nbytes)
         other = data.pool(1)
         names = {"": [], "one": ["dense_032/kernel"], "all": list(sizes)}[changed]
         return self._made(name, lambda path: data.write_tensorflow(path, sizes, dict.fromkeys(names, other)))
 
     def hdf5(self, name: str, *, changed: bool = False) -> Path:
-        """The same kernels as an HDF5 file."""
+        """Return an HDF5 file with the same kernels."""
         sizes = {f"dense_{n:03d}": self.nbytes // 64 for n in range(64)}
         other = {"dense_032": data.pool(1)} if changed else {}
         return self._made(name, lambda path: data.write_hdf5(path, sizes, other))
 
     def keras(self) -> Path:
-        """A model of 32 weights, saved by Keras."""
+        """Return a model of 32 weights, saved by Keras."""
         return self._made("model.keras", lambda path: data.write_keras_model(path, self.nbytes))
 
     def many(self, count: int) -> Path:
-        """A checkpoint of many small tensors."""
+        """Return a checkpoint of many small tensors."""
         return self._made(f"many-{count}", lambda path: data.write_tensorflow(path, data.many(count)))
 
     def large(self, nbytes: int, kind: str = "tf") -> Path:
-        """A checkpoint of one tensor."""
+        """Return a checkpoint of one tensor."""
         name = f"large-{nbytes // MIB}"
         if kind == "keras":
             return self._made(name + ".keras", lambda path: data.write_archive(path, self.large(nbytes, "hdf5")))
@@ -92,19 +92,19 @@ class Folder:
     def _made(self, name, write):
         path = self.path / name
         if not data.files(path):
-            print(f"  making {name} ...", file=sys.stderr, flush=True)
+            print(f"  writing {name} ...", file=sys.stderr, flush=True)
             write(path)
         return path
 
     def drop(self, *names: str) -> None:
-        """Remove checkpoints that no later row wants."""
+        """Remove checkpoints that no later row needs."""
         for name in names:
             for file in data.files(self.path / name):
                 os.unlink(file)
 
 
 def rows(folder: Folder) -> Iterator[Row]:
-    """Yield the rows one by one: the data of each is made when it is asked for."""
+    """Yield the rows one by one, writing the data of each when it is needed."""
     yield from _listings(folder)
     yield from _extracts(folder)
     yield from _differences(folder)

@@ -1,7 +1,7 @@
-"""Measures ckptread beside its peers, and prints one table: ``python benchmarks/run.py``.
+"""Measure ckptread and its peers, and print one table: ``python benchmarks/run.py``.
 
-Everything is a whole process, measured from outside; commands run in turn, A B A B ..., after a warm-up, and medians
-are told. With ``--write`` the tables go into docs/performance.md.
+Everything is a separate process, measured from outside. Commands run in turn, A B A B ..., after a warm-up; the table
+shows medians. ``--write`` puts the tables into docs/performance.md.
 """
 
 import argparse
@@ -23,21 +23,21 @@ from rows import Folder, Row, rows
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- measured: benchmarks/run.py --write -->", "<!-- end of what was measured -->"
-TITLES = ("work", "ckptread", "cold", "peak", "peer", "time", "peak", "to reach", "measured", "")
+BEGIN, END = "<!-- measured by: benchmarks/run.py --write -->", "<!-- end of what was measured -->"
+TITLES = ("work", "ckptread", "cold", "peak", "peer", "time", "peak", "target", "measured", "")
 
 
 def main() -> None:
-    """Make the data, run everything, print the tables."""
+    """Write the data, run everything, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each command (default 5)")
     parser.add_argument("--scale", type=float, default=1.0, help="GiB of the checkpoints (default 1)")
-    parser.add_argument("--only", default="", help="only rows whose work this regular expression finds")
-    parser.add_argument("--large", default="1,4,16", help="GiB of the checkpoints of one tensor; '' for none")
-    parser.add_argument("--folder", help="where to make the data (default: the system's temporary folder)")
+    parser.add_argument("--only", default="", help="measure only rows whose work matches this regular expression")
+    parser.add_argument("--large", default="1,4,16", help="GiB of the checkpoints of one tensor; '' skips them")
+    parser.add_argument("--folder", help="folder for the data (default: the system's temporary folder)")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md")
     given = parser.parse_args()
-    # As pip does with what it installs, though not for editing; Python itself may have been told to keep no bytecode.
+    # pip compiles no editable installs, and Python may be configured to write no bytecode.
     compileall.compile_dir(ROOT / "ckptread", quiet=1)
     folder = Path(tempfile.mkdtemp(prefix="ckptread-benchmark-", dir=given.folder))
     lines: list[str] = []
@@ -71,31 +71,32 @@ def _row(cells: object) -> Iterator[str]:
 
 
 def _measured(row: Row, runs: int, output: Path) -> list[str]:
-    """Run a row's commands, and return its cells."""
+    """Run the commands of a row, and return its cells."""
     commands = [row.command, *([row.peer] if row.peer else [])]
     ours, *others = in_turn(commands, runs, output, reports=[False, row.peer_reports], written=row.writes)
     files = [file for path in row.reads for file in data.files(path)]
     uncached = f"{cold(row.command, files, 3, output, row.writes).median:.3f} s" if files else "-"
     peer = others[0] if others else None
-    theirs = [f"{peer.median:.3f} s", f"{peer.peak:,.0f} MiB"] if peer else ["-", "not here" if row.peer_name else "-"]
+    missing = "not installed" if row.peer_name else "-"
+    theirs = [f"{peer.median:.3f} s", f"{peer.peak:,.0f} MiB"] if peer else ["-", missing]
     wanted, found, fine = _verdict(row, ours, peer)
     return [row.work, f"{ours.median:.3f} s", uncached, f"{ours.peak:,.0f} MiB", row.peer_name or "-", *theirs,
-            wanted, found, "" if fine else "**not reached**"]  # fmt: skip
+            wanted, found, "" if fine else "**missed**"]  # fmt: skip
 
 
 def _verdict(row: Row, ours: Runs, peer: Runs | None) -> tuple[str, str, bool]:
-    """Return what is to be reached, what was, and whether it was."""
+    """Return the target, the measured value, and whether the target was reached."""
     wanted, found, fine = [], [], True
     if row.faster is not None and peer is not None:
         ratio = peer.median / ours.median
         fine = ratio >= row.faster
         faster = row.faster > 1
-        wanted.append(f"{row.faster:g} times faster" if faster else f"{1 / row.faster:.2g} times its time")
+        wanted.append(f"{row.faster:g} times faster" if faster else f"at most {1 / row.faster:.2g} times its time")
         found.append(f"{ratio:.1f} times faster" if faster else f"{1 / ratio:.2f} times")
     if row.beyond is not None and peer is not None:
         more = ours.median - peer.median
         fine = more <= row.beyond
-        wanted.append(f"{1000 * row.beyond:.0f} ms more")
+        wanted.append(f"at most {1000 * row.beyond:.0f} ms more")
         found.append(f"{1000 * more:.0f} ms more")
     if row.least_gb_per_second is not None:
         wanted.append(f"{row.least_gb_per_second:g} GB/s")
@@ -109,25 +110,25 @@ def _verdict(row: Row, ours: Runs, peer: Runs | None) -> tuple[str, str, bool]:
 
 
 def _processes(folder: Folder, only: str) -> Iterator[str]:
-    """Tell the peak of each process where there are two: HDF5 is parsed in a worker."""
+    """Yield the peak memory of each process of ``inspect``: HDF5 is parsed in a worker."""
     from peers import ckptread
 
     if only and not re.search(only, "each process of inspect"):
         return
-    yield "Peak resident memory of each process of `inspect`, the parent and the worker in which HDF5 is parsed:"
+    yield "Peak resident memory of each process of `inspect`. The worker parses HDF5:"
     yield ""
     archive = folder.path / "again.keras"
     data.write_archive(archive, folder.hdf5("a.weights.h5"))
     for name, path in (("TensorFlow", folder.tensorflow("a")), (".weights.h5", folder.hdf5("a.weights.h5")),
                        (".keras", archive)):  # fmt: skip
-        told = ", ".join(f"{process} {mib:.0f} MiB" for process, mib in peaks(ckptread("inspect", path)).items())
-        yield f"- {name}: {told}"
+        listed = ", ".join(f"{process} {mib:.0f} MiB" for process, mib in peaks(ckptread("inspect", path)).items())
+        yield f"- {name}: {listed}"
     yield ""
     folder.drop("again.keras", "a.weights.h5", "a")
 
 
 def machine() -> str:
-    """Say on what was measured."""
+    """Describe the machine."""
     text = Path("/proc/cpuinfo").read_text() if os.path.exists("/proc/cpuinfo") else ""
     model = next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / data.GIB
