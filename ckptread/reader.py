@@ -18,6 +18,7 @@ from ckptread.model import ModelFacts
 from ckptread.select import find, matching_keys
 from ckptread.slicing import Selection, normalize, split
 from ckptread.storage.checksums import extender
+from ckptread.storage.progress import SILENT, Meter
 from ckptread.storage.source import Source
 from ckptread.storage.tensor_bytes import TensorBytes, check_checksum, tensor_bytes
 from ckptread.tensors import Extent, Finding, Region, TensorInfo
@@ -118,9 +119,10 @@ class Reader(ABC):
 class Tensor:
     """One tensor of an open checkpoint, read when it is sliced; numpy, dask and xarray take it as it is."""
 
-    def __init__(self, reader: Reader, info: TensorInfo) -> None:
+    def __init__(self, reader: Reader, info: TensorInfo, meter: Meter = SILENT) -> None:
         self.reader = reader
         self.info = info
+        self._meter = meter  # counts what blocks() and stored read
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -152,7 +154,7 @@ class Tensor:
         """The values as bytes of a file, which threads may share between them; None where they are not one run."""
         info = self.info
         source = None if info.extent is None else self.reader.source(info.extent.file)
-        return None if source is None else tensor_bytes(self.reader.path, info, source)
+        return None if source is None else tensor_bytes(self.reader.path, info, source, self._meter)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -192,6 +194,7 @@ class Tensor:
             block = self.reader.read(info.key, selection, out=self._place(selection, out))
             running.update(block)
             yield block
+            self._meter.add(block.nbytes)
         running.verify()
 
     def _place(self, selection: Selection, out: bytearray | None) -> Array | None:

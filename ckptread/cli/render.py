@@ -260,23 +260,20 @@ def unreadable(found: Difference) -> None:
 class Progress:
     """A bar on stderr for work of more than a second, where stderr is a terminal."""
 
-    def __init__(self, total: int, unit: Callable[[int], str] = bytes_text) -> None:
-        self._total = max(1, total)
+    def __init__(self, unit: Callable[[int], str] = bytes_text) -> None:
         self._unit = unit
-        self._done = 0
         self._started = self._drawn = time.monotonic()
         self._shown = False
 
-    def __call__(self, nbytes: int) -> None:
-        """Count bytes that were worked on, and draw the bar if it is time."""
-        self._done += nbytes
+    def __call__(self, done: int, total: int) -> None:
+        """Draw the bar if it is time."""
         now = time.monotonic()
         if now - self._started > PATIENCE and now - self._drawn > 0.1 and sys.stderr.isatty():
             self._drawn, self._shown = now, True
-            share = min(1.0, self._done / self._total)
+            share = min(1.0, done / max(1, total))
             filled = int(share * BAR)
             bar = "#" * filled + "." * (BAR - filled)
-            sys.stderr.write(f"\r[{bar}] {share:4.0%} of {self._unit(self._total)}")
+            sys.stderr.write(f"\r[{bar}] {share:4.0%} of {self._unit(total)}")
             sys.stderr.flush()
 
     def __enter__(self) -> Self:

@@ -9,6 +9,7 @@ The rest of the package knows a :class:`~ckptread.storage.source.Storage` and na
 - ``small_files``: read a whole file of a bounded size
 - ``windows``: a part of a file as a source of its own
 - ``inflate``: a deflated part of a file as a source of its own; sources rebuilt in a worker
+- ``progress``: how much of the work is done, counted from any thread
 - ``tensor_bytes``: the stored bytes of a tensor, read without numpy
 - ``checksums``: CRC-32 and CRC-32C, extended and combined
 - ``spans``: ranges of bytes that contain each other, overlap, or leave gaps

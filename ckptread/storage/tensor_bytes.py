@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ckptread.errors import DamagedFileError
 from ckptread.storage.checksums import combine, extender
+from ckptread.storage.progress import SILENT, Meter
 from ckptread.storage.source import Source
 from ckptread.tensors import ITEM_BYTES, Extent, TensorInfo
 from ckptread.wording import escape
@@ -14,7 +15,7 @@ from ckptread.wording import escape
 class TensorBytes:
     """The bytes of one tensor: its values in C order, in the order of bytes that its dtype says."""
 
-    def __init__(self, path: str, info: TensorInfo, extent: Extent, source: Source) -> None:
+    def __init__(self, path: str, info: TensorInfo, extent: Extent, source: Source, meter: Meter) -> None:
         self.nbytes = extent.nbytes
         self.item_bytes = extent.nbytes // info.size
         self.checksum = extent.checksum
@@ -22,11 +23,14 @@ class TensorBytes:
         self._key = info.key
         self._extent = extent
         self._source = source
+        self._meter = meter
         self._extend = extender(extent.checksum.algorithm) if extent.checksum else None
 
     def read(self, at: int, nbytes: int) -> bytes:
         """Return ``nbytes`` bytes from byte ``at`` of the tensor. Raises CheckpointError."""
-        return self._source.read(self._extent.offset + at, nbytes)
+        data = self._source.read(self._extent.offset + at, nbytes)
+        self._meter.add(nbytes)
+        return data
 
     def extend(self, state: int, data: bytes) -> int:
         """Take bytes into a running checksum; 0 where the file states none."""
@@ -42,14 +46,14 @@ class TensorBytes:
         check_checksum(self._path, self._key, self._extent, state)
 
 
-def tensor_bytes(path: str, info: TensorInfo, source: Source) -> TensorBytes | None:
+def tensor_bytes(path: str, info: TensorInfo, source: Source, meter: Meter = SILENT) -> TensorBytes | None:
     """Return a tensor's bytes; None where they are not its values, one fixed size each, as numpy has them."""
     extent = info.extent
     if extent is None or info.problem is not None or not info.nbytes or extent.byteorder != "little":
         return None
     if extent.nbytes != info.nbytes or info.nbytes != info.size * _item_bytes(info.dtype):
         return None
-    return TensorBytes(path, info, extent, source)
+    return TensorBytes(path, info, extent, source, meter)
 
 
 def _item_bytes(dtype: str) -> int:

@@ -16,6 +16,7 @@ from ckptread.errors import CheckpointError
 from ckptread.operations.check.check import OF_PAIRS
 from ckptread.operations.check.check import check as check_rules
 from ckptread.operations.check.rules import Rule, RuleFile, read_rules, rules_from
+from ckptread.storage.progress import Meter
 
 Texts = list[str] | None
 
@@ -98,8 +99,9 @@ def _each(
                 continue
             stack.callback(reader.close)
             render.untold([reader], (), role)
-            with render.Progress(_size(reader, rules)) as progress:
-                found = check_rules(reader, rules, before=before, role=role, progress=progress)
+            with render.Progress() as progress:
+                meter = Meter(progress, _size(reader, rules))
+                found = check_rules(reader, rules, before=before, role=role, meter=meter)
             yield CheckedCheckpoint(reader.path, tuple(found))
             if first is None:
                 if before is not None:

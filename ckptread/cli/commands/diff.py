@@ -33,6 +33,7 @@ from ckptread.operations.diff.match.pairs import Pair
 from ckptread.operations.diff.match.saved_mapping import SavedMapping, load, save
 from ckptread.operations.extract.file_names import spare
 from ckptread.reports.table import name_text
+from ckptread.storage.progress import Meter
 from ckptread.tensors import TensorInfo
 from ckptread.values.difference import Tolerance
 from ckptread.wording import escape
@@ -110,11 +111,12 @@ def diff_command(
                 spare(reader, save_map)
             save(save_map, chosen, one.path, other.path, force=force)
         _refuse_nothing(one, other, chosen, scope)
-        with render.Progress(_size(chosen)) as progress:
+        with render.Progress() as progress:
+            meter = Meter(progress, _size(chosen))
             found = compare(
                 one, other, chosen, tolerance=Tolerance(rtol, atol, not nan_unequal), ignore_dtype=ignore_dtype,
                 layout_counts=how in HOWS and how != "content", stop_after=1 if quiet else stop_after,
-                progress=progress,
+                meter=meter,
             )  # fmt: skip
     if not quiet:
         _report(found, diff_verdict(found, scope), sort, layout, layers=layers, brief=brief)
@@ -137,8 +139,8 @@ def _chosen(
     role: str | None, trainable: bool | None,
 ) -> list[Pair]:  # fmt: skip
     nbytes = sum(t.nbytes for reader in (a, b) for t in reader.tensors.values())
-    with render.Progress(nbytes) as progress:
-        pairs = pair(a, b, how, progress)
+    with render.Progress() as progress:
+        pairs = pair(a, b, how, Meter(progress, nbytes))
     of_role = choose(a, b, pairs, names, exclude, role)
     render.untold([a, b], map(_telling, of_role), role, trainable)
     return choose(a, b, of_role, (), trainable=trainable)

@@ -61,7 +61,7 @@ def digest_command(
     with ckptread.open(path, backend=backend.value) as reader:
         matching = match(reader.path, reader.tensors, patterns or (), exclude or ())
         tensors = distinct(keep(reader.tensors, matching, of))
-        with render.Progress(sum(t.nbytes for t in tensors)) as progress:
+        with render.Progress() as progress:
             found = digest_of(reader, tensors, naming=naming if names else None, progress=progress)
         if lines is not None:
             _check(found, lines, naming, bool(names), quiet, layout)

@@ -15,6 +15,7 @@ from ckptread.cli.parse.target import Target
 from ckptread.operations.extract.conversion_plan import Conversion
 from ckptread.operations.extract.extract import to_file, to_folder, to_npz, to_stream
 from ckptread.select import match
+from ckptread.storage.progress import Meter
 
 if TYPE_CHECKING:
     from ckptread.reader import Reader
@@ -71,17 +72,16 @@ def _write(
         note = to_stream(reader[tensors[0].key], sys.stdout.buffer, selection=selection, conversion=conversion)
         render.written([note], quiet=True)
         return
-    with render.Progress(sum(t.nbytes for t in tensors)) as progress:
+    with render.Progress() as progress:
+        meter = Meter(progress, sum(t.nbytes for t in tensors))
         if target.kind == "file":
             tensor = reader[tensors[0].key]
-            one = to_file(
-                tensor, target.path, selection=selection, conversion=conversion, force=force, progress=progress
-            )
+            one = to_file(tensor, target.path, selection=selection, conversion=conversion, force=force, meter=meter)
             render.written([one])
         else:
             write = to_npz if target.kind == "npz" else to_folder
             results = write(
-                reader, tensors, target.path, selection=selection, conversion=conversion, force=force, progress=progress
+                reader, tensors, target.path, selection=selection, conversion=conversion, force=force, meter=meter
             )
             if render.written(results):
                 raise typer.Exit(2)

@@ -46,10 +46,10 @@ def history_command(
     steps = find_steps(paths)
     chosen = Chosen((role or AnyRole.model).value, by.value, tuple(pattern or ()), tuple(exclude or ()))
     found: list[StepFigures] = []
-    with render.Progress(len(steps), lambda count: plural(count, "checkpoint")) as progress:
+    with render.Progress(lambda count: plural(count, "checkpoint")) as progress:
         for figures in follow(steps, chosen, backend=backend.value):
             found.append(figures)
-            progress(1)
+            progress(len(found), len(steps))
     _refuse_nothing(found, chosen)
     if layout is OutputFormat.json:
         render.json_document(history_document(found))

@@ -13,6 +13,7 @@ from ckptread.formats.locate import open_remains
 from ckptread.operations.salvage.salvage import LostTensor, SavedTensor, gathered, write_manifest
 from ckptread.operations.salvage.salvage import salvage as save
 from ckptread.operations.verify.verify import verify, verify_nbytes
+from ckptread.storage.progress import Meter
 
 
 def salvage_command(
@@ -26,10 +27,11 @@ def salvage_command(
     Every tensor that is whole goes to a .npy file; manifest.json says what was saved and what was lost.
     Exit 0: all is whole, 1: something is lost or in doubt, 2: nothing can be found, or the folder not be written.
     """
-    with open_remains(path) as reader, render.Progress(2 * verify_nbytes(reader)) as progress:
-        verification = verify(reader, progress=progress)
+    with open_remains(path) as reader, render.Progress() as progress:
+        meter = Meter(progress, 2 * verify_nbytes(reader))
+        verification = verify(reader, meter=meter)
         outcomes: list[SavedTensor | LostTensor] = []
-        outcomes.extend(save(reader, verification, output, raw=raw, force=force, progress=progress))
+        outcomes.extend(save(reader, verification, output, raw=raw, force=force, meter=meter))
         found = gathered(reader, verification, outcomes)
         target = write_manifest(documents.manifest(found), output, force=force)
     render.prose(salvage_lines(found, output, target))

@@ -13,6 +13,7 @@ from ckptread.cli.parse.options import CHECKPOINT_HELP, OutputFormat, UseLayout
 from ckptread.cli.views.verify import findings_table, report, worst_exit
 from ckptread.operations.verify.verify import Verification, verify_nbytes
 from ckptread.operations.verify.verify import verify as check
+from ckptread.storage.progress import Meter
 from ckptread.tensors import trouble
 
 Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help=CHECKPOINT_HELP, show_default=False)]
@@ -44,7 +45,7 @@ def verify_command(
 def _one(path: str) -> Verification:
     """Verify one checkpoint; one that cannot be opened has no format."""
     try:
-        with ckptread.open(path) as reader, render.Progress(verify_nbytes(reader)) as progress:
-            return check(reader, progress=progress)
+        with ckptread.open(path) as reader, render.Progress() as progress:
+            return check(reader, meter=Meter(progress, verify_nbytes(reader)))
     except ckptread.CheckpointError as error:
         return Verification.failed(path, trouble(error))

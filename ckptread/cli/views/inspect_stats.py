@@ -12,6 +12,7 @@ from ckptread.operations.inspect.totals import total
 from ckptread.reader import Reader
 from ckptread.reports.table import Table, least_width, name_text, shape_text, without
 from ckptread.select import distinct
+from ckptread.storage.progress import Meter
 from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import Statistics, statistics
 from ckptread.wording import plural, short
@@ -24,8 +25,9 @@ def inspect_statistics(
 ) -> bool:
     """Print the tensors with figures of their values; return whether all could be read."""
     own = distinct(tensors)
-    with render.Progress(sum(t.nbytes for t in own)) as progress:
-        read = {entry.tensor.key: entry for entry in survey(reader, own, statistics, progress=progress)}
+    with render.Progress() as progress:
+        meter = Meter(progress, sum(t.nbytes for t in own))
+        read = {entry.tensor.key: entry for entry in survey(reader, own, statistics, meter=meter)}
     found = [_as_first(tensor, read[_first(tensor, read)]) for tensor in tensors]
     if layout is OutputFormat.json:
         render.json_document(_document(reader, found))

@@ -17,11 +17,12 @@ from ckptread.operations.diff.diff import SAME, TensorDifference, compare
 from ckptread.operations.diff.match.by_name import align, choose
 from ckptread.operations.diff.match.pairs import Pair
 from ckptread.operations.digest.digest import canonical_dtype
-from ckptread.operations.each_tensor import Progress, TensorResult, survey
+from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.inspect.layers import summarize
 from ckptread.operations.inspect.totals import total
 from ckptread.reader import Reader, Tensor
 from ckptread.select import distinct, keep, match
+from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import Statistics, as_float, pieces, statistics
 
@@ -84,7 +85,7 @@ def check(
     *,
     before: Reader | None = None,
     role: str | None = None,
-    progress: Progress | None = None,
+    meter: Meter = SILENT,
 ) -> list[RuleResult]:
     """Return what came of each rule; of each tensor that any rule is about, the values are read once.
 
@@ -92,17 +93,17 @@ def check(
     keeps the tensors of one role, for all rules.
     """
     wanted = [rule for rule in rules if before is not None or rule.name not in OF_PAIRS]
-    return _Check(reader, before, role, progress).outcomes(wanted)
+    return _Check(reader, before, role, meter).outcomes(wanted)
 
 
 class _Check:
     """A checkpoint, and what was measured of it."""
 
-    def __init__(self, reader: Reader, before: Reader | None, role: str | None, progress: Progress | None) -> None:
+    def __init__(self, reader: Reader, before: Reader | None, role: str | None, meter: Meter) -> None:
         self._reader = reader
         self._before = before
         self._role = role
-        self._progress = progress
+        self._meter = meter
         self._measured: dict[str, TensorResult[_Measured]] = {}
 
     def outcomes(self, rules: Sequence[Rule]) -> list[RuleResult]:
@@ -118,7 +119,7 @@ class _Check:
                 wanted |= {tensor.key: tensor for tensor in self._tensors(rule)}
             except TensorNotFoundError:
                 continue  # the rule's own outcome says so
-        for entry in survey(self._reader, wanted.values(), _measure, progress=self._progress):
+        for entry in survey(self._reader, wanted.values(), _measure, meter=self._meter):
             self._measured[entry.tensor.key] = entry
 
     def _tensors(self, rule: Rule) -> list[TensorInfo]:
@@ -187,7 +188,7 @@ class _Check:
         pairs = choose(other, self._reader, aligned, patterns, role=self._role)
         if not pairs:
             return RuleResult(rule=rule, checked=0, problem=self._nothing(), against=other.path)
-        found = compare(other, self._reader, _unlike(pairs), progress=self._progress)
+        found = compare(other, self._reader, _unlike(pairs), meter=self._meter)
         broken = [_unkept(rule, entry) for entry in found.tensors]
         return RuleResult(
             rule=rule, checked=len(pairs), offenders=tuple(o for o in broken if o is not None), against=other.path

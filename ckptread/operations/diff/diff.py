@@ -6,7 +6,7 @@ A verdict is honest: it says what was compared, and whatever could not be compar
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -14,12 +14,10 @@ from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.diff.match.pairs import Pair
 from ckptread.operations.diff.tensor_difference import SAME, PairComparer, Status, TensorDifference
 from ckptread.reader import Reader
+from ckptread.storage.progress import SILENT, Meter
 from ckptread.values.difference import Tolerance
 
-__all__ = ["SAME", "Difference", "Progress", "Status", "TensorDifference", "compare"]
-
-Progress = Callable[[int], None]
-"""Called with the number of bytes that were compared since the last call."""
+__all__ = ["SAME", "Difference", "Status", "TensorDifference", "compare"]
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +56,7 @@ def compare(
     ignore_dtype: bool = False,
     layout_counts: bool = True,
     stop_after: int | None = None,
-    progress: Progress | None = None,
+    meter: Meter = SILENT,
 ) -> Difference:
     """Compare two checkpoints tensor by tensor, values and all.
 
@@ -76,9 +74,12 @@ def compare(
             return _difference(a, b, found, tolerance, stopped=True)
         found.append(outcome.of(pair))
         differing += found[-1].differs
-        if progress:
-            progress(max(t.nbytes for t in (pair.a, pair.b) if t is not None))
+        meter.add(_nbytes(pair))
     return _difference(a, b, found, tolerance, stopped=False)
+
+
+def _nbytes(pair: Pair) -> int:
+    return max(t.nbytes for t in (pair.a, pair.b) if t is not None)
 
 
 def _difference(

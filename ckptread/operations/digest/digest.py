@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ckptread.errors import UnsupportedError
-from ckptread.operations.each_tensor import Progress, TensorResult, survey
+from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor, numpy_dtype
 from ckptread.select import distinct, keep
+from ckptread.storage.progress import Meter, Progress
 from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.storage.threads import run_in_order
 from ckptread.tensors import ITEM_BYTES, TensorInfo
@@ -65,7 +66,7 @@ def digest(
     chosen = distinct(keep(reader.tensors, reader.tensors.values(), "model") if tensors is None else tensors)
     sizes = [tensor.nbytes for tensor in chosen]
     threads = 1 if max(sizes, default=0) * 2 > sum(sizes) else None  # of one large tensor, the threads read parts
-    found = tuple(survey(reader, chosen, digest_tensor, progress=progress, threads=threads))
+    found = tuple(survey(reader, chosen, digest_tensor, meter=Meter(progress, sum(sizes)), threads=threads))
     return Digest(reader.path, found, whole_digest(found, naming))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -11,6 +11,7 @@ from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.operations.extract.npy_copy import Copy, copy_of
 from ckptread.reader import Tensor
 from ckptread.slicing import Selection, normalize, split
+from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import element_count
 from ckptread.values.conversion import lossless, lost
 from ckptread.wording import escape
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-Progress = Callable[[int], None]
 STRINGS_BYTES = 128 << 20
 """The most that strings may take in one width: one long one makes all the others as long."""
 
@@ -130,7 +130,7 @@ class Plan:
         self._strings = values.astype("S")
         return self._strings.dtype
 
-    def write(self, stream: IO[bytes], progress: Progress | None) -> None:
+    def write(self, stream: IO[bytes], meter: Meter = SILENT) -> None:
         """Write the header and the values."""
         from numpy.lib import format as npy
 
@@ -139,8 +139,7 @@ class Plan:
         for block in self._blocks():
             values = self._converted(block)
             stream.write(values.reshape(-1).view("u1").data)
-            if progress:
-                progress(block.nbytes)
+            meter.add(block.nbytes)
 
     def _blocks(self) -> Iterator[Array]:
         from ckptread.reader import BLOCK_BYTES

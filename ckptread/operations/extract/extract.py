@@ -12,11 +12,12 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from ckptread.errors import CheckpointError
-from ckptread.operations.extract.conversion_plan import Conversion, Plan, Progress, plan_of
+from ckptread.operations.extract.conversion_plan import Conversion, Plan, plan_of
 from ckptread.operations.extract.file_names import file_names, member_names, spare
 from ckptread.operations.extract.npy_copy import Copy
 from ckptread.reader import Reader, Tensor
 from ckptread.slicing import Selection
+from ckptread.storage.progress import SILENT, Meter
 from ckptread.storage.writing import make_folder, written_whole
 from ckptread.tensors import TensorInfo
 
@@ -51,7 +52,7 @@ def to_file(
     selection: Selection = (),
     conversion: Conversion | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    meter: Meter = SILENT,
 ) -> WrittenTensor:
     """Write one tensor to the .npy file ``target``. An existing file is kept unless ``force``.
 
@@ -60,7 +61,7 @@ def to_file(
     spare(tensor.reader, target)
     plan = plan_of(tensor, selection, conversion or Conversion())
     with written_whole(target, force) as file:
-        plan.write(file, progress)
+        plan.write(file, meter)
     return _written(tensor.info, target, plan)
 
 
@@ -69,7 +70,7 @@ def to_stream(
 ) -> WrittenTensor:
     """Write one tensor as .npy to an open stream: the bytes go before the checksum's verdict."""
     plan = plan_of(tensor, selection, conversion or Conversion())
-    plan.write(stream, None)
+    plan.write(stream)
     return _written(tensor.info, "-", plan)
 
 
@@ -84,11 +85,11 @@ def attempt(
     selection: Selection = (),
     conversion: Conversion,
     force: bool,
-    progress: Progress | None,
+    meter: Meter,
 ) -> WrittenTensor | SkippedTensor:
     """Write one of several tensors to its file. Raises CheckpointError only where the target is the trouble."""
     try:
-        return to_file(tensor, target, selection=selection, conversion=conversion, force=force, progress=progress)
+        return to_file(tensor, target, selection=selection, conversion=conversion, force=force, meter=meter)
     except CheckpointError as error:
         if error.path == target:  # the disk is full, or the file is there
             raise
@@ -103,7 +104,7 @@ def to_folder(
     selection: Selection = (),
     conversion: Conversion | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    meter: Meter = SILENT,
 ) -> Iterator[WrittenTensor | SkippedTensor]:
     """Write each tensor to a .npy file of its own in ``folder``, which is made if need be.
 
@@ -113,9 +114,7 @@ def to_folder(
     how = conversion or Conversion()
     for tensor, name in zip(tensors, file_names(tensors), strict=True):
         target = os.path.join(folder, name + ".npy")
-        yield attempt(
-            Tensor(reader, tensor), target, selection=selection, conversion=how, force=force, progress=progress
-        )
+        yield attempt(Tensor(reader, tensor), target, selection=selection, conversion=how, force=force, meter=meter)
 
 
 def to_npz(
@@ -126,7 +125,7 @@ def to_npz(
     selection: Selection = (),
     conversion: Conversion | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    meter: Meter = SILENT,
 ) -> Iterator[WrittenTensor | SkippedTensor]:
     """Write all tensors to one uncompressed .npz file, under safe forms of their names.
 
@@ -139,7 +138,7 @@ def to_npz(
         for tensor, name in zip(tensors, member_names(tensors), strict=True):
             try:
                 plan = plan_of(Tensor(reader, tensor), selection, conversion or Conversion())
-                _add(archive, name, plan, progress)
+                _add(archive, name, plan, meter)
             except CheckpointError as error:
                 yield SkippedTensor(tensor, error)
             else:
@@ -148,7 +147,7 @@ def to_npz(
             raise CheckpointError(target, "nothing is left to write, and the file is not made")
 
 
-def _add(archive: ZipFile, name: str, plan: Plan | Copy, progress: Progress | None) -> None:
+def _add(archive: ZipFile, name: str, plan: Plan | Copy, meter: Meter) -> None:
     """Write one member, or none where reading it fails: what was written of it is taken back."""
     import zipfile
 
@@ -156,7 +155,7 @@ def _add(archive: ZipFile, name: str, plan: Plan | Copy, progress: Progress | No
     start = archive.start_dir
     try:
         with archive.open(member, "w", force_zip64=True) as stream:
-            plan.write(stream, progress)
+            plan.write(stream, meter)
     except CheckpointError:
         archive.filelist.remove(member)
         del archive.NameToInfo[member.filename]

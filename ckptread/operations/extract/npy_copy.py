@@ -5,9 +5,10 @@ The format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.ht
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import IO
 
+from ckptread.storage.progress import SILENT, Meter
 from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.tensors import TensorInfo
 
@@ -46,7 +47,7 @@ class Copy:
         """The shape in the file."""
         return self._info.shape or ()
 
-    def write(self, stream: IO[bytes], progress: Callable[[int], None] | None) -> None:
+    def write(self, stream: IO[bytes], meter: Meter = SILENT) -> None:
         """Write the header and the values. Raises DamagedFileError after the last of them, for their checksum."""
         stored = self._stored
         stream.write(npy_header(DESCRIPTIONS[self._info.dtype], self.shape))
@@ -55,8 +56,7 @@ class Copy:
             data = stored.read(at, min(PIECE_BYTES, stored.nbytes - at))
             stream.write(data)
             parts.append((stored.extend(0, data), len(data)))
-            if progress:
-                progress(len(data))
+            meter.add(len(data))
         stored.verify(parts)
 
 

@@ -9,11 +9,12 @@ from typing import Any, Literal
 import msgspec
 
 from ckptread.errors import CheckpointError
-from ckptread.operations.extract.conversion_plan import Conversion, Progress
+from ckptread.operations.extract.conversion_plan import Conversion
 from ckptread.operations.extract.extract import SkippedTensor, attempt
 from ckptread.operations.extract.file_names import file_names
 from ckptread.operations.verify.verify import Verification
 from ckptread.reader import Reader, Tensor
+from ckptread.storage.progress import SILENT, Meter
 from ckptread.storage.writing import make_folder, written_whole
 from ckptread.tensors import Finding, TensorInfo
 from ckptread.untrusted.json_text import as_json
@@ -70,7 +71,7 @@ def salvage(
     *,
     raw: bool = False,
     force: bool = False,
-    progress: Progress | None = None,
+    meter: Meter = SILENT,
 ) -> Iterator[SavedTensor | LostTensor]:
     """Save each tensor that can be read into a folder, which is made if need be; second names are left out.
 
@@ -89,7 +90,7 @@ def salvage(
             yield LostTensor(info, reasons.get(info.key, info.problem or ""))
         else:
             target = os.path.join(folder, name + ".npy")
-            yield _save(reader, trust.get(info.key, "checked"), info, target, raw, force, progress)
+            yield _save(reader, trust.get(info.key, "checked"), info, target, raw, force, meter)
 
 
 def _save(
@@ -99,10 +100,10 @@ def _save(
     target: str,
     raw: bool,
     force: bool,
-    progress: Progress | None,
+    meter: Meter,
 ) -> SavedTensor | LostTensor:
     tensor = Tensor(reader, info)
-    written = attempt(tensor, target, conversion=Conversion(raw=raw), force=force, progress=progress)
+    written = attempt(tensor, target, conversion=Conversion(raw=raw), force=force, meter=meter)
     if isinstance(written, SkippedTensor):
         return LostTensor(info, written.error.problem)
     name = os.path.basename(target)

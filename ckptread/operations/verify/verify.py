@@ -7,7 +7,7 @@ once, in threads, in pieces of bounded size.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -15,12 +15,11 @@ from ckptread.errors import CheckpointError
 from ckptread.operations.verify.coverage import absence, doubtful_keys, mixed_steps, unchecked_tensors
 from ckptread.reader import Reader, Tensor
 from ckptread.storage.checksums import combine, extender, of_zeros
+from ckptread.storage.progress import SILENT, Meter
 from ckptread.storage.spans import Cover, overlaps
 from ckptread.storage.threads import run_in_order
 from ckptread.tensors import Finding, Region, Severity, TensorInfo, trouble
 from ckptread.wording import escape, short
-
-Progress = Callable[[int], None]
 
 PIECE_BYTES = 1 << 20
 """What is read at once by each thread: it stays in the processor's cache for the checksum."""
@@ -79,16 +78,16 @@ class _Tally(msgspec.Struct):
     """Those whose bytes have another checksum than the stated one."""
 
 
-def verify(reader: Reader, *, progress: Progress | None = None) -> Verification:
+def verify(reader: Reader, *, meter: Meter = SILENT) -> Verification:
     """Check everything that the format states of itself, and read every byte that it names.
 
-    ``progress`` is called with numbers of bytes, of those that ``verify_nbytes`` returns. Never raises
+    ``meter`` counts the bytes that are read, about ``verify_nbytes``. Never raises
     CheckpointError: what goes wrong is a finding.
     """
     tensors = [info for info in reader.tensors.values() if info.alias_of is None]
     findings = [*reader.problems, *_tensor_findings(reader.tensors.values())]
     regions, trouble = _regions_of(reader)
-    tally = _check(regions, progress)
+    tally = _check(regions, meter)
     known = {(finding.file, finding.offset) for finding in reader.problems if finding.severity == "error"}
     findings += [
         *trouble,
@@ -175,7 +174,7 @@ def _overlapping(regions: Sequence[Region]) -> Iterator[Finding]:
         )
 
 
-def _check(regions: Sequence[Region], progress: Progress | None) -> _Tally:
+def _check(regions: Sequence[Region], meter: Meter) -> _Tally:
     """Read every region, those within another one that has a checksum only where they must be decoded."""
     cover = Cover(region for region in regions if region.checksum is not None or region.check)
     read = [n for n, r in enumerate(regions) if r.checksum is not None or r.check or not cover.holds(r)]
@@ -186,8 +185,7 @@ def _check(regions: Sequence[Region], progress: Progress | None) -> _Tally:
         for (number, _, nbytes), outcome in parts:
             states[number] = _joined(regions[number], states.get(number), outcome, nbytes)
             tally.nbytes += nbytes
-            if progress:
-                progress(nbytes)
+            meter.add(nbytes)
     for number in read:
         if number in states:
             _conclude(tally, number, regions[number], states[number])

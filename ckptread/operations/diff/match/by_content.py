@@ -20,6 +20,7 @@ from ckptread.operations.diff.match.fingerprint import Fingerprint, fingerprint,
 from ckptread.operations.diff.match.in_order import compatible, in_turn
 from ckptread.operations.diff.match.layouts import Arrangement, arrangements
 from ckptread.reader import Reader, Tensor, numpy_dtype
+from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import is_numeric
 
@@ -29,8 +30,6 @@ FEW = 8
 """Fewer values than this may be the same by chance."""
 MOST_LARGE = 64
 """Large tensors that are compared in one group: each attempt reads from the file."""
-
-Progress = Callable[[int], None]
 
 
 class ContentMatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +64,7 @@ class Side(msgspec.Struct, frozen=True):
         return Tensor(self.reader, info)
 
 
-def look_at(side: Side, sizes: Iterable[int], progress: Progress | None = None) -> Side:
+def look_at(side: Side, sizes: Iterable[int], meter: Meter = SILENT) -> Side:
     """Take the fingerprints of the tensors that have one of these numbers of elements: no other can be matched."""
     wanted, found, problems = set(sizes), {}, {}
     for info in side.tensors:
@@ -75,8 +74,7 @@ def look_at(side: Side, sizes: Iterable[int], progress: Progress | None = None) 
             found[info.key] = fingerprint(side.tensor(info))
         except CheckpointError as error:
             problems[info.key] = str(error)
-        if progress:
-            progress(info.nbytes)
+        meter.add(info.nbytes)
     return msgspec.structs.replace(side, prints=found, problems=problems)
 
 

@@ -6,7 +6,7 @@ A saved mapping says itself what belongs together; what it does not mention goes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -22,25 +22,25 @@ from ckptread.operations.diff.match.saved_mapping import SavedMapping
 from ckptread.operations.diff.match.suspect_layouts import Judged, judge
 from ckptread.reader import Reader
 from ckptread.select import find
+from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
 
 How = Literal["auto", "key", "variable", "content"]
-Progress = Callable[[int], None]
 
 
-def pair(a: Reader, b: Reader, how: How | SavedMapping = "auto", progress: Progress | None = None) -> list[Pair]:
+def pair(a: Reader, b: Reader, how: How | SavedMapping = "auto", meter: Meter = SILENT) -> list[Pair]:
     """Pair all tensors of two checkpoints, in the order of A; what is only in B comes last.
 
-    ``progress`` is told of bytes that were read to look for partners. By key and by variable nothing is read.
+    ``meter`` counts the bytes that are read to look for partners. By key and by variable nothing is read.
     """
     all_a, all_b = list(a.tensors.values()), list(b.tensors.values())
     if isinstance(how, SavedMapping):
         return _mapped(all_a, all_b, how)
     if how == "content":
-        return _by_content(a, b, _valueless(all_a, all_b), True, progress)
+        return _by_content(a, b, _valueless(all_a, all_b), True, meter)
     pairs = align(all_a, all_b, by="names" if how == "auto" else how)
-    return _by_content(a, b, pairs, False, progress) if how == "auto" else pairs
+    return _by_content(a, b, pairs, False, meter) if how == "auto" else pairs
 
 
 def _valueless(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
@@ -86,16 +86,14 @@ def _in_order(a: Sequence[TensorInfo], pairs: Sequence[Pair]) -> list[Pair]:
     return sorted(pairs, key=lambda pair: place[pair.a.key] if pair.a else len(place))
 
 
-def _by_content(
-    a: Reader, b: Reader, pairs: Sequence[Pair], content_alone: bool, progress: Progress | None
-) -> list[Pair]:
+def _by_content(a: Reader, b: Reader, pairs: Sequence[Pair], content_alone: bool, meter: Meter) -> list[Pair]:
     """Pair what stands alone by values; where names count for nothing, the rest by unique shapes."""
     alone = [pair for pair in pairs if (pair.a is None) != (pair.b is None) and not _second_name(pair)]
     left_a, left_b = [p.a for p in alone if p.a], [p.b for p in alone if p.b]
     if not left_a or not left_b:
         return [pair for pair in pairs if not _second_name(pair) or (pair.a and pair.b)]
     sizes = {t.size for t in left_a if comparable(t)} & {t.size for t in left_b if comparable(t)}
-    side_a, side_b = look_at(Side(a, left_a), sizes, progress), look_at(Side(b, left_b), sizes, progress)
+    side_a, side_b = look_at(Side(a, left_a), sizes, meter), look_at(Side(b, left_b), sizes, meter)
     judged = judge(_plausible(same_values(side_a, side_b), content_alone), _Agreement(side_a, side_b))
     found = [_confirmed(each) for each in judged]
     found += _rest(side_a, side_b, found, content_alone)
