@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures"
 SHARED = ROOT.parent / "shared" / "cases"
-ABSENT = "the folder ../shared/cases is absent"
+"""Real checkpoints, too large for the repository: a clone with nothing next to it skips the tests that read them."""
+HOSTILE = ROOT.parent / "shared" / "hostile"
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the folder ../shared/cases is absent")
+needs_hostile = pytest.mark.skipif(not HOSTILE.is_dir(), reason="the folder ../shared/hostile is absent")
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ EXTERNAL_LINKS = {
 """Where we differ from the reference on purpose: links out of a file are listed, and never followed."""
 
 
-def name(case: Case) -> str:
-    """Return a case's name, for pytest."""
-    return case.name
+def each(cases: list[Case]) -> Any:
+    """Run a test for each of these cases; where there are none, skip it once, and say why."""
+    absent = pytest.param(None, marks=needs_shared, id="absent")
+    return pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in cases] or [absent])

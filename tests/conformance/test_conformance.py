@@ -10,7 +10,7 @@ import pytest
 
 import ckptread
 from fixtures.make.expectations import digest
-from tests.conformance.cases import ABSENT, CASES, EXTERNAL_LINKS, SHARED_CASES, Case, name
+from tests.conformance.cases import CASES, EXTERNAL_LINKS, SHARED_CASES, Case, each
 
 ALL = CASES + SHARED_CASES
 BY_TENSORFLOW = [case for case in ALL if case.by_tensorflow and case.tensors]
@@ -39,19 +39,19 @@ def check(case: Case, reader: ckptread.Reader) -> None:
     assert all(info.problem is not None for info in unexpected), "a tensor is listed that the reference does not know"
 
 
-@pytest.mark.parametrize("case", CASES, ids=name)
+@each(CASES)
 def test_every_fixture_agrees_with_the_library_that_wrote_it(case):
     with ckptread.open(case.path) as reader:
         check(case, reader)
 
 
-@pytest.mark.parametrize("case", SHARED_CASES or [pytest.param(None, marks=pytest.mark.skip(reason=ABSENT))], ids=name)
+@each(SHARED_CASES)
 def test_every_real_checkpoint_agrees_with_the_reference(case):
     with ckptread.open(case.path) as reader:
         check(case, reader)
 
 
-@pytest.mark.parametrize("case", BY_TENSORFLOW, ids=name)
+@each(BY_TENSORFLOW)
 def test_tensorflows_own_reader_agrees_and_so_do_we(case):
     with ckptread.open(case.path) as native, ckptread.open(case.path, backend="tensorflow") as reference:
         assert reference.backend == "tensorflow"
@@ -69,7 +69,7 @@ def readable(case: Case, reader: ckptread.Reader) -> list[ckptread.Tensor]:
     return [tensor for tensor in found if tensor.info.problem is None and tensor.info.shape is not None]
 
 
-@pytest.mark.parametrize("case", ALL, ids=name)
+@each(ALL)
 def test_slices_and_blocks_are_parts_of_the_whole(case):
     rng = np.random.default_rng(0)
     with ckptread.open(case.path) as reader:
@@ -103,7 +103,7 @@ def same(one, other):
         assert np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes()
 
 
-@pytest.mark.parametrize("case", CASES, ids=name)
+@each(CASES)
 def test_the_extent_holds_the_very_bytes(case):
     with ckptread.open(case.path) as reader:
         for tensor in readable(case, reader):
@@ -120,7 +120,7 @@ def test_the_extent_holds_the_very_bytes(case):
             assert values.tobytes() == stored
 
 
-@pytest.mark.parametrize("case", CASES, ids=name)
+@each(CASES)
 def test_the_interface_is_whole(case):
     with ckptread.open(case.path) as reader:
         assert reader.format
@@ -134,7 +134,7 @@ def test_the_interface_is_whole(case):
     reader.close()
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.folder.name.startswith(("keras", "tf"))], ids=name)
+@each([case for case in CASES if case.folder.name.startswith(("keras", "tf"))])
 def test_a_sound_file_has_nothing_wrong_with_it(case):
     with ckptread.open(case.path) as reader:
         assert [finding.message for finding in reader.problems if finding.severity != "note"] == []

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ckptread
-from tests.conformance.cases import CASES, Case, name
+from tests.conformance.cases import CASES, Case, each
 
 CUTS = 12
 FLIPS = 40
@@ -65,7 +65,7 @@ def survives(path: str) -> None:
     assert time.monotonic() - started < SECONDS
 
 
-@pytest.mark.parametrize("case", CASES, ids=name)
+@each(CASES)
 def test_a_file_cut_short_gives_an_error_of_ours_or_what_is_whole(case, copy):
     path, folder = copy(case)
     for number, part in enumerate(parts(folder)):
@@ -76,7 +76,7 @@ def test_a_file_cut_short_gives_an_error_of_ours_or_what_is_whole(case, copy):
         part.write_bytes(whole)
 
 
-@pytest.mark.parametrize("case", CASES, ids=name)
+@each(CASES)
 def test_a_flipped_bit_gives_an_error_of_ours_or_an_equal_result(case, copy):
     path, folder = copy(case)
     for number, part in enumerate(parts(folder)):
@@ -92,7 +92,7 @@ def test_a_flipped_bit_gives_an_error_of_ours_or_an_equal_result(case, copy):
 CHECKED = [case for case in CASES if case.format == "tf-bundle"]
 
 
-@pytest.mark.parametrize("case", CHECKED, ids=name)
+@each(CHECKED)
 def test_a_flipped_bit_of_a_tensorflow_checkpoint_never_changes_a_value(case, copy):
     """Everything in it has a checksum: what can be read after a flip is what was there before."""
     path, folder = copy(case)

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.cases import FIXTURES
-from tests.conformance.cases import SHARED as REAL
+from tests.conformance.cases import FIXTURES, HOSTILE, needs_hostile
 from tests.hostile.watched import watch
 
-SHARED = REAL.parent / "hostile"
 OWN = FIXTURES / "hostile"
 
 
@@ -35,7 +33,7 @@ def _samples(folder):
     return listed + [Sample(f"hdf5-cve/{p.name}", p, None) for p in stray if p not in known]
 
 
-SAMPLES = [*_samples(OWN), *_samples(SHARED)]
+SAMPLES = [*_samples(OWN), *_samples(HOSTILE)]
 EXPECTED = [sample for sample in SAMPLES if sample.must is not None]
 """Of the HDF Group's crash inputs nothing is expected but that the rules hold."""
 NOT_FOR_NPY = {
@@ -46,10 +44,9 @@ NOT_FOR_NPY = {
 """Samples in order that hold what a .npy file cannot, or no tensor."""
 
 
+@needs_hostile
 def test_the_shared_samples_are_there():
-    if not SHARED.is_dir():
-        pytest.skip("the folder ../shared/hostile is absent")
-    assert sum(sample.path.is_relative_to(SHARED) for sample in SAMPLES) > 100
+    assert sum(sample.path.is_relative_to(HOSTILE) for sample in SAMPLES) > 100
 
 
 @pytest.fixture
@@ -65,7 +62,7 @@ def command(request, tmp_path):
     return run
 
 
-def name(sample):
+def sample_id(sample):
     return sample.id
 
 
@@ -83,7 +80,7 @@ def encoded(key):
     return os.fsdecode(key.encode("utf-8", "surrogateescape"))
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=name)
+@pytest.mark.parametrize("sample", SAMPLES, ids=sample_id)
 def test_inspect(sample, command):
     ran = command(sample, "inspect", sample.path)
     if sample.must == "error":
@@ -92,7 +89,7 @@ def test_inspect(sample, command):
         assert ran.code == 0, ran
 
 
-@pytest.mark.parametrize("sample", EXPECTED, ids=name)
+@pytest.mark.parametrize("sample", EXPECTED, ids=sample_id)
 def test_show(sample, command):
     listed = tensors(sample, command)
     if listed is None:
@@ -106,7 +103,7 @@ def test_show(sample, command):
         assert (ran.code, ran.out) == (2, b""), ran
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=name)
+@pytest.mark.parametrize("sample", SAMPLES, ids=sample_id)
 def test_extract(sample, command, tmp_path):
     ran = command(sample, "extract", sample.path, "**", "-o", tmp_path / "out")
     if sample.must == "error":
@@ -117,14 +114,14 @@ def test_extract(sample, command, tmp_path):
     assert all(path == tmp_path / "out" or path.parent == tmp_path / "out" for path in written)
 
 
-@pytest.mark.parametrize("sample", EXPECTED, ids=name)
+@pytest.mark.parametrize("sample", EXPECTED, ids=sample_id)
 def test_diff(sample, command):
     ran = command(sample, "diff", sample.path, sample.path)
     if sample.must in ("ok", "error"):
         assert ran.code == (0 if sample.must == "ok" else 2), ran
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=name)
+@pytest.mark.parametrize("sample", SAMPLES, ids=sample_id)
 def test_verify(sample, command):
     ran = command(sample, "verify", sample.path)
     if sample.must == "flag":

@@ -8,7 +8,7 @@ import pytest
 from ckptread.errors import CheckpointError
 from ckptread.operations.check.check import check
 from ckptread.operations.check.rules import Rule, read_rules, rules_from
-from tests.conformance.cases import ABSENT, FIXTURES, ROOT, SHARED
+from tests.conformance.cases import FIXTURES, ROOT, SHARED, needs_shared
 from tests.conftest import write
 from tests.values.test_statistics import InMemory
 
@@ -149,7 +149,7 @@ def test_a_checkpoint_that_cannot_be_opened_hides_no_other(run, checkpoint, tmp_
     assert ran.out.splitlines()[-1] == "1 rule passed; 1 checkpoint could not be opened"
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason=ABSENT)
+@needs_shared
 def test_the_weights_that_a_real_archive_lacks_are_missed(run):
     pair = SHARED / "kz-3.13-pair"
     with_weights = run("check", pair / "fixed_model.keras", "--no-zero", "**", "--role", "model")

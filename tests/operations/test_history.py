@@ -15,7 +15,7 @@ from ckptread.errors import CheckpointError
 from ckptread.operations.history import history as module
 from ckptread.operations.history.history import Chosen, first_nan, history
 from ckptread.operations.history.steps import find_steps, order_steps
-from tests.conformance.cases import ABSENT, FIXTURES, SHARED
+from tests.conformance.cases import FIXTURES, SHARED, needs_shared
 from tests.conftest import write
 from tests.values.test_statistics import InMemory
 
@@ -305,7 +305,7 @@ def test_two_checkpoints_are_open_at_a_time(run_folder, monkeypatch):
     assert (max(most), open_now) == (2, set())
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason=ABSENT)
+@needs_shared
 def test_a_real_run_of_an_estimator_is_followed(run):
     ran = run("history", SHARED / "tf1-estimator-taxi", "--by", "all", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(ran.out)))

@@ -5,10 +5,9 @@ import io
 import json
 
 import numpy as np
-import pytest
 
 import ckptread
-from tests.conformance.cases import ABSENT, FIXTURES, SHARED
+from tests.conformance.cases import FIXTURES, SHARED, needs_shared
 
 MODEL = FIXTURES / "keras3" / "model.keras"
 LAYERS = {
@@ -91,7 +90,7 @@ def test_a_file_without_a_config_says_so(run):
     assert said["model"] is None
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason=ABSENT)
+@needs_shared
 def test_code_is_warned_of(run):
     ran = run("inspect", SHARED / "bad-modelaudit-h5" / "malicious_lambda.h5", "--model")
     assert "Lambda" in ran.out

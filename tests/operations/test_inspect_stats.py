@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.conformance.cases import ABSENT, CASES, FIXTURES, SHARED
+from tests.conformance.cases import CASES, FIXTURES, SHARED, needs_shared
 from tests.conftest import write
 
 WEIGHTS = FIXTURES / "keras3" / "model.weights.h5"
@@ -98,7 +98,7 @@ def test_a_damaged_tensor_is_said_in_its_row_and_hides_no_other(run, tmp_path):
     assert "checksum" in rows[0]["problem"]
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason=ABSENT)
+@needs_shared
 def test_where_the_data_are_missing_every_row_says_so(run):
     ran = run("inspect", SHARED / "tf1-mtf-t5-missing-shard" / "model.ckpt-0", "--stats", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(ran.out)))

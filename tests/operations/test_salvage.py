@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ckptread
-from tests.conformance.cases import CASES, name
+from tests.conformance.cases import CASES, each
 from tests.conftest import ARRAYS, write
 from tests.table_writer import entry, header, table
 
@@ -53,7 +53,7 @@ def test_all_of_a_whole_checkpoint_is_saved_and_told(salvaged, checkpoint, tmp_p
         assert saved["source"]["file"].endswith(".data-00000-of-00001")
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "objects" not in case.name], ids=name)
+@each([case for case in CASES if "objects" not in case.name])
 def test_nothing_is_lost_of_what_the_libraries_wrote(case, tmp_path):
     from ckptread.operations.salvage.salvage import LostTensor, salvage
     from ckptread.operations.verify.verify import verify

@@ -12,7 +12,7 @@ import pytest
 
 import ckptread
 from ckptread.operations.verify.verify import verify
-from tests.conformance.cases import ABSENT, CASES, SHARED, SHARED_CASES, name
+from tests.conformance.cases import CASES, SHARED_CASES, each
 from tests.conftest import ARRAYS, FLOAT32, write
 from tests.table_writer import entry, header, table
 
@@ -35,7 +35,7 @@ def flip(path, at, bit=0):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("case", CASES, ids=name)
+@each(CASES)
 def test_what_the_libraries_wrote_is_whole(case):
     with ckptread.open(case.path) as reader:
         verification = verify(reader)
@@ -46,8 +46,7 @@ def test_what_the_libraries_wrote_is_whole(case):
         assert (faults, verification.sound) == ([], True)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason=ABSENT)
-@pytest.mark.parametrize("case", SHARED_CASES, ids=name)
+@each(SHARED_CASES)
 def test_real_checkpoints_are_damaged_only_where_the_reference_cannot_read_them(case):
     with ckptread.open(case.path) as reader:
         damaged = {f.key for f in verify(reader).findings if f.severity == "error"}

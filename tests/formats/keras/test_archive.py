@@ -19,9 +19,7 @@ from ckptread.formats.keras.archive import open_keras
 from ckptread.operations.verify.verify import verify
 from ckptread.storage.local import FileSource
 from ckptread.tensors import Finding
-from tests.conformance.cases import SHARED
-
-HOSTILE = SHARED.parent / "hostile"
+from tests.conformance.cases import HOSTILE, SHARED, needs_hostile, needs_shared
 
 KERNEL = np.arange(12, dtype="f4").reshape(3, 4)
 CONFIG = {"class_name": "Sequential", "module": "keras", "config": {"name": "little", "layers": []}}
@@ -273,7 +271,7 @@ def _faults(path: str) -> list[Finding | CheckpointError]:
     return faults
 
 
-@pytest.mark.skipif(not HOSTILE.exists(), reason="../shared/hostile is not there")
+@needs_hostile
 @pytest.mark.parametrize("sample", _samples(), ids=lambda sample: sample["id"])
 def test_hostile_samples_give_what_they_must(sample: dict) -> None:
     path = str(HOSTILE / sample["file"])
@@ -284,7 +282,7 @@ def test_hostile_samples_give_what_they_must(sample: dict) -> None:
         assert bool(_faults(path)) == (sample["must"] == "flag")
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="../shared/cases is not there")
+@needs_shared
 def test_real_archives_have_no_faults() -> None:
     found = sorted(SHARED.glob("kz-*/**/*.keras"))
     assert found

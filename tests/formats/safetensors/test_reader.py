@@ -16,9 +16,7 @@ from safetensors.numpy import save, save_file
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UnsupportedError
 from ckptread.formats.safetensors.index import open_safetensors_shards
 from ckptread.formats.safetensors.reader import DTYPES, open_safetensors
-from tests.conformance.cases import SHARED
-
-HOSTILE = SHARED.parent / "hostile"
+from tests.conformance.cases import HOSTILE, needs_hostile
 
 
 def whole(header: str | bytes | dict, data: bytes = b"", length: int | None = None) -> bytes:
@@ -279,7 +277,7 @@ def _samples() -> list[dict]:
     return [sample for sample in found if sample["id"].startswith("st/")]
 
 
-@pytest.mark.skipif(not HOSTILE.exists(), reason="../shared/hostile is not there")
+@needs_hostile
 @pytest.mark.parametrize("sample", _samples(), ids=lambda sample: sample["id"])
 def test_hostile_samples_give_what_they_must(sample: dict) -> None:
     path = str(HOSTILE / sample["file"])
