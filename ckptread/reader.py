@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.model import ModelFacts
-from ckptread.select import find, matching_keys
+from ckptread.select import find_tensor, matching_tensors
 from ckptread.slicing import Selection, normalize, split
 from ckptread.storage.checksums import extender
 from ckptread.storage.progress import SILENT, Meter
@@ -92,7 +92,7 @@ class Reader(ABC):
 
         Raises TensorNotFoundError, a KeyError; TypeError for what is no text.
         """
-        return Tensor(self, find(self.path, self.tensors, name))
+        return Tensor(self, find_tensor(self.path, self.tensors, name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tensors)
@@ -102,7 +102,7 @@ class Reader(ABC):
 
     def __contains__(self, name: object) -> bool:
         """Whether ``[name]`` is a tensor."""
-        return isinstance(name, str) and len(matching_keys(self.tensors, name)) == 1
+        return isinstance(name, str) and len(matching_tensors(self.tensors, name)) == 1
 
     def __enter__(self) -> Self:
         return self
@@ -239,7 +239,7 @@ class RunningChecksum:
 
 def readable(reader: Reader, key: str) -> TensorInfo:
     """Return the tensor of a key. Raises TensorNotFoundError, or UnsupportedError where it cannot be read."""
-    info = find(reader.path, reader.tensors, key)
+    info = find_tensor(reader.path, reader.tensors, key)
     if info.problem is not None:
         raise UnsupportedError(reader.path, f"{escape(info.key)!r} cannot be read: {info.problem}")
     return info

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ckptread.cli.parse.options import OutputFormat
 from ckptread.reports.table import Table, as_csv, as_markdown, as_text, bytes_text, name_text, number_text, shape_text
 from ckptread.reports.widths import columns
-from ckptread.select import tells_roles
+from ckptread.select import records_roles
 from ckptread.tensors import TensorInfo, element_count
 from ckptread.wording import cut, plural
 
@@ -203,7 +203,7 @@ def untold(
     readers: Iterable[Reader], tensors: Iterable[TensorInfo], role: str | None, trainable: bool | None = None
 ) -> None:
     """Say on stderr what was asked for that the files do not tell: the roles, or which of ``tensors`` are trainable."""
-    silent = [reader.path for reader in readers if not tells_roles(reader.tensors)]
+    silent = [reader.path for reader in readers if not records_roles(reader.tensors)]
     for path in dict.fromkeys(silent if role not in {None, "all"} else []):
         note(f"note: {name_text(path)} tells of no tensor what it is for: all count as the model's")
     count = 0 if trainable is None else sum(tensor.trainable is None for tensor in tensors)

@@ -26,7 +26,7 @@ from ckptread.cli.views.digest import check_document, check_lines, check_table, 
 from ckptread.operations.digest.digest import Digest, Naming
 from ckptread.operations.digest.digest import digest as digest_of
 from ckptread.operations.digest.listing import LISTING_BYTES, ListingLine, check_listing, parse_listing, read_listing
-from ckptread.select import distinct, keep, match
+from ckptread.select import filter_tensors, match_tensors, without_aliases
 from ckptread.tensors import TensorInfo
 from ckptread.wording import plural
 
@@ -59,8 +59,8 @@ def digest_command(
     of = role or AnyRole.model
     naming = _key if names is DigestNames.key else _name
     with ckptread.open(path, backend=backend.value) as reader:
-        matching = match(reader.path, reader.tensors, patterns or (), exclude or ())
-        tensors = distinct(keep(reader.tensors, matching, of))
+        matching = match_tensors(reader.path, reader.tensors, patterns or (), exclude or ())
+        tensors = without_aliases(filter_tensors(reader.tensors, matching, of))
         with render.Progress() as progress:
             found = digest_of(reader, tensors, naming=naming if names else None, progress=progress)
         if lines is not None:

@@ -14,7 +14,7 @@ from ckptread.cli.parse.slice import parse_slice
 from ckptread.cli.parse.target import Target
 from ckptread.operations.extract.conversion_plan import Conversion
 from ckptread.operations.extract.extract import to_file, to_folder, to_npz, to_stream
-from ckptread.select import match
+from ckptread.select import match_tensors
 from ckptread.storage.progress import Meter
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def extract_command(
         raise ValueError("--raw keeps the bits and --dtype converts the values: give one of them")
     selection = parse_slice(part)
     with ckptread.open(path, backend=backend.value) as reader:
-        tensors = match(reader.path, reader.tensors, names) if len(names) > 1 else _one_or_more(reader, names[0])
+        tensors = (
+            match_tensors(reader.path, reader.tensors, names) if len(names) > 1 else _one_or_more(reader, names[0])
+        )
         target = Target.of(output, tensors, sliced=part is not None)
         _write(reader, tensors, target, selection, Conversion(dtype, raw), force)
 
@@ -57,7 +59,7 @@ def _one_or_more(reader: Reader, name: str) -> list[TensorInfo]:
     try:
         return [reader[name].info]
     except ckptread.TensorNotFoundError:
-        return match(reader.path, reader.tensors, [name])
+        return match_tensors(reader.path, reader.tensors, [name])
 
 
 def _write(

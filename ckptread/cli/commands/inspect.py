@@ -29,7 +29,7 @@ from ckptread.cli.parse.options import (
 )
 from ckptread.cli.views.inspect_tree import tree_table
 from ckptread.operations.inspect.totals import Totals, group, total
-from ckptread.select import keep, match
+from ckptread.select import filter_tensors, match_tensors
 from ckptread.tensors import TensorInfo
 
 
@@ -62,8 +62,8 @@ def inspect_command(
     })  # fmt: skip
     only = either(trainable, frozen)
     with ckptread.open(path, backend=backend.value) as reader:
-        matching = match(reader.path, reader.tensors, patterns or (), exclude or ())
-        tensors = sort_tensors(keep(reader.tensors, matching, role, only), sort)
+        matching = match_tensors(reader.path, reader.tensors, patterns or (), exclude or ())
+        tensors = sort_tensors(filter_tensors(reader.tensors, matching, role, only), sort)
         counted = total(tensors)
         if layout is OutputFormat.table:
             render.heading(reader, counted, shown=len(reader.tensors) if len(tensors) < len(reader.tensors) else None)
@@ -80,7 +80,7 @@ def inspect_command(
         else:
             _list(reader, tensors, counted, layout, names, tree=tree, depth=depth)
         render.problems(reader, counted)
-        render.untold([reader], keep(reader.tensors, matching, role), role, only)
+        render.untold([reader], filter_tensors(reader.tensors, matching, role), role, only)
     raise typer.Exit(0 if readable else 2)
 
 

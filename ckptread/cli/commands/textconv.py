@@ -16,7 +16,7 @@ from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.inspect.totals import total
 from ckptread.reader import Reader
 from ckptread.reports.table import name_text, number_text, shape_text
-from ckptread.select import distinct
+from ckptread.select import without_aliases
 from ckptread.values.statistics import Statistics, statistics
 from ckptread.wording import plural, short
 
@@ -56,7 +56,7 @@ def _lines(reader: Reader) -> Iterator[str]:
     yield ", ".join([reader.format, *(name_text(reader.metadata[key]) for key in SAID if key in reader.metadata)])
     yield f"{plural(counted.tensors, 'tensor')}, {plural(counted.parameters, 'parameter')}"
     yield from (f"{finding.severity}: {name_text(finding.message)}" for finding in reader.problems)
-    own = distinct(tensors)
+    own = without_aliases(tensors)
     read = survey(reader, own, lambda tensor: (digest_tensor(tensor), statistics(tensor)))
     keys = {tensor.key for tensor in own}
     for tensor in tensors:

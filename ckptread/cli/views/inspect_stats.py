@@ -11,7 +11,7 @@ from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.inspect.totals import total
 from ckptread.reader import Reader
 from ckptread.reports.table import Table, least_width, name_text, shape_text, without
-from ckptread.select import distinct
+from ckptread.select import without_aliases
 from ckptread.storage.progress import Meter
 from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import Statistics, statistics
@@ -24,7 +24,7 @@ def inspect_statistics(
     reader: Reader, tensors: Sequence[TensorInfo], layout: OutputFormat, names: ListingNames
 ) -> bool:
     """Print the tensors with figures of their values; return whether all could be read."""
-    own = distinct(tensors)
+    own = without_aliases(tensors)
     with render.Progress() as progress:
         meter = Meter(progress, sum(t.nbytes for t in own))
         read = {entry.tensor.key: entry for entry in survey(reader, own, statistics, meter=meter)}

@@ -8,13 +8,13 @@ to the layer whose chain of names agrees with the longest run of them, and two l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 
 import msgspec
 
 from ckptread.names.keras.configs import Configured, inner_layers
 from ckptread.names.keras.layers import LAYERS_KERAS_2, Layer
 from ckptread.names.keras.trainable import MAX_WRAPPED, Flags, bare, is_leaf
-from ckptread.select import common_ending
 
 MAX_DEPTH = 64
 MAX_FITS = 100_000
@@ -136,7 +136,7 @@ def _fits(parts: Scopes, by_name: Mapping[str, Sequence[Leaf]], flags: Flags) ->
     *scopes, weight = parts
     for end, scope in enumerate(scopes, 1):
         for leaf in by_name.get(scope, ()):
-            agree = common_ending(leaf.chain, scopes[:end])
+            agree = _common_ending(leaf.chain, scopes[:end])
             last = end == len(scopes) or not is_leaf(leaf.layer)
             if agree >= leaf.own and last and flags.may_hold(leaf.layer, weight):
                 yield (agree, end), leaf
@@ -169,3 +169,9 @@ def _common(layer: Configured, around: bool | None, flags: Flags) -> bool | None
     flag = flags.inside(layer, around)
     inner = [_common(each, flag, flags) for each in layer.inner or ()]
     return False if flag is False and all(each is False for each in inner) else None
+
+
+def _common_ending(a: Sequence[str], b: Sequence[str]) -> int:
+    """Return the number of equal components at the end of two names."""
+    pairs = zip(reversed(a), reversed(b), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -21,7 +21,7 @@ from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.inspect.layers import summarize
 from ckptread.operations.inspect.totals import total
 from ckptread.reader import Reader, Tensor
-from ckptread.select import distinct, keep, match
+from ckptread.select import filter_tensors, match_tensors, without_aliases
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import Statistics, as_float, pieces, statistics
@@ -124,8 +124,10 @@ class _Check:
 
     def _tensors(self, rule: Rule) -> list[TensorInfo]:
         patterns = [] if rule.pattern is None else [rule.pattern]
-        return distinct(
-            keep(self._reader.tensors, match(self._reader.path, self._reader.tensors, patterns), self._role)
+        return without_aliases(
+            filter_tensors(
+                self._reader.tensors, match_tensors(self._reader.path, self._reader.tensors, patterns), self._role
+            )
         )
 
     def _outcome(self, rule: Rule) -> RuleResult:
@@ -173,7 +175,7 @@ class _Check:
 
     def _params(self, rule: Rule) -> RuleResult:
         """The model's parameters, as Keras counts them; all of them where the file tells of no roles."""
-        tensors = keep(self._reader.tensors, self._reader.tensors.values(), self._role)
+        tensors = filter_tensors(self._reader.tensors, self._reader.tensors.values(), self._role)
         everything = total(tensors).parameters
         told = self._role is None and any(t.role is not None for t in tensors)
         found = summarize(self._reader).totals.model.parameters if told else everything

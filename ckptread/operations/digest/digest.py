@@ -15,7 +15,7 @@ import msgspec
 from ckptread.errors import UnsupportedError
 from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor, numpy_dtype
-from ckptread.select import distinct, keep
+from ckptread.select import filter_tensors, without_aliases
 from ckptread.storage.progress import Meter, Progress
 from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.storage.threads import run_in_order
@@ -63,7 +63,9 @@ def digest(
     ``naming`` the names go into the digest of the whole, and so the places; else it tells which tensors occur, but not
     where or how often.
     """
-    chosen = distinct(keep(reader.tensors, reader.tensors.values(), "model") if tensors is None else tensors)
+    chosen = without_aliases(
+        filter_tensors(reader.tensors, reader.tensors.values(), "model") if tensors is None else tensors
+    )
     sizes = [tensor.nbytes for tensor in chosen]
     threads = 1 if max(sizes, default=0) * 2 > sum(sizes) else None  # of one large tensor, the threads read parts
     found = tuple(survey(reader, chosen, digest_tensor, meter=Meter(progress, sum(sizes)), threads=threads))

@@ -17,7 +17,7 @@ from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.history.steps import Step
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
-from ckptread.select import distinct, keep, match
+from ckptread.select import filter_tensors, match_tensors, without_aliases
 from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import PIECE, Statistics, as_float, is_numeric, square_sum, statistics
 
@@ -123,7 +123,7 @@ def first_nan(steps: Sequence[StepFigures]) -> tuple[StepFigures, GroupFigures] 
 
 def _step(step: Step, reader: Reader, before: _Before | None, chosen: Chosen) -> tuple[StepFigures, _Before]:
     groups = _groups(reader, chosen)
-    tensors = distinct({t.key: t for members in groups.values() for t in members}.values())
+    tensors = without_aliases({t.key: t for members in groups.values() for t in members}.values())
     paired = _pairs(before, tensors)
     earlier = {t.key: paired[t.key] for t in tensors if t.key in paired and paired[t.key].info.shape == t.shape}
 
@@ -154,10 +154,10 @@ def _groups(reader: Reader, chosen: Chosen) -> dict[str, list[TensorInfo]]:
 def _kept(reader: Reader, patterns: Sequence[str], chosen: Chosen) -> list[TensorInfo]:
     """Return what a pattern means in this step, which may be nothing."""
     try:
-        matching = match(reader.path, reader.tensors, patterns, chosen.exclude)
+        matching = match_tensors(reader.path, reader.tensors, patterns, chosen.exclude)
     except TensorNotFoundError:
         return []
-    return distinct(keep(reader.tensors, matching, chosen.role))
+    return without_aliases(filter_tensors(reader.tensors, matching, chosen.role))
 
 
 def _group(tensor: TensorInfo, by: By) -> str:

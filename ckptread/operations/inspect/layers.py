@@ -9,7 +9,7 @@ import msgspec
 from ckptread.errors import UnsafeFileError
 from ckptread.model import LayerFact, ModelFacts
 from ckptread.reader import Reader
-from ckptread.select import keep, tells_roles
+from ckptread.select import filter_tensors, records_roles
 from ckptread.tensors import OBJECT_VALUE, TensorInfo
 
 MOST_PARTS = 32
@@ -84,13 +84,13 @@ def summarize(checkpoint: Reader, *, tensors: Iterable[TensorInfo] | None = None
     them then has no row. Raises UnsafeFileError where there are too many layers within layers.
     """
     counted = list(checkpoint.tensors.values() if tensors is None else tensors)
-    weights = [info for info in keep(checkpoint.tensors, counted, "model") if info.alias_of is None]
+    weights = [info for info in filter_tensors(checkpoint.tensors, counted, "model") if info.alias_of is None]
     if checkpoint.model is not None and checkpoint.model.trainable is False:
         weights = [
             msgspec.structs.replace(info, trainable=False) for info in weights
         ]  # nothing is trained, thawed layers or not
     facts = checkpoint.model.layers if checkpoint.model is not None else ()
-    paths = _paths(weights, by_place=not tells_roles(checkpoint.tensors))
+    paths = _paths(weights, by_place=not records_roles(checkpoint.tensors))
     above = _around(paths, checkpoint.model)
     inside = [(path[len(above) :] if path[: len(above)] == above else path, info) for path, info in paths]
     rows = _rows(inside, facts, () if facts else above, depth + (0 if facts else len(above)), empty=tensors is None)

@@ -9,7 +9,7 @@ from ckptread.errors import TensorNotFoundError
 from ckptread.operations.diff.match.name_endings import pair_endings
 from ckptread.operations.diff.match.pairs import Basis, Pair
 from ckptread.reader import Reader
-from ckptread.select import is_kept, match, tells_roles
+from ckptread.select import match_tensors, passes_filter, records_roles
 from ckptread.tensors import TensorInfo
 
 _Found = Sequence[tuple[TensorInfo, TensorInfo]]
@@ -94,7 +94,7 @@ def choose(
     meant = [_meant(reader, patterns, exclude) for reader in (a, b)]
     for pattern in patterns:
         if not any(_meant(reader, [pattern], ()) for reader in (a, b)):
-            match(a.path, a.tensors, [pattern])  # raises, with the nearest names
+            match_tensors(a.path, a.tensors, [pattern])  # raises, with the nearest names
     return [
         pair
         for pair in pairs
@@ -103,11 +103,11 @@ def choose(
 
 
 def _kept(a: Reader, b: Reader, pairs: Sequence[Pair], role: str | None, trainable: bool | None) -> list[Pair]:
-    tells = [tells_roles(reader.tensors) for reader in (a, b)]
+    tells = [records_roles(reader.tensors) for reader in (a, b)]
     kept = []
     for pair in pairs:
         sides = [(info, told) for info, told in zip((pair.a, pair.b), tells, strict=True) if info is not None]
-        if is_kept([info for info, _ in sides], [told for _, told in sides], role, trainable):
+        if passes_filter([info for info, _ in sides], [told for _, told in sides], role, trainable):
             kept.append(pair)
     return kept
 
@@ -117,7 +117,7 @@ def _meant(reader: Reader, patterns: Sequence[str], exclude: Sequence[str]) -> s
     found: set[str] = set()
     for wanted in [[pattern] for pattern in patterns] or [[]]:
         try:
-            found |= {t.key for t in match(reader.path, reader.tensors, wanted, exclude)}
+            found |= {t.key for t in match_tensors(reader.path, reader.tensors, wanted, exclude)}
         except TensorNotFoundError:
             continue
     return found

@@ -21,7 +21,7 @@ from ckptread.operations.diff.match.pairs import Certainty, Pair
 from ckptread.operations.diff.match.saved_mapping import SavedMapping
 from ckptread.operations.diff.match.suspect_layouts import Judged, judge
 from ckptread.reader import Reader
-from ckptread.select import find
+from ckptread.select import find_tensor
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
@@ -54,7 +54,7 @@ def two_tensors(a: Reader, b: Reader, names: Sequence[str]) -> Pair | None:
     if len(names) != 2:
         return None
     try:
-        return Pair(a=find(a.path, a.tensors, names[0]), b=find(b.path, b.tensors, names[1]), by="given")
+        return Pair(a=find_tensor(a.path, a.tensors, names[0]), b=find_tensor(b.path, b.tensors, names[1]), by="given")
     except TensorNotFoundError:
         return None
 
