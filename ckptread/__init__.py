@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from ckptread.operations.inspect.layers import ModelSummary as ModelSummary
     from ckptread.operations.inspect.layers import ModelTotals as ModelTotals
     from ckptread.operations.inspect.layers import summarize as summarize
+    from ckptread.operations.show.show import TensorSlice as TensorSlice
+    from ckptread.operations.show.show import TensorStatistics as TensorStatistics
+    from ckptread.operations.show.show import show as show
+    from ckptread.operations.show.show import tensor_statistics
     from ckptread.reader import Reader as Reader
     from ckptread.reader import Tensor as Tensor
     from ckptread.tensors import Extent as Extent
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from ckptread.tensors import TensorInfo as TensorInfo
 
     open = open_checkpoint  # noqa: A001 - as in ckptread.open(path)
+    statistics = tensor_statistics
 
 __version__ = "0.1.0"
 
@@ -45,13 +50,14 @@ _MODULES = {
     "model": ("LayerFact", "ModelFacts"),
     "operations.digest.digest": ("Digest", "digest"),
     "operations.inspect.layers": ("Amount", "LayerSummary", "ModelSummary", "ModelTotals", "summarize"),
+    "operations.show.show": ("TensorSlice", "TensorStatistics", "show", "statistics"),
     "reader": ("Reader", "Tensor"),
     "tensors": ("Extent", "Finding", "Region", "TensorInfo"),
 }  # fmt: skip
 """The public names, by the module that each is in. A name is imported when it is first used."""
 
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
-_ELSEWHERE = {"open": "open_checkpoint"}
+_ELSEWHERE = {"open": "open_checkpoint", "statistics": "tensor_statistics"}
 """What a public name is called in its module, where it is not called so there."""
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - a test holds it to what the type checker sees

@@ -54,3 +54,7 @@ class UnsafeFileError(CheckpointError):
 
 class TensorNotFoundError(CheckpointError, KeyError):
     """No tensor has this name, or several have."""
+
+
+class UsageError(ValueError):
+    """What the caller asked for is impossible or contradictory, whatever the file."""

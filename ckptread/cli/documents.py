@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # a listing needs neither, and each takes milliseconds to imp
     from ckptread.operations.inspect.totals import PathTotals, Totals
     from ckptread.operations.salvage.salvage import Salvage
     from ckptread.operations.verify.verify import Verification
-    from ckptread.values.statistics import Histogram, Statistics
+    from ckptread.values.statistics import Statistics
 
 SCHEMA = 1
 
@@ -97,7 +97,7 @@ def layers(summary: ModelSummary) -> Document:
     }
 
 
-def statistics_document(stats: Statistics) -> Document:
+def figures(stats: Statistics) -> Document:
     """Return a tensor's figures."""
     return {
         "count": stats.count,
@@ -110,11 +110,6 @@ def statistics_document(stats: Statistics) -> Document:
         "nan": stats.nans,
         "inf": stats.infs,
     }
-
-
-def histogram_document(found: Histogram | None) -> Document | None:
-    """Return how values are spread."""
-    return None if found is None else msgspec.to_builtins(found)
 
 
 def difference(found: Difference, tensors: Sequence[TensorDifference], verdict: str) -> Document:

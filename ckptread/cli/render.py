@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from importlib import import_module
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.cli.parse.options import OutputFormat
-from ckptread.reports.table import Table, as_csv, as_markdown, as_text, bytes_text, name_text, number_text, shape_text
-from ckptread.reports.widths import columns
+from ckptread.reports.cells import bytes_text, name_text, number_text, shape_text
+from ckptread.reports.report import Line, Report, Table
+from ckptread.reports.text import block_lines, folded
 from ckptread.select import records_roles
 from ckptread.tensors import TensorInfo, element_count
 from ckptread.wording import cut, plural
@@ -35,6 +37,32 @@ USUAL = {("byteorder", "little"), ("shards", "1"), ("files", "1"), ("backend", "
 NAME_TITLES = {"key": ["key"], "variable": ["name"], "both": ["name", "key"]}
 
 
+def report(found: Report, layout: str) -> None:
+    """Print a report in a layout: the result to stdout, the notes to stderr."""
+    if layout == OutputFormat.table:
+        _page(found)
+    else:
+        renderer = import_module(f"ckptread.reports.{layout}")
+        sys.stdout.writelines(getattr(renderer, f"as_{layout}")(found))
+    for text in found.notes():
+        note(text)
+
+
+def _page(found: Report) -> None:
+    for block in found.lines():
+        if isinstance(block, Line) and block.style == "note":
+            note(block.text)
+            continue
+        sys.stdout.writelines(text + "\n" for text in block_lines(block, terminal_width(), colour=_in_colour()))
+        if found.live:
+            sys.stdout.flush()
+
+
+def _in_colour() -> bool:
+    """Whether stdout is a terminal and nobody asked for plain text."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def line(text: str = "") -> None:
     """Print one line of a result."""
     print(text)
@@ -48,26 +76,13 @@ def lines(texts: Iterable[str]) -> None:
 def prose(texts: Iterable[str]) -> None:
     """Print lines of a result; on a terminal, what is too long for it goes on in the next one, set in."""
     for text in texts:
-        lines(_folded(text, terminal_width()))
-
-
-def _folded(text: str, width: int | None) -> list[str]:
-    if width is None or columns(text) <= width:
-        return [text]
-    import textwrap
-
-    indent = text[: len(text) - len(text.lstrip(" "))]
-    below = indent + "    "
-    return textwrap.wrap(
-        text.lstrip(" "), width, initial_indent=indent, subsequent_indent=below, break_on_hyphens=False,
-        break_long_words=False,
-    )  # fmt: skip
+        lines(folded(text, terminal_width()))
 
 
 def note(text: str) -> None:
     """Say on stderr what is not part of the result."""
     width = os.get_terminal_size(2).columns if sys.stderr.isatty() else None
-    for part in _folded(text, width):
+    for part in folded(text, width):
         print(part, file=sys.stderr)
 
 
@@ -80,12 +95,15 @@ def json_document(document: dict[str, Any]) -> None:
 
 def table(rows: Table, layout: OutputFormat) -> None:
     """Print a table in a layout other than JSON."""
-    if layout is OutputFormat.csv:
-        lines(as_csv(rows))
-    elif layout is OutputFormat.markdown:
-        lines(as_markdown(rows))
-    else:
-        lines(as_text(rows, terminal_width()))
+    report(_OneTable(rows), layout)
+
+
+class _OneTable(Report):
+    def __init__(self, rows: Table) -> None:
+        self._rows = rows
+
+    def tables(self) -> list[Table]:
+        return [self._rows]
 
 
 def wrapped(rows: Sequence[tuple[str, str]]) -> None:
@@ -106,7 +124,7 @@ def terminal_width() -> int | None:
 
 def styled(text: str, style: str) -> str:
     """Return the text in an ANSI style, where stdout is a terminal and nobody asked otherwise."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if not _in_colour():
         return text
     codes = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
     return f"\x1b[{codes[style]}m{text}\x1b[0m"

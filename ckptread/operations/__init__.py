@@ -1,1 +1,11 @@
-"""."""
+"""What ckptread does with a checkpoint, a folder per verb, with the verb's name.
+
+In each folder the module of the verb's name has the function that is public as ``ckptread.VERB``, and its result;
+``report`` says how that result is shown: its JSON document (with a schema in docs/schemas/), tables and lines.
+An operation takes a path or an open reader, keyword options named as on the command line, and knows no format.
+
+- ``opening``: a path or a reader, as a reader
+- ``notes``: sentences on what the file does not record
+- ``documents``: the parts of JSON documents that verbs share
+- ``each_tensor``: one pass over many tensors, in a few threads
+"""

@@ -1,17 +1,14 @@
-"""Rows laid out as text: a table for people, CSV and Markdown for others."""
+"""Tables laid out as text, for people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
-import msgspec
-
+from ckptread.reports.cells import ELLIPSIS
+from ckptread.reports.report import Row, Table
 from ckptread.reports.widths import beginning, columns, end, padded, widest
-from ckptread.wording import escape
 
-ELLIPSIS = "…"
 GAP = "  "
 WIDEST = 400
 """A cell that is longer moves what is to its right, in its own row: rows are not filled up to the longest name."""
@@ -19,41 +16,34 @@ LEAST_WIDTH = 20
 """However narrow the terminal, names and remarks keep this many characters."""
 TAILS = (2 / 3, 1 / 2, 1 / 3, 5 / 6, 1 / 6)
 """How much of a shortened name its end gets: names differ at their ends, mostly."""
-UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for a formula at the beginning of a cell."""
-
-Row = Sequence[str]
 
 
-class Table(msgspec.Struct, frozen=True):
-    """Column titles and rows; a title that begins with '>' is of a column of numbers, set to the right."""
-
-    titles: Row
-    rows: Sequence[Row]
-
-    @property
-    def plain_titles(self) -> list[str]:
-        """The titles, without what they say of the layout."""
-        return [title.lstrip(">") for title in self.titles]
-
-
-def as_text(table: Table, width: int | None) -> Iterator[str]:
+def table_lines(table: Table, width: int | None) -> Iterator[str]:
     """Yield lines of at most ``width`` characters, the longest texts being shortened; None cuts nothing."""
-    texts = list(zip(table.plain_titles, *table.rows, strict=True))
+    table = _narrowed(Table(table.titles, list(table.rows), table.optional), width)
+    rows = list(table.rows)
+    texts = list(zip(table.plain_titles, *rows, strict=True))
     plain = all("".join(column).isascii() for column in texts)
     widths = [min(WIDEST, max(map(len if plain else columns, column))) for column in texts]
     right = [title.startswith(">") for title in table.titles]
     if width is not None:
         _fit(widths, width, last_is_text=len(widths) > 1 and not right[-1])
-    tail = TAILS[0] if width is None else _telling_tail([row[0] for row in table.rows], widths[0])
+    tail = TAILS[0] if width is None else _telling_tail([row[0] for row in rows], widths[0])
     line = GAP.join(f"{{:{'>' if to_right else '<'}{size}}}" for size, to_right in zip(widths, right, strict=True))
-    for row in chain([table.plain_titles], table.rows):
+    for row in chain([table.plain_titles], rows):
         cells = row if width is None else _fitted(row, widths, tail)
         if plain:
             yield line.format(*cells).rstrip()
         else:
             yield GAP.join(map(padded, cells, widths, right)).rstrip()
+
+
+def _narrowed(table: Table, width: int | None) -> Table:
+    """Leave out optional columns until the table fits."""
+    for title in table.optional:
+        if width is not None and least_width(table) > width:
+            table = without(table, title)
+    return table
 
 
 def least_width(table: Table) -> int:
@@ -104,76 +94,3 @@ def _fitted(row: Row, widths: Sequence[int], tail: float) -> list[str]:
 def _cut(text: str, width: int) -> str:
     """Cut the end off a remark that is too long: it begins with what matters."""
     return text if columns(text) <= width else beginning(text, width - 1) + ELLIPSIS
-
-
-def as_markdown(table: Table) -> Iterator[str]:
-    """Yield the lines of a Markdown table."""
-    yield _markdown_row(table.plain_titles)
-    yield _markdown_row(["---:" if title.startswith(">") else "---" for title in table.titles])
-    for row in table.rows:
-        yield _markdown_row([_markdown_cell(cell) for cell in row])
-
-
-def _markdown_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _markdown_cell(text: str) -> str:
-    for mark in "\\`*_[]<>|":
-        text = text.replace(mark, "\\" + mark)
-    return text
-
-
-def as_csv(table: Table) -> Iterator[str]:
-    """Yield the lines of a CSV file; no cell is taken for a formula."""
-    import csv
-    import io
-
-    for row in [table.plain_titles, *table.rows]:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow([_csv_cell(cell) for cell in row])
-        yield line.getvalue()
-
-
-def _csv_cell(text: str) -> str:
-    if not text.startswith(FORMULA) or _is_number(text):
-        return text
-    return "'" + text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-@lru_cache(maxsize=1024)
-def bytes_text(nbytes: int) -> str:
-    """Return a size as people read it: ``1.5 MiB``."""
-    size, unit = float(nbytes), 0
-    while size >= 1024 and unit < len(UNITS) - 1:
-        size /= 1024
-        unit += 1
-    return f"{nbytes:,} B" if unit == 0 else f"{size:.1f} {UNITS[unit]}"
-
-
-@lru_cache(maxsize=1024)
-def shape_text(shape: tuple[int, ...] | None) -> str:
-    """Return a shape as numpy writes it; ``-`` where there is none."""
-    if shape is None:
-        return "-"
-    return str(shape) if len(shape) <= 16 else f"({', '.join(map(str, shape[:16]))}, {ELLIPSIS})"
-
-
-def number_text(value: float | None) -> str:
-    """Return a figure in few digits; ``-`` where there is none."""
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
-
-
-def name_text(name: str) -> str:
-    """Return a name from a file, safe to print."""
-    return escape(name)

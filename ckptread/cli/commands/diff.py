@@ -32,7 +32,7 @@ from ckptread.operations.diff.match.pairing import How, pair, two_tensors
 from ckptread.operations.diff.match.pairs import Pair
 from ckptread.operations.diff.match.saved_mapping import SavedMapping, load, save
 from ckptread.operations.extract.file_names import spare
-from ckptread.reports.table import name_text
+from ckptread.reports.cells import name_text
 from ckptread.storage.progress import Meter
 from ckptread.tensors import TensorInfo
 from ckptread.values.difference import Tolerance

@@ -15,7 +15,7 @@ from ckptread.operations.digest.digest import digest_tensor
 from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.inspect.totals import total
 from ckptread.reader import Reader
-from ckptread.reports.table import name_text, number_text, shape_text
+from ckptread.reports.cells import name_text, number_text, shape_text
 from ckptread.select import without_aliases
 from ckptread.values.statistics import Statistics, statistics
 from ckptread.wording import plural, short

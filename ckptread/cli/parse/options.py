@@ -24,6 +24,7 @@ class OutputFormat(StrEnum):
     json = "json"
     csv = "csv"
     markdown = "markdown"
+    html = "html"
 
 
 class PageFormat(StrEnum):
@@ -31,6 +32,7 @@ class PageFormat(StrEnum):
 
     table = "table"
     json = "json"
+    html = "html"
 
 
 class ListingOrder(StrEnum):

@@ -10,7 +10,8 @@ import msgspec
 from ckptread.cli import render
 from ckptread.cli.documents import SCHEMA
 from ckptread.operations.check.check import Offender, RuleResult
-from ckptread.reports.table import Table, name_text
+from ckptread.reports.cells import name_text
+from ckptread.reports.report import Table
 from ckptread.wording import plural
 
 SHOWN = 10

@@ -9,7 +9,8 @@ import msgspec
 
 from ckptread.cli.parse.options import DiffOrder
 from ckptread.operations.diff.diff import Difference, TensorDifference
-from ckptread.reports.table import Table, name_text, number_text, shape_text
+from ckptread.reports.cells import name_text, number_text, shape_text
+from ckptread.reports.report import Table
 from ckptread.values.difference import FIGURES
 from ckptread.wording import escape
 

@@ -10,7 +10,8 @@ import msgspec
 from ckptread.cli.documents import SCHEMA
 from ckptread.operations.digest.digest import Digest, Naming, canonical_dtype
 from ckptread.operations.digest.listing import LineResult
-from ckptread.reports.table import Table, name_text
+from ckptread.reports.cells import name_text
+from ckptread.reports.report import Table
 
 WORDS = {"ok": "OK", "unreadable": "FAILED to read", "missing": "FAILED, missing", "unlisted": "FAILED, not listed"}
 """What differs is plainly FAILED, as sha256sum has it."""

@@ -7,7 +7,9 @@ from typing import Any
 
 from ckptread.cli.documents import SCHEMA, number
 from ckptread.operations.history.history import GroupFigures, StepFigures, first_nan
-from ckptread.reports.table import Table, name_text, without
+from ckptread.reports.cells import name_text
+from ckptread.reports.report import Table
+from ckptread.reports.table import without
 from ckptread.wording import plural
 
 

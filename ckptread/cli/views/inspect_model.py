@@ -10,7 +10,8 @@ from ckptread.cli import documents, render
 from ckptread.cli.parse.options import OutputFormat
 from ckptread.model import LayerFact, ModelFacts
 from ckptread.operations.inspect.layers import Amount, LayerSummary, ModelSummary, ModelTotals, summarize
-from ckptread.reports.table import Table, bytes_text, name_text
+from ckptread.reports.cells import bytes_text, name_text
+from ckptread.reports.report import Table
 
 if TYPE_CHECKING:
     from ckptread.reader import Reader

@@ -10,7 +10,9 @@ from ckptread.cli.parse.options import ListingNames, OutputFormat
 from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.inspect.totals import total
 from ckptread.reader import Reader
-from ckptread.reports.table import Table, least_width, name_text, shape_text, without
+from ckptread.reports.cells import name_text, shape_text
+from ckptread.reports.report import Table
+from ckptread.reports.table import least_width, without
 from ckptread.select import without_aliases
 from ckptread.storage.progress import Meter
 from ckptread.tensors import TensorInfo
@@ -53,7 +55,7 @@ def _document(reader: Reader, found: Sequence[TensorResult[Statistics]]) -> dict
 
 
 def _tensor(entry: TensorResult[Statistics]) -> dict[str, Any]:
-    figures = None if entry.figure is None else documents.statistics_document(entry.figure)
+    figures = None if entry.figure is None else documents.figures(entry.figure)
     return {**documents.tensor(entry.tensor), "problem": entry.problem or None, "statistics": figures}
 
 

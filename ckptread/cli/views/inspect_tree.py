@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from ckptread.reports.table import Table, bytes_text, name_text, shape_text
+from ckptread.reports.cells import bytes_text, name_text, shape_text
+from ckptread.reports.report import Table
 from ckptread.tensors import TensorInfo
 
 MOST_PARTS = 64

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ckptread.reports.table import Table, bytes_text, name_text
+from ckptread.reports.cells import bytes_text, name_text
+from ckptread.reports.report import Table
 from ckptread.tensors import Finding
 from ckptread.wording import plural
 

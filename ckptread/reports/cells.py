@@ -1,0 +1,40 @@
+"""Sizes, shapes, numbers and names as text that is safe to print."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ckptread.wording import escape
+
+ELLIPSIS = "…"
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+@lru_cache(maxsize=1024)
+def bytes_text(nbytes: int) -> str:
+    """Return a size as people read it: ``1.5 MiB``."""
+    size, unit = float(nbytes), 0
+    while size >= 1024 and unit < len(UNITS) - 1:
+        size /= 1024
+        unit += 1
+    return f"{nbytes:,} B" if unit == 0 else f"{size:.1f} {UNITS[unit]}"
+
+
+@lru_cache(maxsize=1024)
+def shape_text(shape: tuple[int, ...] | None) -> str:
+    """Return a shape as numpy writes it; ``-`` where there is none."""
+    if shape is None:
+        return "-"
+    return str(shape) if len(shape) <= 16 else f"({', '.join(map(str, shape[:16]))}, {ELLIPSIS})"
+
+
+def number_text(value: float | None) -> str:
+    """Return a figure in few digits; ``-`` where there is none."""
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def name_text(name: str) -> str:
+    """Return a name from a file, safe to print."""
+    return escape(name)

@@ -1,0 +1,38 @@
+"""A report as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from ckptread.reports.report import Report
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for a formula at the beginning of a cell."""
+
+
+def as_csv(report: Report) -> Iterator[str]:
+    """Yield the lines of a CSV file; no cell is taken for a formula."""
+    import csv
+    import io
+
+    table = report.flat()
+    line = io.StringIO()
+    writer = csv.writer(line, lineterminator="\n")
+    for row in chain([table.plain_titles], table.rows):
+        writer.writerow(map(_csv_cell, row))
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()
+
+
+def _csv_cell(text: str) -> str:
+    return "'" + text if text.startswith(FORMULA) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,58 @@
+"""The parts of a report as lines of text, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ckptread.reports.report import Block, Facts, Line, Table
+from ckptread.reports.table import table_lines
+from ckptread.reports.widths import columns
+
+GAP_AFTER_LABEL = 2
+LEAST_TEXT = 40
+"""However narrow the terminal, the text beside a label keeps this many characters."""
+COLOURS = {"title": "1", "good": "32", "bad": "31"}
+
+
+def block_lines(block: Block, width: int | None, *, colour: bool) -> Iterable[str]:
+    """Return the lines of one part of a report. ``width`` is that of the terminal, None if there is none."""
+    if isinstance(block, Table):
+        return table_lines(block, width)
+    return _fact_lines(block, width) if isinstance(block, Facts) else _line_lines(block, width, colour)
+
+
+def _fact_lines(facts: Facts, width: int | None) -> Iterator[str]:
+    import textwrap
+
+    beside = max(len(label) for label, _ in facts.rows) + GAP_AFTER_LABEL
+    room = (width or facts.width or 0) - beside - len(facts.indent)
+    for label, text in facts.rows:
+        parts = textwrap.wrap(text, max(LEAST_TEXT, room), break_on_hyphens=False) if room > 0 else [text]
+        for at, part in enumerate(parts or [""]):
+            yield facts.indent + (label if at == 0 else "").ljust(beside) + part
+
+
+def _line_lines(line: Line, width: int | None, colour: bool) -> list[str]:
+    lines = folded(line.text, width) if line.style == "prose" else [line.text]
+    return [painted(text, line.style) for text in lines] if colour and line.style in COLOURS else lines
+
+
+def painted(text: str, style: str) -> str:
+    """Return a title in bold, or a line whose first word is coloured."""
+    indent = text[: len(text) - len(text.lstrip(" "))]
+    word, blank, rest = text.lstrip(" ").partition(" ")
+    start, end = f"\x1b[{COLOURS[style]}m", "\x1b[0m"
+    return start + text + end if style == "title" else f"{indent}{start}{word}{end}{blank}{rest}"
+
+
+def folded(text: str, width: int | None) -> list[str]:
+    """Return a line as several where it is too long, all but the first indented."""
+    if width is None or columns(text) <= width:
+        return [text]
+    import textwrap
+
+    indent = text[: len(text) - len(text.lstrip(" "))]
+    return textwrap.wrap(
+        text.lstrip(" "), width, initial_indent=indent, subsequent_indent=indent + "    ", break_on_hyphens=False,
+        break_long_words=False,
+    )  # fmt: skip
