@@ -1,7 +1,4 @@
-"""The child's half of worker.py: takes questions on one file, and answers them, with limits on itself.
-
-It says so once everything is imported: until then, whatever goes wrong is not the file's fault.
-"""
+"""The child's side of a worker: limits itself, then answers questions about one file."""
 
 from __future__ import annotations
 
@@ -11,60 +8,79 @@ from collections.abc import Callable, Iterator
 from typing import IO, cast
 
 from ckptread.errors import CheckpointError
-from ckptread.worker.parent import READY, Message, Reply, write_message
+from ckptread.wording import escape
+from ckptread.worker.protocol import (
+    Answer,
+    End,
+    Failed,
+    Opening,
+    Question,
+    Ready,
+    Values,
+    parse_message,
+    write_message,
+)
 
-Handler = Callable[[Message], Iterator[Reply]]
+Sent = tuple[Answer, bytes]
+"""A reply and its raw bytes."""
+Handler = Callable[[Question], Iterator[Sent]]
+
+PIECE_BYTES = 16 << 20
+"""Raw bytes in one reply."""
 DAMAGED = "the file is damaged: fetch it again"
-"""What to do where a library refuses what it reads."""
-NO_ROOM = "reading it takes more memory than a checkpoint is given here"
+"""What to do when a library refuses what it reads."""
+NO_ROOM = "reading it takes more memory than the worker may use"
 
 
-def serve(start: Callable[[Message], Handler]) -> None:
-    """Be a child: take the first message, then answer questions until there are none. Does not return.
+def serve(start: Callable[[Opening], Handler]) -> None:
+    """Answer questions until the parent closes the pipe, then exit. Does not return.
 
-    ``start`` makes ready, and returns what answers.
+    ``start`` takes limits, opens the file and returns what answers. Ready is sent before: until then, no failure is
+    the file's fault. ``start`` runs with the first question, so that its failure is that question's answer.
     """
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    write_message(answers, READY)
+    write_message(answers, Ready())
     handler: Handler | None = None
-    first = _next(requests)
-    while (message := _next(requests)) is not None and first is not None:
+    opening = cast(Opening | None, _read_message(requests, Opening))
+    while (question := cast(Question | None, _read_message(requests, Question))) is not None and opening is not None:
         try:
-            handler = handler or start(first)
-            for reply, raw in handler(message):
-                write_message(answers, reply, raw)
-            write_message(answers, {"end": True})
-        except MemoryError:
-            write_message(answers, {"error": NO_ROOM, "kind": "UnsafeFileError", "advice": ""})
-        except CheckpointError as error:
-            write_message(answers, {"error": error.problem, "kind": type(error).__name__, "advice": error.advice})
+            handler = handler or start(opening)
+            for answer, raw in handler(question):
+                write_message(answers, answer, raw)
+            write_message(answers, End())
         except Exception as error:
-            write_message(answers, {"error": _cleaned(error), "kind": "DamagedFileError", "advice": DAMAGED})
-    os._exit(0)  # a library that leaves things half open crashes in its own good-bye
+            write_message(answers, _failure(error))
+    os._exit(0)  # h5py crashes at a normal exit when the library has left objects open
 
 
-def _cleaned(error: Exception) -> str:
-    """The first line of what the library said."""
-    from ckptread.wording import escape
+def in_pieces(raw: bytes) -> Iterator[Sent]:
+    """Yield replies that carry these bytes."""
+    for at in range(0, len(raw), PIECE_BYTES):
+        piece = raw[at : at + PIECE_BYTES]
+        yield Values(nbytes=len(piece)), piece
 
-    said = str(error).strip().splitlines()
-    return escape(f"{said[0][:300]}" if said else type(error).__name__)
+
+def _failure(error: Exception) -> Failed:
+    if isinstance(error, MemoryError):
+        return Failed(kind="UnsafeFileError", problem=NO_ROOM)
+    if isinstance(error, CheckpointError):
+        return Failed(kind=type(error).__name__, problem=error.problem, advice=error.advice)
+    lines = str(error).strip().splitlines()
+    return Failed(
+        kind="DamagedFileError", problem=escape(lines[0][:300] if lines else type(error).__name__), advice=DAMAGED
+    )
 
 
-def _next(stream: IO[bytes]) -> Message | None:
-    import json
-
+def _read_message(stream: IO[bytes], kinds: object) -> object:
+    """Return the next message, None at the end of the pipe."""
     length = stream.read(4)
-    if len(length) < 4:
-        return None
-    message = json.loads(stream.read(int.from_bytes(length, "little")))
-    return cast(Message, message)
+    return parse_message(stream.read(int.from_bytes(length, "little")), kinds) if len(length) == 4 else None
 
 
 def limit(*, memory: int, files: bool = False) -> None:
-    """Give up, in a child: memory beyond ``memory`` bytes, writing, core dumps, and opening files unless ``files``.
+    """Limit this process to ``memory`` bytes, no writing, no core dumps and, unless ``files``, no opening of files.
 
-    Where the system has no such limits (Windows, in part macOS), those it has are set.
+    Limits that the system does not have (Windows, some of them on macOS) are left out.
     """
     try:
         import resource

@@ -1,12 +1,7 @@
-"""Runs a C library that parses untrusted bytes in a child process, with limits and a deadline.
+"""The parent's side of a worker: starts it, asks it questions under a deadline, and ends it.
 
-A crafted file can make such a library crash, hang, open other files or take all memory. So it is never loaded into
-the user's process: a child interpreter is handed the open file, gives up what it does not need (files, memory, time),
-and answers questions. If it dies or overstays, its parent lives, and says so in one sentence.
-
-Parent and child exchange messages over pipes: a length of four bytes, then that many bytes of JSON; a message that
-states ``nbytes`` is followed by so many raw bytes. Nothing is ever unpickled, and the parent believes no reply that
-it has not checked.
+The child is handed the open file. If it dies or takes too long, the parent lives and raises one error. Nothing is
+ever unpickled, and no reply is believed before it is checked.
 """
 
 from __future__ import annotations
@@ -16,35 +11,46 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, cast
+
+import msgspec
 
 from ckptread.errors import CheckpointError, DamagedFileError, TensorNotFoundError, UnsafeFileError, UnsupportedError
 from ckptread.storage.threads import ONE_THREAD
+from ckptread.wording import escape
+from ckptread.worker.protocol import (
+    Answer,
+    End,
+    Failed,
+    LongText,
+    Message,
+    OpenHdf5,
+    Opening,
+    Question,
+    Ready,
+    Reply,
+    Values,
+    parse_message,
+    write_message,
+)
 
 if TYPE_CHECKING:
     import subprocess
 
-Message = dict[str, Any]
-Reply = tuple[Message, bytes]
-READY: Message = {"ready": True}
-"""What a child says first: all is imported, and the file has not been looked at."""
-
 MESSAGE_BYTES = 4 << 20
 """The largest message: parsed, a hostile one takes twenty times as much memory."""
 RAW_BYTES = 64 << 20
-"""The most raw bytes behind one message."""
+"""The most raw bytes after one message."""
 SECONDS = 4.0
-"""The deadline for a small file: the first output is to come within ten seconds, of two questions."""
+"""The deadline for a small file: the first output should come within ten seconds, after two questions."""
 BYTES_PER_SECOND = 16 << 20
-"""A slow disk: what a larger file's deadline grows by."""
-
+"""A slow disk: a larger file's deadline grows at this rate."""
 LEAST_SECONDS = 1.5
-"""What is left of a deadline when another child has overstayed its own; a half when two have, a third when three."""
+"""The shortest deadline after n recent timeouts is this divided by n."""
 RECENT_SECONDS = 60.0
-"""How long it is remembered that one has: several files that hang are one command's, and do not add up."""
-
+"""How long a timeout shortens later deadlines, so that one command over many files that hang ends soon."""
 IMPORT_SECONDS = 20.0
-"""How long the child's imports may take, when it is found out why they failed."""
+"""How long the child's imports may take when they are repeated to find out why they failed."""
 
 _ERRORS: Mapping[str, type[CheckpointError]] = {
     kind.__name__: kind
@@ -54,8 +60,8 @@ _ERRORS: Mapping[str, type[CheckpointError]] = {
 _EARLY: dict[tuple[str, int, int], tuple[subprocess.Popen[bytes], int]] = {}
 """Children that were started before they were wanted, by module and file; each with its descriptor's number there."""
 
-_OVERSTAYED: list[tuple[float, float]] = []
-"""When children overstayed, and the seconds that were lost to each."""
+_TIMEOUTS: list[tuple[float, float]] = []
+"""When children overran their deadlines, and the seconds that each took."""
 
 _NO_PLUGINS = {"HDF5_PLUGIN_PRELOAD": "::", "HDF5_PLUGIN_PATH": os.devnull}
 
@@ -65,10 +71,10 @@ def deadline(nbytes: int) -> float:
     return SECONDS + nbytes / BYTES_PER_SECOND
 
 
-def _patience(seconds: float) -> float:
-    """Return what is left of a deadline, once the time that was lost of late to other children is taken off."""
+def _shortened(seconds: float) -> float:
+    """Return a deadline minus the time that other children have recently lost."""
     now = time.monotonic()
-    lost = [took for at, took in _OVERSTAYED if now - at < RECENT_SECONDS]
+    lost = [took for at, took in _TIMEOUTS if now - at < RECENT_SECONDS]
     return max(min(seconds, LEAST_SECONDS / len(lost)), seconds - sum(lost)) if lost else seconds
 
 
@@ -87,7 +93,7 @@ def start_early(module: str, path: str) -> None:
 
 
 def dismiss_early() -> None:
-    """End the children that nobody took over."""
+    """End the children that no Worker took over."""
     while _EARLY:
         process, _ = _EARLY.popitem()[1]
         _end(process)
@@ -108,7 +114,7 @@ def _start(module: str, descriptor: int | None) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         pass_fds=() if descriptor is None else (descriptor,),
         env={**os.environ, **ONE_THREAD, **_NO_PLUGINS},
-        start_new_session=True,  # Ctrl-C is the parent's, which then ends the child
+        start_new_session=True,  # Ctrl-C reaches only the parent, which then ends the child
     )
 
 
@@ -123,37 +129,34 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _import_error(module: str) -> str:
-    """Return what Python says when it imports a child's module, which that child itself had no one to tell."""
+    """Return why a child's module cannot be imported: the child itself has no stderr."""
     import subprocess
-
-    from ckptread.wording import escape
 
     command = [sys.executable, "-I", "-c", f"import {module}"]
     environment = {**os.environ, **ONE_THREAD, **_NO_PLUGINS}
     try:
         ran = subprocess.run(command, capture_output=True, timeout=IMPORT_SECONDS, env=environment, check=False)  # noqa: S603 - as in _start
     except subprocess.TimeoutExpired:
-        return "its import does not come to an end"
-    said = ran.stderr.decode(errors="replace").strip().splitlines()
-    return escape(said[-1][:300]) if ran.returncode and said else "its process was ended from outside"
+        return "its import does not finish"
+    lines = ran.stderr.decode(errors="replace").strip().splitlines()
+    return escape(lines[-1][:300]) if ran.returncode and lines else "its process was ended from outside"
 
 
 class Worker:
-    """A child process that answers questions on one file; started at once, so that it imports while we go on.
+    """A child process that answers questions about one file; it imports while the caller goes on.
 
-    ``library`` is what to call the C library in a message, ``module`` the child's module, ``first`` its first message.
+    ``library`` is the C library's name in messages, ``module`` the child's module.
     """
 
-    def __init__(self, module: str, library: str, path: str, first: Message, *, descriptor: int | None = None) -> None:
+    def __init__(self, module: str, library: str, path: str, opening: Opening) -> None:
         self._path = path
         self._library = library
         self._module = module
         self._lock = threading.Lock()
-        self._ready = self._overstayed = False
-        early = None if descriptor is None else _EARLY.pop((module, *_identity(descriptor)), None)
-        self._process, inherited = early or (_start(module, descriptor), descriptor)
+        self._ready = self._timed_out = False
+        self._process, opening = _start_or_take_over(module, opening)
         try:
-            self._send({**first, "descriptor": inherited})
+            self._send(opening)
         except BaseException:
             self.close()
             raise
@@ -163,107 +166,105 @@ class Worker:
         """Whether the child can be asked."""
         return self._process.poll() is None
 
-    def ask(self, message: Message, seconds: float) -> Iterator[Reply]:
-        """Send a question, and yield the messages of its answer, each with the raw bytes behind it.
+    def ask(self, question: Question, seconds: float) -> Iterator[tuple[Answer, bytes]]:
+        """Send a question, and yield the replies, each with its raw bytes.
 
-        Raises the CheckpointError that the child reports, DamagedFileError where it dies or overstays, and
-        UnsupportedError where it has not come so far as to look at the file.
+        Raises the CheckpointError that the child reports, DamagedFileError where it dies or takes too long, and
+        UnsupportedError where it never got as far as the file.
         """
         with self._lock:
-            allowed = _patience(seconds)
-            timer = threading.Timer(allowed, self._overstay, [allowed])
+            allowed = _shortened(seconds)
+            timer = threading.Timer(allowed, self._time_out, [allowed])
             timer.daemon = True
             timer.start()
-            reply: Message = {}
+            complete = False
             try:
-                self._send(message)
-                self._ready = self._ready or self._is_ready()
-                while not (reply := self._receive()).keys() & {"end", "error"}:
+                self._send(question)
+                self._await_ready()
+                while not isinstance(reply := self._receive(), End | Failed):
+                    if isinstance(reply, Ready):
+                        raise self.invalid_reply()
                     yield reply, self._raw(reply)
+                complete = True
             finally:
                 timer.cancel()
-                if not reply.keys() & {"end", "error"}:
-                    self.close()  # what is left of this answer would be taken for the next one's
-        if "error" in reply:
-            kind = _ERRORS.get(str(reply.get("kind")), DamagedFileError)
-            raise kind(self._path, str(reply["error"]), advice=str(reply.get("advice", "")))
+                if not complete:
+                    self.close()  # the rest of this answer would be taken for the next one's
+        if isinstance(reply, Failed):
+            kind = _ERRORS.get(reply.kind, DamagedFileError)
+            raise kind(self._path, reply.problem, advice=reply.advice)
 
-    def _is_ready(self) -> bool:
-        if self._receive() != READY:
-            raise self._nonsense()
-        return True
+    def _await_ready(self) -> None:
+        if not self._ready and not isinstance(self._receive(), Ready):
+            raise self.invalid_reply()
+        self._ready = True
 
-    def _raw(self, reply: Message) -> bytes:
-        nbytes = reply.get("nbytes", 0)
-        if not isinstance(nbytes, int) or not 0 <= nbytes <= RAW_BYTES:
-            raise self._nonsense()
+    def _raw(self, reply: Answer) -> bytes:
+        nbytes = reply.nbytes if isinstance(reply, LongText | Values) else 0
+        if nbytes > RAW_BYTES:
+            raise self.invalid_reply()
         return self._read(nbytes)
 
     def _send(self, message: Message) -> None:
         try:
             write_message(cast(IO[bytes], self._process.stdin), message)
         except (BrokenPipeError, ValueError):
-            raise self._gone() from None
+            raise self._death() from None
 
-    def _receive(self) -> Message:
-        import json
-
+    def _receive(self) -> Reply:
         nbytes = int.from_bytes(self._read(4), "little")
         if nbytes > MESSAGE_BYTES:
-            raise self._nonsense()
+            raise self.invalid_reply()
         try:
-            message = json.loads(self._read(nbytes))
-        except (ValueError, RecursionError):
-            raise self._nonsense() from None
-        if not isinstance(message, dict):
-            raise self._nonsense()
-        return message
+            return cast(Reply, parse_message(self._read(nbytes), Reply))
+        except ValueError:
+            raise self.invalid_reply() from None
 
     def _read(self, nbytes: int) -> bytes:
         data = cast(IO[bytes], self._process.stdout).read(nbytes)
         if len(data) < nbytes:
-            raise self._gone()
+            raise self._death()
         return data
 
-    def _overstay(self, seconds: float) -> None:
-        self._overstayed = True
-        _OVERSTAYED.append((time.monotonic(), seconds))
+    def _time_out(self, seconds: float) -> None:
+        self._timed_out = True
+        _TIMEOUTS.append((time.monotonic(), seconds))
         self._process.kill()
 
-    def _gone(self) -> CheckpointError:
+    def _death(self) -> CheckpointError:
+        """Return the error of a child that has died."""
         if not self._ready:
-            return self._unready()
-        what = "did not come to an end" if self._overstayed else "crashed, or ran out of memory,"
+            return self._failed_start()
+        what = "did not finish" if self._timed_out else "crashed, or ran out of memory,"
         return DamagedFileError(
             self._path,
-            f"{self._library} {what} on this file",
-            advice="the file is damaged or made to do harm: nothing was read from it",
+            f"the {self._library} library {what} on this file",
+            advice="the file is damaged or malicious; nothing was read from it",
         )
 
-    def _unready(self) -> UnsupportedError:
-        """Say why the child never came to look at the file."""
-        if self._overstayed:
+    def _failed_start(self) -> UnsupportedError:
+        """Return the error of a child that never got as far as the file."""
+        if self._timed_out:
             problem, advice = "was not ready in time", "the machine is busy, or its disk slow: try again"
         else:
             problem = f"cannot be started: {_import_error(self._module)}"
-            advice = f"see that ckptread and what it needs are installed, whole, for {sys.executable}"
-        return UnsupportedError(self._path, f"{self._library} {problem}", advice=advice)
+            advice = f"check the installation of ckptread and its dependencies for {sys.executable}"
+        return UnsupportedError(self._path, f"the {self._library} library {problem}", advice=advice)
 
-    def _nonsense(self) -> DamagedFileError:
-        return DamagedFileError(self._path, f"the process that runs {self._library} sent no sense")
+    def invalid_reply(self) -> DamagedFileError:
+        """Return the error of a reply that is no message, or one that cannot be true."""
+        return DamagedFileError(self._path, f"the {self._library} worker sent an invalid reply")
 
     def close(self) -> None:
-        """End the child, if it has not ended, and take leave of it."""
+        """End the child, if it still runs."""
         _end(self._process)
 
 
-def write_message(stream: IO[bytes], message: Message, raw: bytes = b"") -> None:
-    """Write a message, with raw bytes behind it."""
-    import json
-
-    if len(raw):
-        message = {**message, "nbytes": len(raw)}
-    data = json.dumps(message).encode()
-    stream.write(len(data).to_bytes(4, "little") + data)
-    stream.write(raw)
-    stream.flush()
+def _start_or_take_over(module: str, opening: Opening) -> tuple[subprocess.Popen[bytes], Opening]:
+    """Return a child for this file, and the opening with the file's descriptor in that child."""
+    if not isinstance(opening, OpenHdf5):
+        return _start(module, None), opening
+    early = _EARLY.pop((module, *_identity(opening.descriptor)), None)
+    if early is None:
+        return _start(module, opening.descriptor), opening
+    return early[0], msgspec.structs.replace(opening, descriptor=early[1])

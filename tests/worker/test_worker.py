@@ -1,5 +1,6 @@
 """The worker: its limits, and that its parent survives whatever it does, with one clear error."""
 
+import io
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import ckptread
 from ckptread.formats.hdf5 import reader as hdf5
 from ckptread.formats.tensorflow import reference as tf_checkpoint
 from ckptread.worker import parent as worker
+from ckptread.worker import protocol
 from tests.conformance.cases import FIXTURES
 from tests.conftest import write
 
@@ -23,29 +25,29 @@ PROC = pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="the sy
 @pytest.fixture
 def lost(monkeypatch):
     entries = []
-    monkeypatch.setattr(worker, "_OVERSTAYED", entries)
+    monkeypatch.setattr(worker, "_TIMEOUTS", entries)
     return entries
 
 
 def test_a_deadline_is_whole_while_none_was_overstayed(lost):
-    assert worker._patience(4.0) == 4.0
+    assert worker._shortened(4.0) == 4.0
 
 
 def test_what_was_lost_is_taken_off_the_next_deadline(lost):
     lost.append((time.monotonic(), 4.0))
-    assert worker._patience(4.0) == worker.LEAST_SECONDS
-    assert worker._patience(68.0) == 64.0
+    assert worker._shortened(4.0) == worker.LEAST_SECONDS
+    assert worker._shortened(68.0) == 64.0
 
 
 def test_five_hundred_files_that_hang_cost_seconds(lost):
     for _ in range(500):
-        lost.append((time.monotonic(), worker._patience(worker.SECONDS)))
+        lost.append((time.monotonic(), worker._shortened(worker.SECONDS)))
     assert sum(took for _, took in lost) < 15
 
 
 def test_losses_are_forgotten(lost):
     lost.append((time.monotonic() - worker.RECENT_SECONDS - 1, 4.0))
-    assert worker._patience(4.0) == 4.0
+    assert worker._shortened(4.0) == 4.0
 
 
 def limits_of(process):
@@ -119,13 +121,19 @@ def say(message, raw=b""):
 def hear():
     return json.loads(requests.read(int.from_bytes(requests.read(4), "little")))
 
+DATASET = {"type": "FoundDataset", "key": "w", "shape": [2], "dtype": "object", "nbytes": 16,
+           "layout": {"kind": "library"}}
 INDEX = [
-    {"entries": [{"key": "w", "shape": [2], "dtype": "object", "nbytes": 16, "layout": "library", "problem": None}]},
-    {"rows": [["w", [2], "string"]]},
+    {"type": "Entries", "entries": [DATASET]},
+    {"type": "Variables", "variables": [{"key": "w", "shape": [2], "dtype": "string"}]},
 ]
+EMPTY = [{"type": "Entries", "entries": []}, {"type": "Variables", "variables": []}]
+VALUES = {"type": "Values"}
+END = {"type": "End"}
+READY = {"type": "Ready"}
 """
 """What a child does for good or ill, without any library."""
-LISTING = "say({'ready': True}); hear(); hear(); say(INDEX[KIND]); say({'end': True}); hear();"
+LISTING = "say(READY); hear(); hear(); say(INDEX[KIND]); say(END); hear();"
 MISDEEDS = {
     "is killed": "os.kill(os.getpid(), signal.SIGKILL)",
     "crashes": "os.kill(os.getpid(), signal.SIGSEGV)",
@@ -133,18 +141,30 @@ MISDEEDS = {
     "leaves": "os._exit(0)",
     "is silent": "time.sleep(600)",
     "closes its mouth": "answers.close(); os.close(1); time.sleep(600)",
-    "floods with messages": "while True: say({})",
+    "floods with messages": "while True: say(EMPTY[KIND])",
+    "floods with values": "while True: say({**VALUES, 'nbytes': 0})",
+    "says that it is ready": "while True: say(READY)",
     "floods with entries": "while True: say({**INDEX[KIND], 'x': 'x' * 99999})",
-    "floods with findings": "while True: say({'entries': [{'finding': 'x' * 999999, 'key': ''}]})",
-    "floods with bytes": "while True: say({'entries': [], 'rows': []}, bytes(9 << 20))",
+    "floods with findings": (
+        "found = {'type': 'FoundProblem', 'key': '', 'message': 'x' * 999999}\n"
+        "while True: say({'type': 'Entries', 'entries': [found]})"
+    ),
+    "floods with bytes": "while True: say(VALUES, bytes(9 << 20))",
+    "floods with texts": "while True: say({'type': 'LongText', 'group': '', 'name': 'x'}, bytes(9 << 20))",
     "sends noise": "answers.write(bytes(range(256)) * 99999); answers.flush(); time.sleep(600)",
     "stops in a message": "answers.write((99).to_bytes(4, 'little') + b'{\"end'); answers.flush(); os._exit(1)",
     "sends no JSON": "answers.write((2).to_bytes(4, 'little') + b'[}'); answers.flush(); time.sleep(600)",
     "sends a list": "say({}) if 0 else answers.write((2).to_bytes(4, 'little') + b'[]'); answers.flush(); hear()",
-    "sends another shape": "say({'entries': 5, 'rows': 5}); say({'end': True}); hear()",
-    "sends another type": "say({'entries': [[]], 'rows': [{}]}); say({'end': True}); hear()",
-    "claims bytes": "say({'entries': [], 'rows': [], 'nbytes': 1 << 60}); hear()",
-    "claims less than no bytes": "say({'entries': [], 'rows': [], 'nbytes': -1}); hear()",
+    "sends another shape": "say({**INDEX[KIND], 'entries': 5, 'variables': 5}); say(END); hear()",
+    "sends another type": "say({**INDEX[KIND], 'entries': [[]], 'variables': [{}]}); say(END); hear()",
+    "sends no type": "say({'entries': [], 'variables': []}); say(END); hear()",
+    "sends an unknown type": "say({'type': 'x'}); say(END); hear()",
+    "sends a question": "say({'type': 'ListVariables'}); say(END); hear()",
+    "sends another answer": "say(INDEX[1 - KIND]); say(END); hear()",
+    "sends a name that is not UTF-8": r"say({'\udc80': 1, 'type': '\udc80'}); say(END); hear()",
+    "claims bytes": "say({**VALUES, 'nbytes': 1 << 60}); hear()",
+    "claims a great many bytes": "say({**VALUES, 'nbytes': 1 << 99}); hear()",
+    "claims less than no bytes": "say({**VALUES, 'nbytes': -1}); hear()",
 }
 
 
@@ -183,13 +203,13 @@ def troubled(path, backend, name):
 @pytest.mark.parametrize("stage", ["listing", "reading"])
 @pytest.mark.parametrize("kind", [0, 1], ids=["hdf5", "tensorflow"])
 def test_the_parent_survives_a_child_that(deed, stage, kind, children, tmp_path):
-    before = "say({'ready': True}); hear(); hear();" if stage == "listing" else LISTING
+    before = "say(READY); hear(); hear();" if stage == "listing" else LISTING
     started = children(f"{CHILD}\nKIND = {kind}\n{before}\n{MISDEEDS[deed]}")
     path = str(H5) if kind == 0 else write(tmp_path / "ck", {})
     said = troubled(path, "native" if kind == 0 else "tensorflow", "w")
     assert said.startswith(f"{path}: ")
     assert len(said.splitlines()) == 1
-    assert "library" in said or "TensorFlow" in said or "'w'" in said
+    assert "HDF5" in said or "TensorFlow" in said or "'w'" in said
     assert started
     assert all(process.returncode is not None for process in started)  # waited for: no zombie is left
 
@@ -197,7 +217,7 @@ def test_the_parent_survives_a_child_that(deed, stage, kind, children, tmp_path)
 @pytest.mark.parametrize(("deed", "message"), [
     ("os._exit(1)", "cannot be started: its process was ended from outside"),
     ("time.sleep(600)", "was not ready in time"),
-    ("say({'end': True}); hear()", "sent no sense"),
+    ("say(END); hear()", "the HDF5 worker sent an invalid reply"),
 ])  # fmt: skip
 def test_a_child_that_never_looks_at_the_file_does_not_blame_it(deed, message, children):
     started = children(f"{CHILD}\n{deed}")
@@ -220,8 +240,10 @@ def test_a_file_that_takes_too_much_memory_is_not_called_damaged():
     program = (
         "from ckptread.worker.child import serve\ndef answer(message): raise MemoryError\nserve(lambda first: answer)"
     )
-    message = (2).to_bytes(4, "little") + b"{}"
-    ran = subprocess.run([sys.executable, "-c", program], input=2 * message, capture_output=True, check=True)
+    pipe = io.BytesIO()
+    protocol.write_message(pipe, protocol.OpenCheckpoint(prefix="ck"))
+    protocol.write_message(pipe, protocol.ListVariables())
+    ran = subprocess.run([sys.executable, "-c", program], input=pipe.getvalue(), capture_output=True, check=True)
     said = ran.stdout.decode("latin-1")
     assert '"kind": "UnsafeFileError"' in said
     assert "memory" in said

@@ -19,11 +19,11 @@ import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.chunk_cache import DECODED
-from ckptread.formats.hdf5.index import DatasetLayout
 from ckptread.slicing import overlap
 from ckptread.storage.source import Source
 from ckptread.tensors import element_count
 from ckptread.wording import escape
+from ckptread.worker.protocol import DatasetLayout
 
 if TYPE_CHECKING:
     import numpy as np

@@ -29,7 +29,18 @@ from ckptread.tensors import Finding, Region, TensorInfo, element_count, trouble
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.budget import within
 from ckptread.wording import escape
-from ckptread.worker.parent import Message, Reply, Worker, deadline
+from ckptread.worker.parent import Worker, deadline
+from ckptread.worker.protocol import (
+    Answer,
+    DatasetsListed,
+    ListDatasets,
+    LocateChunks,
+    OpenHdf5,
+    Question,
+    ReadCompact,
+    ReadValues,
+    Values,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +49,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-LIBRARY = "the HDF5 library"
+LIBRARY = "HDF5"
 MAX_ANSWER_BYTES = 128 << 20
 """The most that the worker sends of one dataset: values, or where its chunks lie."""
 PIECE_BYTES = 4 << 20
@@ -88,7 +99,7 @@ class Hdf5Reader(Reader):
             raise self._cut
         self._seconds = deadline(source.size)
         self._worker = self._start()
-        self._strays = True  # are listed too, until that is too much for the library
+        self._orphans = True  # are listed too, unless the library fails on them
         self._chunks = OpenChunks()
         self._compared = 0
         self._index = Hdf5Index(source, path)
@@ -112,29 +123,30 @@ class Hdf5Reader(Reader):
     def _start(self) -> Worker:
         descriptor, steps = self._source.recipe()
         claims = (stated_end(self._source) or self._source.size) if self._remains else None
-        first = {"steps": steps, "claims": claims}
-        return Worker(MODULE, LIBRARY, self.path, first, descriptor=descriptor)
+        return Worker(MODULE, LIBRARY, self.path, OpenHdf5(descriptor=descriptor, steps=steps, claims=claims))
 
     def _list(self) -> None:
-        """Have the file listed. Where only its attributes are too much for the library, its datasets stand."""
+        """List the file. Where the library fails on its attributes only, the datasets are kept."""
         listed = False
         try:
-            for message, raw in self._worker.ask({"ask": "index", "attributes": True, "strays": True}, self._seconds):
-                self._index.take(message, raw)
-                listed = listed or "listed" in message
+            for reply, raw in self._worker.ask(ListDatasets(attributes=True, orphans=True), self._seconds):
+                self._index.add(reply, raw)
+                listed = listed or isinstance(reply, DatasetsListed)
+        except ValueError as error:
+            raise self._worker.invalid_reply() from error
         except DamagedFileError as error:
             if not listed:
                 raise
-            self._strays = False
+            self._orphans = False
             self._index.problems.append(
                 Finding(severity="error", message=f"not all that it holds can be listed: {error.problem}")
             )
 
-    def _ask(self, question: Message) -> Iterator[Reply]:
-        """Ask the worker, or a new one where the old one has not survived an earlier question."""
+    def _ask(self, question: Question) -> Iterator[tuple[Answer, bytes]]:
+        """Ask the worker, or a new one where the old one did not survive an earlier question."""
         if not self._worker.alive:
             self._worker = self._start()
-            for _ in self._worker.ask({"ask": "index", "attributes": False, "strays": self._strays}, self._seconds):
+            for _ in self._worker.ask(ListDatasets(attributes=False, orphans=self._orphans), self._seconds):
                 continue
         yield from self._worker.ask(question, self._seconds)
 
@@ -202,7 +214,7 @@ class Hdf5Reader(Reader):
         elif layout.kind == "fill":
             box[...] = self._array(layout.fill, box.dtype, ())
         elif layout.kind == "compact":
-            whole = self._array(self._answer(info, {"ask": "compact", "key": info.key}), box.dtype, shape)
+            whole = self._array(self._answer(info, ReadCompact(key=info.key)), box.dtype, shape)
             box[...] = whole[tuple(slice(r.start, r.stop, r.step) for r in slicing.ranges)]
         else:
             box[...] = self._ask_values(info, slicing, box.dtype)
@@ -223,7 +235,7 @@ class Hdf5Reader(Reader):
         """Ask where a dataset's chunks lie, and keep that, with the chunks in use, of the last few datasets."""
         found = self._chunks.get(info.key)
         if found is None:
-            raw = self._answer(info, {"ask": "chunks", "key": info.key})
+            raw = self._answer(info, LocateChunks(key=info.key))
             try:
                 table = chunk_table(raw, self._index.layouts[info.key].chunk, self._source.size)
             except ValueError as error:
@@ -237,18 +249,20 @@ class Hdf5Reader(Reader):
         """Have the worker read what only the library can decode."""
         from ckptread.formats.hdf5.values import decode
 
-        selection = [[r.start, r.stop, r.step] for r in slicing.ranges]
-        raw = self._answer(info, {"ask": "read", "key": info.key, "selection": selection})
+        selection = [(r.start, r.stop, r.step) for r in slicing.ranges]
+        raw = self._answer(info, ReadValues(key=info.key, selection=selection))
         try:
             return decode(raw, dtype, slicing.box)
         except Malformed as error:
             raise DamagedFileError(self.path, f"the values of {escape(info.key)!r}: {error}") from error
 
-    def _answer(self, info: TensorInfo, question: dict[str, Any]) -> bytes:
+    def _answer(self, info: TensorInfo, question: Question) -> bytes:
         """Return the raw bytes of an answer, all of it."""
         pieces = bytearray()
         try:
-            for _, raw in self._ask(question):
+            for reply, raw in self._ask(question):
+                if not isinstance(reply, Values):
+                    raise self._worker.invalid_reply()
                 pieces += raw
                 if len(pieces) > MAX_ANSWER_BYTES:
                     raise UnsafeFileError(

@@ -1,10 +1,10 @@
 """TensorFlow checkpoints through ``tf.train.load_checkpoint``: the reference.
 
-It reads V1 and V2 checkpoints and the variables of SavedModels, in a worker: TensorFlow ends the whole process on
-some damaged files, and takes three seconds and half a gigabyte to start. It opens files by name, any that the
-checkpoint leads it to: the promises of the native readers do not hold for it.
+It reads V1 and V2 checkpoints and the variables of SavedModels, in a worker: TensorFlow aborts the process on some
+damaged files, and takes three seconds and half a gigabyte to start. It opens files by name, any that the checkpoint
+points to: what the native readers guarantee does not hold for it.
 Specification: https://www.tensorflow.org/api_docs/python/tf/train/load_checkpoint.
-Read here: what TensorFlow gives. Not read: where the bytes lie, which it does not tell.
+Read here: what TensorFlow returns. Not read: where the bytes are, which it does not report.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ckptread.slicing import Selection, Slicing, normalize
 from ckptread.tensors import ITEM_BYTES, TensorInfo, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.wording import escape
-from ckptread.worker.parent import Message, Worker
+from ckptread.worker.parent import Worker
+from ckptread.worker.protocol import ListVariables, OpenCheckpoint, Question, ReadValues, Values, Variable, Variables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ MODULE = "ckptread.formats.tensorflow.reference_worker"
 LIBRARY = "TensorFlow"
 MAX_TENSORS = 200_000
 STRINGS_BYTES = 1 << 30
-"""The most that the strings of one tensor may come to."""
+"""The most that the strings of one tensor may take."""
 SECONDS = 180.0
 """Its import alone takes three seconds, and ten on a cold disk."""
 NEEDS = 'pip install "ckptread[tensorflow]"'
@@ -46,13 +47,13 @@ class TfCheckpointReader(Reader):
         from importlib.util import find_spec
 
         if find_spec("tensorflow") is None:
-            raise UnsupportedError(path, "the TensorFlow back end is not installed", advice=f"it needs: {NEEDS}")
+            raise UnsupportedError(path, "the TensorFlow back end is not installed", advice=f"install it with: {NEEDS}")
         self.path = path
         self.format = format
         self.metadata = {"writer": "TensorFlow"}
         prefix = os.path.join(path, "variables", "variables") if format == "saved-model" else path
         self._prefix = prefix
-        self._worker = Worker(MODULE, LIBRARY, path, {"prefix": prefix})
+        self._worker = Worker(MODULE, LIBRARY, path, OpenCheckpoint(prefix=prefix))
         try:
             self.tensors = self._list()
             graph = self._object_graph()
@@ -66,34 +67,21 @@ class TfCheckpointReader(Reader):
 
     def _list(self) -> dict[str, TensorInfo]:
         found: list[TensorInfo] = []
-        for message, _ in self._worker.ask({"ask": "index"}, SECONDS):
-            rows = message.get("rows")
-            if not isinstance(rows, list) or not rows or len(found) > MAX_TENSORS:
-                raise self._nonsense()
-            found += map(self._described, rows)
+        for reply, _ in self._worker.ask(ListVariables(), SECONDS):
+            if not isinstance(reply, Variables) or not reply.variables or len(found) > MAX_TENSORS:
+                raise self._worker.invalid_reply()
+            found += map(_describe, reply.variables)
         return {info.key: info for info in found}
 
     def _object_graph(self) -> bytes | None:
         try:
             graph = self.read(OBJECT_GRAPH)[()] if OBJECT_GRAPH in self.tensors else None
         except CheckpointError:
-            return None  # its shard may be missing: the listing stands
+            return None  # its shard may be missing: list the rest
         return graph if isinstance(graph, bytes) else None
 
-    def _described(self, row: Any) -> TensorInfo:
-        try:
-            key, shape, dtype = str(row[0]), tuple(int(dim) for dim in row[1]), str(row[2])
-        except (TypeError, ValueError, IndexError, KeyError, OverflowError) as error:
-            raise self._nonsense() from error
-        problem = shape_problem(shape)
-        nbytes = 0 if problem else ITEM_BYTES.get(dtype, 0) * element_count(shape)
-        return TensorInfo(key=key, shape=shape, dtype=dtype, nbytes=nbytes, problem=problem)
-
-    def _nonsense(self) -> DamagedFileError:
-        return DamagedFileError(self.path, "the process that runs TensorFlow sent no sense")
-
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Return the values of a tensor, or of the part that ``selection`` means; TensorFlow reads it whole."""
+        """Return the values of a tensor, or of the part that ``selection`` selects; TensorFlow reads all of it."""
         info = readable(self, key)
         slicing = normalize(selection, info.shape or ())
         values = slicing.finish(self._values(info, slicing))
@@ -105,8 +93,7 @@ class TfCheckpointReader(Reader):
     def _values(self, info: TensorInfo, slicing: Slicing) -> Array:
         from ckptread.formats.hdf5.values import decode
 
-        bounds = [[r.start, r.stop, r.step] for r in slicing.ranges]
-        question = {"ask": "read", "key": info.key, "selection": bounds}
+        question = ReadValues(key=info.key, selection=[(r.start, r.stop, r.step) for r in slicing.ranges])
         dtype = numpy_dtype(info.dtype, self.path)
         most = STRINGS_BYTES if dtype.hasobject else element_count(slicing.box) * dtype.itemsize
         try:
@@ -114,19 +101,18 @@ class TfCheckpointReader(Reader):
         except Malformed as error:
             raise DamagedFileError(self.path, f"the values of {escape(info.key)!r}: {error}") from error
 
-    def _answer(self, question: Message, most: int) -> bytes:
-        """Return the raw bytes of an answer, which are ``most`` at most."""
-        pieces, nbytes = [], 0
-        for _, raw in self._worker.ask(question, SECONDS):
-            pieces.append(raw)
-            nbytes += len(raw)
-            if not raw or nbytes > most:
-                raise self._nonsense()
-        return b"".join(pieces)
+    def _answer(self, question: Question, most: int) -> bytes:
+        """Return the raw bytes of an answer, at most ``most``."""
+        pieces = bytearray()
+        for reply, raw in self._worker.ask(question, SECONDS):
+            pieces += raw
+            if not isinstance(reply, Values) or not raw or len(pieces) > most:
+                raise self._worker.invalid_reply()
+        return bytes(pieces)
 
     @cached_property
     def files(self) -> frozenset[str]:
-        """The files that this checkpoint is made of: TensorFlow reads those that go by its prefix."""
+        """The files of this checkpoint: TensorFlow reads those whose names begin with its prefix."""
         from glob import escape as literally
         from glob import iglob
 
@@ -135,3 +121,9 @@ class TfCheckpointReader(Reader):
     def close(self) -> None:
         """End TensorFlow."""
         self._worker.close()
+
+
+def _describe(variable: Variable) -> TensorInfo:
+    problem = shape_problem(variable.shape)
+    nbytes = 0 if problem else ITEM_BYTES.get(variable.dtype, 0) * element_count(variable.shape)
+    return TensorInfo(key=variable.key, shape=variable.shape, dtype=variable.dtype, nbytes=nbytes, problem=problem)

@@ -1,4 +1,4 @@
-"""The child of tf_checkpoint.py: runs TensorFlow's own checkpoint reader."""
+"""The child of ``reference``: runs TensorFlow's own checkpoint reader."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from ckptread.formats.hdf5.values import encode
-from ckptread.worker.child import Handler, limit, serve
-from ckptread.worker.parent import Message, Reply
+from ckptread.worker.child import Handler, Sent, in_pieces, limit, serve
+from ckptread.worker.protocol import ListVariables, OpenCheckpoint, Opening, Question, ReadValues, Variable, Variables
 
 MEMORY = 32 << 30
-"""Of address space, which TensorFlow takes much of; its promise is only that the parent lives."""
+"""Of address space, of which TensorFlow takes much: only the parent is protected."""
 BATCH = 500
-PIECE_BYTES = 16 << 20
+"""Variables in one reply."""
 
 
 class TensorFlowServer:
@@ -26,28 +26,32 @@ class TensorFlowServer:
         self._reader = tf.train.load_checkpoint(prefix)
         self._dtypes = self._reader.get_variable_to_dtype_map()
 
-    def __call__(self, message: Message) -> Iterator[Reply]:
-        """Answer one question: what there is, or the values of a part of a tensor."""
-        yield from self._index() if message["ask"] == "index" else self._read(message)
+    def __call__(self, question: Question) -> Iterator[Sent]:
+        """Answer one question."""
+        match question:
+            case ListVariables():
+                yield from self._list()
+            case ReadValues():
+                yield from in_pieces(self._read(question))
+            case _:
+                raise TypeError(f"TensorFlow is not asked {question}")
 
-    def _index(self) -> Iterator[Reply]:
+    def _list(self) -> Iterator[Sent]:
         shapes = sorted(self._reader.get_variable_to_shape_map().items())
-        rows = [[key, list(map(int, shape)), self._dtypes[key].name] for key, shape in shapes]
-        for at in range(0, len(rows), BATCH):
-            yield {"rows": rows[at : at + BATCH]}, b""
+        found = [Variable(key, tuple(map(int, shape)), self._dtypes[key].name) for key, shape in shapes]
+        for at in range(0, len(found), BATCH):
+            yield Variables(variables=found[at : at + BATCH]), b""
 
-    def _read(self, message: Message) -> Iterator[Reply]:
-        key = message["key"]
+    def _read(self, question: ReadValues) -> bytes:
+        key = question.key
         values = self._value(key)
         dtype = np.dtype(object) if self._dtypes[key] == tf.string else np.asarray(values).dtype
         array = np.asarray(values, dtype)
-        selection: tuple[Any, ...] = (*(slice(*bounds) for bounds in message["selection"]), ...)
-        raw = encode(_plain(array[selection]))
-        for at in range(0, len(raw), PIECE_BYTES):
-            yield {}, raw[at : at + PIECE_BYTES]
+        selection: tuple[Any, ...] = (*(slice(*bounds) for bounds in question.selection), ...)
+        return encode(_plain(array[selection]))
 
     def _value(self, key: str) -> Any:
-        """Return a tensor: of V1's slices and rarer dtypes, the checkpoint reader knows only the names."""
+        """Return a tensor; RestoreV2 reads V1's slices and rarer dtypes, which the checkpoint reader refuses."""
         try:
             return self._reader.get_tensor(key)
         except (tf.errors.OpError, ValueError, NotImplementedError):
@@ -58,15 +62,17 @@ class TensorFlowServer:
 
 
 def _plain(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """A quantized number is a record of one field, to TensorFlow."""
+    """Return plain numbers: TensorFlow gives a quantized number as a record of one field."""
     names = values.dtype.names
     return values[names[0]] if names else values
 
 
-def start_tensorflow(first: Message) -> Handler:
-    """Give up writing files, and open the checkpoint by its name."""
+def start_tensorflow(opening: Opening) -> Handler:
+    """Forbid writing files, and open the checkpoint by its name."""
+    if not isinstance(opening, OpenCheckpoint):
+        raise TypeError("TensorFlow opens checkpoints")
     limit(memory=MEMORY, files=True)
-    return TensorFlowServer(first["prefix"])
+    return TensorFlowServer(opening.prefix)
 
 
 if __name__ == "__main__":

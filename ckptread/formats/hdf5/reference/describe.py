@@ -1,18 +1,20 @@
-"""What a dataset is: its dtype, and how its bytes lie. Part of the child of hdf5.py."""
+"""Describes a dataset in the HDF5 worker: its dtype, and how its bytes are stored."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import h5py
+import msgspec
 import numpy as np
 from h5py import h5a, h5d, h5g, h5s, h5t
 
 from ckptread.formats.hdf5.reference.chunks import DEFLATE, FLETCHER32, MAX_CHUNK_BYTES, SHUFFLE
 from ckptread.tensors import element_count, shape_problem
 from ckptread.untrusted.binary import text
+from ckptread.worker.protocol import Attribute, DatasetLayout, FoundDataset
 
-Described = dict[str, Any]
+replace = msgspec.structs.replace
 
 SZIP, NBIT, SCALEOFFSET, LZF = 4, 5, 6, 32000
 BY_PARENT = {DEFLATE, SHUFFLE, FLETCHER32}
@@ -20,40 +22,48 @@ BY_PARENT = {DEFLATE, SHUFFLE, FLETCHER32}
 BY_LIBRARY = {SZIP: "szip", NBIT: "nbit", SCALEOFFSET: "scaleoffset", LZF: "lzf"}
 """The filters that h5py's library brings along."""
 CLAIM_BYTES, CLAIM_RATIO = 256 << 20, 1100
-"""A dataset above this size that claims more than deflate can make of what is stored is not to be believed."""
+"""A dataset above this size is not read if it claims more than deflate can produce from the bytes it stores."""
 OPAQUE_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
-"""What Keras stores as opaque bytes, with an attribute that says so."""
+"""What Keras stores as opaque bytes, with the name in an attribute."""
 MAX_ATTRIBUTE_BYTES = 64 << 20
 MAX_TEXT_BYTES = 32 << 20
-"""The most that the attributes of one group come to: a model's configuration is one of them."""
-MOST_REFERENCES = 100_000
+"""The most that the attributes of one group may take: a model's configuration is one of them."""
+MAX_REFERENCES = 100_000
 """The most references of a dataset that are looked at."""
 SMALL_FLOATS = {(2, 15, 7, 8, 0, 7, 127): "bfloat16"}
 """Floats that numpy has no type for: (bytes, sign bit, exponent's place and bits, mantissa's, bias)."""
 
 
-def describe_dataset(dataset: h5d.DatasetID) -> Described:
-    """Return a dataset's shape, dtype and layout, and why it cannot be read if it cannot."""
-    space, kind, plist = dataset.get_space(), dataset.get_type(), dataset.get_create_plist()
-    shape = None if space.get_simple_extent_type() == h5s.NULL else tuple(space.shape)
+class Unreadable(Exception):  # noqa: N818 - a reason to report, not a failure
+    """Why the values of a dataset are not read; ``unsupported`` where the file may be intact."""
+
+    def __init__(self, problem: str, *, unsupported: bool = False) -> None:
+        self.problem = problem
+        self.unsupported = unsupported
+
+
+def describe_dataset(dataset: h5d.DatasetID, key: str, *, alias_of: str | None = None) -> FoundDataset:
+    """Return a dataset's shape, dtype and layout, and the reason why it cannot be read, if it cannot."""
+    space, kind = dataset.get_space(), dataset.get_type()
+    stored_shape = None if space.get_simple_extent_type() == h5s.NULL else tuple(space.shape)
     name, dtype = _dtype(dataset, kind)
-    found: Described = {"shape": shape, "dtype": name, "nbytes": 0, "layout": "none", "problem": None}
+    found = FoundDataset(key=key, shape=stored_shape, dtype=name or _class_name(kind), alias_of=alias_of)
     if name is None:
-        foreign = _class_name(kind)
-        return {**found, "dtype": foreign, "problem": f"its type, {foreign}, is none of numpy's", "unsupported": True}
-    if shape is None:
+        return replace(found, problem=f"its type, {found.dtype}, is none of numpy's", unsupported=True)
+    if stored_shape is None:
         return found
+    shape = stored_shape
     if dtype is not None and dtype.subdtype is not None:
-        found["dtype"], found["shape"] = str(dtype.base), shape + dtype.shape
-    problem = shape_problem(found["shape"])
+        shape += dtype.shape
+        found = replace(found, dtype=str(dtype.base), shape=shape)
+    problem = shape_problem(shape)
     if problem is not None:
-        return {**found, "problem": problem}
-    nbytes = element_count(shape) * kind.get_size()
-    held = dataset.get_storage_size()
-    if nbytes > CLAIM_BYTES and nbytes > CLAIM_RATIO * held:
-        problem = f"it claims {nbytes:,} bytes, of which the file holds {held:,}: it is not read"
-        return {**found, "nbytes": nbytes, "problem": problem}
-    return {**found, "nbytes": nbytes, **_layout(dataset, plist, direct=dtype is None or _is_direct(kind, dtype))}
+        return replace(found, problem=problem)
+    found = replace(found, nbytes=element_count(stored_shape) * kind.get_size())
+    try:
+        return replace(found, layout=_layout(dataset, found.nbytes, direct=dtype is None or _is_direct(kind, dtype)))
+    except Unreadable as reason:
+        return replace(found, problem=reason.problem, unsupported=reason.unsupported)
 
 
 def null_references(dataset: h5d.DatasetID) -> int:
@@ -64,16 +74,16 @@ def null_references(dataset: h5d.DatasetID) -> int:
     count = element_count(tuple(space.shape))
     if dataset.get_storage_size() == 0:  # none was written
         return count
-    if count > MOST_REFERENCES:
+    if count > MAX_REFERENCES:
         return 0
     values = h5py.Dataset(dataset)[()]
     return sum(not reference for reference in np.atleast_1d(values).reshape(-1))
 
 
 def _dtype(dataset: h5d.DatasetID, kind: h5t.TypeID) -> tuple[str | None, np.dtype[Any] | None]:
-    """Return numpy's name of a type, and the type; only the name of what numpy itself has not (bfloat16).
+    """Return a type's numpy name and dtype; only the name of bfloat16, neither of what numpy cannot represent.
 
-    bfloat16 is also what an attribute says so of, as Keras 3 writes it. No name: numpy has nothing like it.
+    Keras 3 stores bfloat16 as opaque bytes, with the name in an attribute.
     """
     small = _small_float(kind)
     if small is not None:
@@ -83,15 +93,15 @@ def _dtype(dataset: h5d.DatasetID, kind: h5t.TypeID) -> tuple[str | None, np.dty
     except (TypeError, ValueError, RuntimeError):
         return None, None
     if dtype.kind == "V" and dtype.names is None and kind.get_size() <= 2:
-        said = _said_dtype(dataset)
-        if said in OPAQUE_DTYPES:
-            return said, None
+        recorded = _recorded_dtype(dataset)
+        if recorded in OPAQUE_DTYPES:
+            return recorded, None
     if dtype.kind == "f" and kind.get_class() == h5t.FLOAT and kind.get_size() != dtype.itemsize:
         return None, None  # a float that h5py would convert to a larger one
     return str(dtype), dtype
 
 
-def _said_dtype(dataset: h5d.DatasetID) -> str | None:
+def _recorded_dtype(dataset: h5d.DatasetID) -> str | None:
     if not h5a.exists(dataset, b"dtype"):
         return None
     value = _attribute(h5a.open(dataset, b"dtype"))
@@ -143,59 +153,61 @@ def _is_direct_compound(kind: h5t.TypeID, dtype: np.dtype[Any]) -> bool:
     return all(at == f[1] and _is_direct(m, f[0]) for (at, m), f in zip(members, fields, strict=True))
 
 
-def _layout(dataset: h5d.DatasetID, plist: Any, *, direct: bool) -> Described:
-    layout = plist.get_layout()
+def _layout(dataset: h5d.DatasetID, nbytes: int, *, direct: bool) -> DatasetLayout:
+    """Return how a dataset's bytes are stored; ``direct`` where they are the array's own. Raises Unreadable."""
+    plist = dataset.get_create_plist()
+    layout, stored = plist.get_layout(), dataset.get_storage_size()
+    if nbytes > CLAIM_BYTES and nbytes > CLAIM_RATIO * stored:
+        raise Unreadable(f"it claims {nbytes:,} bytes, of which the file holds {stored:,}: it is not read")
     if plist.get_external_count():
         file = text(plist.get_external(0)[0])
-        return {"problem": f"its bytes lie in another file, {file!r}: it is not opened"}
+        raise Unreadable(f"its bytes are in another file, {file!r}: it is not opened")
     if layout == h5d.VIRTUAL:
-        return {"problem": "it is a virtual dataset, made of other datasets: they are not opened"}
+        raise Unreadable("it is a virtual dataset, made of other datasets: they are not opened")
     if layout == h5d.CHUNKED:
         return _chunked(dataset, plist, direct=direct)
     if not direct:
-        return {"layout": "library"}
+        return DatasetLayout(kind="library")
     if layout == h5d.COMPACT:
-        return {"layout": "compact"}
-    # Storage size 0, not the offset, tells a dataset without storage: h5py gives odd offsets for those.
-    if dataset.get_storage_size() == 0:
-        return {"layout": "fill", "fill": _fill(dataset, plist)}
-    return {"layout": "contiguous", "offset": dataset.get_offset()}
+        return DatasetLayout(kind="compact")
+    # The storage size shows that there is no storage; h5py's offset does not.
+    if stored == 0:
+        return DatasetLayout(kind="fill", fill=_fill(dataset, plist))
+    return DatasetLayout(kind="contiguous", offset=dataset.get_offset())
 
 
-def _chunked(dataset: h5d.DatasetID, plist: Any, *, direct: bool) -> Described:
+def _chunked(dataset: h5d.DatasetID, plist: Any, *, direct: bool) -> DatasetLayout:
     chunk = tuple(plist.get_chunk())
     nbytes = element_count(chunk) * dataset.get_type().get_size()
-    filters = [(int(f[0]), [int(v) for v in f[2]]) for f in map(plist.get_filter, range(plist.get_nfilters()))]
-    codes = [code for code, _ in filters]
+    codes = [int(plist.get_filter(number)[0]) for number in range(plist.get_nfilters())]
     if nbytes > MAX_CHUNK_BYTES:
-        return {"problem": f"its chunks take {nbytes:,} bytes each, more than the {MAX_CHUNK_BYTES:,} that are read"}
+        raise Unreadable(f"its chunks take {nbytes:,} bytes each, more than the {MAX_CHUNK_BYTES:,} that are read")
     if len(set(codes)) < len(codes):
-        return {"problem": "a filter stands twice in its pipeline, as in a decompression bomb"}
+        raise Unreadable("a filter is in its pipeline twice, as in a decompression bomb")
     foreign = [code for code in codes if code not in BY_PARENT]
     unknown = [code for code in foreign if code not in BY_LIBRARY]
     if unknown:
-        problem = f"its chunks went through the filter {unknown[0]}, which is not known here"
-        return {"problem": problem, "unsupported": True}
+        raise Unreadable(f"its chunks went through the filter {unknown[0]}, which is not known here", unsupported=True)
     if foreign and DEFLATE in codes:
         problem = f"its chunks went through deflate and {BY_LIBRARY[foreign[0]]}, which is not read"
-        return {"problem": problem, "unsupported": True}
+        raise Unreadable(problem, unsupported=True)
     if foreign or not direct:
-        return {"layout": "library"}
-    return {"layout": "chunked", "chunk": chunk, "filters": codes, "fill": _fill(dataset, plist)}
+        return DatasetLayout(kind="library")
+    return DatasetLayout(kind="chunked", chunk=chunk, filters=tuple(codes), fill=_fill(dataset, plist))
 
 
-def _fill(dataset: h5d.DatasetID, plist: Any) -> str:
-    """Return the fill value's bytes, as hexadecimal digits."""
+def _fill(dataset: h5d.DatasetID, plist: Any) -> bytes:
+    """Return the fill value's bytes."""
     value = np.zeros((), dataset.dtype)
     if plist.fill_value_defined() == h5d.FILL_VALUE_USER_DEFINED:
         plist.get_fill_value(value)
-    return value.tobytes()[-dataset.get_type().get_size() :].hex()  # of bfloat16, the upper half of a float32
+    return value.tobytes()[-dataset.get_type().get_size() :]  # of bfloat16, the upper half of a float32
 
 
-def attributes(group: h5g.GroupID) -> tuple[Described, list[str]]:
+def attributes(group: h5g.GroupID) -> tuple[dict[str, Attribute], list[str]]:
     """Return the attributes that are text, numbers or lists of text, and the names of those that cannot be read."""
-    found: Described = {}
-    odd: list[str] = []
+    found: dict[str, Attribute] = {}
+    unreadable: list[str] = []
     budget = MAX_TEXT_BYTES
     for number in range(h5a.get_num_attrs(group)):
         name = "?"
@@ -204,20 +216,20 @@ def attributes(group: h5g.GroupID) -> tuple[Described, list[str]]:
             name = text(attribute.name)
             value = _attribute(attribute)
         except (TypeError, ValueError, RuntimeError, OSError, KeyError, MemoryError):
-            odd.append(name)
+            unreadable.append(name)
             continue
         budget -= len(str(value))
         if value is not None and budget > 0:
             found[name] = value
-    return found, odd
+    return found, unreadable
 
 
-def _attribute(attribute: h5a.AttrID) -> str | int | float | list[str] | None:
-    """Return a value that says something of the model, None for any other."""
+def _attribute(attribute: h5a.AttrID) -> Attribute | None:
+    """Return a value that may describe the model, None for any other."""
     if attribute.get_space().get_simple_extent_type() == h5s.NULL:
         return None
     if 0 in attribute.shape:
-        return []  # what Keras writes for a layer without weights: no names, as floats
+        return []  # Keras writes an empty array of floats for a layer without weights
     kind = attribute.dtype
     if attribute.get_storage_size() > MAX_ATTRIBUTE_BYTES:
         return None
@@ -229,7 +241,7 @@ def _attribute(attribute: h5a.AttrID) -> str | int | float | list[str] | None:
     return _plain(values)
 
 
-def _plain(values: np.ndarray[Any, Any]) -> str | int | float | list[str] | None:
+def _plain(values: np.ndarray[Any, Any]) -> Attribute | None:
     if values.ndim == 1:
         listed = [_text(value) for value in values.tolist()]
         return [value for value in listed if value is not None] if None not in listed else None

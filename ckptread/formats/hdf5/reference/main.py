@@ -1,8 +1,7 @@
-"""The child of hdf5.py: the only code that runs the HDF5 library.
+"""The HDF5 worker's entry point: answers questions by running the HDF5 library on one file.
 
-It is handed the open file, reads through a window on that descriptor, and can open no other: external links and
-storage, virtual datasets and plugins lead nowhere. It tells what the file holds, and reads only those values that
-none but the library can decode.
+It is handed the open file and can open no other: external links and storage, virtual datasets and plugins lead
+nowhere. It lists what the file holds, and reads only values that no code but the library can decode.
 """
 
 from __future__ import annotations
@@ -23,23 +22,36 @@ from ckptread.formats.hdf5.superblock import mended_head
 from ckptread.formats.hdf5.values import encode
 from ckptread.storage.inflate import rebuild_source
 from ckptread.storage.source import Source
-from ckptread.worker.child import Handler, limit, serve
-from ckptread.worker.parent import Message, Reply
+from ckptread.worker.child import Handler, Sent, in_pieces, limit, serve
+from ckptread.worker.protocol import (
+    DatasetsListed,
+    Entries,
+    Entry,
+    FoundAttributes,
+    ListDatasets,
+    LocateChunks,
+    LongText,
+    OpenHdf5,
+    Opening,
+    Question,
+    ReadCompact,
+    ReadValues,
+)
 
 MEMORY = 512 << 20
 BATCH = 200
-"""Datasets told in one message."""
+"""Entries in one message."""
 MAX_VALUE_BYTES = 128 << 20
-"""The most that is read here at once: the library wants it all in memory."""
-PIECE_BYTES = 16 << 20
+"""The most that is read at once: the library needs it all in memory."""
 LONG_TEXT = 16 << 10
+"""A longer attribute goes as raw bytes, in a message of its own."""
 
 
 class Stream(io.RawIOBase):
     """A source as the file object that h5py reads from.
 
-    One that was cut short is as long as it ``claims``: the library then reads what is there, and what is missing is
-    an error of its own, never zeros.
+    A truncated one appears as long as it ``claims``: the library then reads what is there, and what is missing is
+    an error, never zeros.
     """
 
     def __init__(self, source: Source, claims: int | None = None) -> None:
@@ -50,32 +62,32 @@ class Stream(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return true."""
         return True
 
     def seekable(self) -> bool:
-        """Say that it can be read anywhere."""
+        """Return true."""
         return True
 
     def tell(self) -> int:
-        """Return where it stands."""
+        """Return the position."""
         return self._at
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Stand elsewhere: from the beginning, from here, or from the end."""
+        """Move: relative to the beginning, the position, or the end."""
         self._at = offset + (0, self._at, self._size)[whence]
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the whole buffer, or raise: what is left as it was would be old memory."""
+        """Fill the whole buffer, or raise: the library would take stale memory for the rest."""
         view = memoryview(buffer).cast("B")
         try:
             self._source.read_into(self._at, view)
         except DamagedFileError as error:
             if not self._remains:
                 raise
-            # Which the library passes on as its own, of one object.
-            raise OSError(f"a part of its description, at byte {self._at:,}, is missing or damaged") from error
+            # libhdf5 turns this into an error for that one object.
+            raise OSError(f"part of its header, at byte {self._at:,}, is missing or damaged") from error
         if self._head is not None:
             self._head.lay_over(self._at, view)
         self._at += view.nbytes
@@ -91,87 +103,100 @@ class H5pyServer:
         self._verified: set[str] = set()
         self._walk = LinkWalk(self._file, remains=claims is not None)
 
-    def __call__(self, message: Message) -> Iterator[Reply]:
+    def __call__(self, question: Question) -> Iterator[Sent]:
         """Answer one question."""
-        questions = {"index": self.index, "chunks": self.chunks, "compact": self.compact, "read": self.read}
-        yield from questions[message["ask"]](message)
+        match question:
+            case ListDatasets():
+                yield from self._list(question)
+            case LocateChunks():
+                yield from in_pieces(self._chunks(question.key))
+            case ReadCompact():
+                yield from in_pieces(self._dataset(question.key)[()].tobytes())
+            case ReadValues():
+                yield from in_pieces(self._values(question))
+            case _:
+                raise TypeError(f"HDF5 is not asked {question}")
 
-    def index(self, message: Message) -> Iterator[Reply]:
-        """Tell what the file holds: first its datasets, then, where they are asked for, its groups' attributes.
+    def _list(self, question: ListDatasets) -> Iterator[Sent]:
+        """List the datasets, and then, where they are asked for, the groups' attributes.
 
-        What no group leads to comes last: of a damaged file, all that is told before stands.
+        Orphans come last: in a damaged file, all that was sent before them is kept.
         """
-        strays = [self._walk.strays(self._source)] if message["strays"] else []
-        for entries in (self._walk.entries(), *strays):
-            yield from _told(entries)
-            if message["attributes"]:
-                yield {"entries": [], "listed": True}, b""
-                yield from _told(self._walk.attributes())
+        orphans = [self._walk.orphans(self._source)] if question.orphans else []
+        for entries in (self._walk.entries(), *orphans):
+            yield from _in_batches(entries)
+            if question.attributes:
+                yield DatasetsListed(), b""
+                yield from _in_batches(self._walk.attributes())
 
-    def chunks(self, message: Message) -> Iterator[Reply]:
-        """Tell where the chunks of a dataset lie: rows of its position, filter mask, offset and stored bytes."""
-        found = [
-            (*chunk.position, chunk.filter_mask, chunk.offset, chunk.nbytes)
-            for chunk in stored_chunks(self._dataset(message).id)
-        ]
-        raw = np.array(found, "<u8").tobytes()
-        for at in range(0, len(raw), PIECE_BYTES):
-            yield {}, raw[at : at + PIECE_BYTES]
+    def _chunks(self, key: str) -> bytes:
+        """Return a row for each stored chunk: its position, filter mask, offset and stored bytes."""
+        found = stored_chunks(self._dataset(key).id)
+        rows = [(*chunk.position, chunk.filter_mask, chunk.offset, chunk.nbytes) for chunk in found]
+        return np.array(rows, "<u8").tobytes()
 
-    def compact(self, message: Message) -> Iterator[Reply]:
-        """Send the bytes of a dataset that lies in its own description."""
-        yield {}, self._dataset(message)[()].tobytes()
-
-    def read(self, message: Message) -> Iterator[Reply]:
-        """Send the values of a part of a dataset."""
-        dataset = self._dataset(message)
-        selection = tuple(slice(start, stop, step) for start, stop, step in message["selection"])
+    def _values(self, question: ReadValues) -> bytes:
+        """Return the encoded values of part of a dataset."""
+        dataset = self._dataset(question.key)
+        selection = tuple(slice(*bounds) for bounds in question.selection)
         count = np.prod([len(range(*part.indices(dim))) for part, dim in zip(selection, dataset.shape, strict=True)])
         if int(count) * dataset.dtype.itemsize > MAX_VALUE_BYTES:
             raise UnsafeFileError("", f"{int(count):,} elements are too many to be read at once")
-        if message["key"] not in self._verified:
+        if question.key not in self._verified:
             verify_chunks(dataset)
-            self._verified.add(message["key"])
+            self._verified.add(question.key)
         raw = encode(np.asarray(dataset[selection or ()], dataset.dtype))
         if len(raw) > MAX_VALUE_BYTES:
             raise UnsafeFileError("", f"its values take {len(raw):,} bytes, too many to be read at once")
-        for at in range(0, len(raw), PIECE_BYTES):
-            yield {}, raw[at : at + PIECE_BYTES]
+        return raw
 
-    def _dataset(self, message: Message) -> h5py.Dataset:
-        place = self._walk.places.get(message["key"])
+    def _dataset(self, key: str) -> h5py.Dataset:
+        place = self._walk.places.get(key)
         if place is None:
             raise TensorNotFoundError("", "there is no such dataset")
         return h5py.Dataset(h5d.open(*place))
 
 
-def _told(entries: Iterator[Message]) -> Iterator[Reply]:
-    """Send entries, many in a message; a long text goes on its own, as raw bytes."""
-    batch: list[Message] = []
+def _in_batches(entries: Iterator[Entry]) -> Iterator[Sent]:
+    """Yield entries, many in a message, and long texts, one in a message."""
+    batch: list[Entry] = []
     for entry in entries:
-        for name, value in _long_texts(entry.get("attributes", {})):
-            raw = value.encode("utf-8", "surrogateescape")
-            yield {"entries": [{"group": entry["group"], "text": name}]}, raw
+        if isinstance(entry, FoundAttributes):
+            yield from _long_texts(entry)
+            entry = _without_long_texts(entry)  # noqa: PLW2901
         batch.append(entry)
         if len(batch) >= BATCH:
-            yield {"entries": batch}, b""
+            yield Entries(entries=batch), b""
             batch = []
-    yield {"entries": batch}, b""
+    yield Entries(entries=batch), b""
 
 
-def _long_texts(attributes: dict[str, Any]) -> list[tuple[str, str]]:
-    """Take the long texts (a model's whole configuration) out of a group's attributes: they go on their own."""
-    long = [name for name, value in attributes.items() if isinstance(value, str) and len(value) > LONG_TEXT]
-    return [(name, attributes.pop(name)) for name in long]
+def _long_texts(entry: FoundAttributes) -> Iterator[Sent]:
+    """Yield the long texts of a group (a model's configuration), as raw bytes."""
+    for name, value in entry.attributes.items():
+        if _is_long(value):
+            raw = str(value).encode("utf-8", "surrogateescape")
+            yield LongText(group=entry.group, name=name, nbytes=len(raw)), raw
 
 
-def start_h5py(first: Message) -> Handler:
-    """Give up everything but the file, and open it."""
-    source = rebuild_source(first["descriptor"], first["steps"], "the file")
+def _without_long_texts(entry: FoundAttributes) -> FoundAttributes:
+    short = {name: value for name, value in entry.attributes.items() if not _is_long(value)}
+    return FoundAttributes(group=entry.group, attributes=short)
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, str) and len(value) > LONG_TEXT
+
+
+def start_h5py(opening: Opening) -> Handler:
+    """Give up everything except the file, and open it."""
+    if not isinstance(opening, OpenHdf5):
+        raise TypeError("the HDF5 worker opens HDF5 files")
+    source = rebuild_source(opening.descriptor, opening.steps, "the file")
     for encoding in ("ascii", "utf-8", "latin-1"):
-        codecs.lookup(encoding)  # which Python imports when first used: no file can be opened then
+        codecs.lookup(encoding)  # Python imports these when first used, and no file can be opened then
     limit(memory=MEMORY)
-    return H5pyServer(source, first.get("claims"))
+    return H5pyServer(source, opening.claims)
 
 
 if __name__ == "__main__":

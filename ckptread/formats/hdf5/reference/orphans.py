@@ -1,8 +1,8 @@
-"""The objects of a damaged HDF5 file that no group leads to any more. Part of the child of hdf5.py.
+"""Finds the objects of a damaged HDF5 file that no group lists any more, in the HDF5 worker.
 
-A group's names stand apart from what they name, mostly later in the file: of one that is cut short, they are lost
-first. The descriptions of datasets and groups are still there, and are found by their marks. Those of the older kind
-have none, but stand in the nodes of the groups that listed them.
+A group's names are stored apart from the objects, mostly later in the file: truncation loses them first. The headers
+of datasets and groups are still there. Those of version 2 are found by their signature; those of version 1 have none,
+but what is left of the groups' nodes holds their addresses.
 Specification: HDF5 File Format Specification 3.0, III.B "Group Symbol Table Nodes", IV.A.1.b "Version 2 Data Object
 Header Prefix"; an object reference is the address of one, VI.A.
 """
@@ -26,19 +26,19 @@ OBJECT, NODE_OF_GROUP = re.compile(b"OHDR\2"), re.compile(b"SNOD\1\0")
 PIECE_BYTES = 4 << 20
 NODE = Struct("<4sBBH")
 SYMBOL = Struct("<QQLLQQ")
-MOST_SYMBOLS = 512
-"""More than any node holds: twice the 'k' of the file's groups, which is 4."""
-MOST_STRAYS = 50_000
+MAX_SYMBOLS = 512
+"""Entries of one node; with the usual 'k' of 4 it holds 8."""
+MAX_ORPHANS = 50_000
 
 Address = int
-"""Of an object, from where the HDF5 file begins in its source."""
+"""Of an object's header, counted from the superblock."""
 FAILURES = (KeyError, RuntimeError, OSError, ValueError, TypeError)
-"""What h5py raises for what the library refuses."""
+"""What h5py raises when the library refuses something."""
 
 
-def strays(file: h5py.File, source: Source, seen: Container[Address]) -> Iterator[tuple[Address, Any]]:
-    """Yield the objects that were not seen, by their addresses, except those that lie in another one of them."""
-    found = sorted(set(_addresses(source, file.userblock_size)))[:MOST_STRAYS]
+def find_orphans(file: h5py.File, source: Source, seen: Container[Address]) -> Iterator[tuple[Address, Any]]:
+    """Yield the objects that were not seen, by address, except those that another one of them lists."""
+    found = sorted(set(_addresses(source, file.userblock_size)))[:MAX_ORPHANS]
     objects = dict(_opened(file, (address for address in found if address not in seen)))
     held = {below for each in objects.values() if isinstance(each, h5g.GroupID) for below in _below(each)}
     yield from ((address, each) for address, each in objects.items() if address not in held)
@@ -54,10 +54,10 @@ def _addresses(source: Source, base: int) -> Iterator[Address]:
 
 
 def _listed(source: Source, at: int) -> Iterator[Address]:
-    """Yield the addresses in a node of a group, of those entries that are there."""
+    """Yield the addresses in a group's node, as far as its entries are in the file."""
     if at + NODE.size > source.size:
         return
-    count = min(NODE.unpack(source.read(at, NODE.size))[3], MOST_SYMBOLS)
+    count = min(NODE.unpack(source.read(at, NODE.size))[3], MAX_SYMBOLS)
     there = min(count * SYMBOL.size, source.size - at - NODE.size) // SYMBOL.size * SYMBOL.size
     yield from (entry[1] for entry in SYMBOL.iter_unpack(source.read(at + NODE.size, there)))
 
@@ -68,7 +68,7 @@ def _opened(file: h5py.File, addresses: Iterable[Address]) -> Iterator[tuple[Add
         try:
             opened = h5r.dereference(reference, file.id)
         except FAILURES:
-            continue  # no object, or not all of its description is there
+            continue  # not an object, or its header is incomplete
         if isinstance(opened, h5d.DatasetID | h5g.GroupID):
             yield address, opened
 
@@ -88,7 +88,7 @@ def _references(addresses: list[Address]) -> list[h5r.Reference]:
 
 
 def _below(group: h5g.GroupID) -> list[Address]:
-    """Return the addresses of what a group holds, as far as it can be listed."""
+    """Return the addresses of a group's members, as far as it can be listed."""
     found: list[Address] = []
 
     def collect(_name: bytes, info: Any) -> None:
