@@ -1,98 +1,157 @@
-"""The one interface to every format: a :class:`Reader`, and the :class:`Tensor` it hands out.
+"""The one interface to every format: a :class:`Reader`, and the :class:`Tensor` it returns for each name.
 
-A format writes ``read`` and ``close``; everything else follows from them and from what opening found.
+A format implements ``read`` and ``close``; everything else follows from these two and from what opening found.
 """
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from enum import Enum
+from functools import cached_property
+from posixpath import join
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ckptread.errors import CheckpointError, UnsupportedError
+from ckptread.errors import CheckpointError, DamagedFileError, UnsupportedError
 from ckptread.model import ModelFacts
-from ckptread.select import find_tensor, matching_tensors
+from ckptread.select import find_tensor, match_tensors, matching_tensors
 from ckptread.slicing import Selection, normalize, split
-from ckptread.storage.checksums import extender
+from ckptread.storage.addresses import find_storage
 from ckptread.storage.progress import SILENT, Meter
-from ckptread.storage.source import Source
-from ckptread.storage.tensor_bytes import TensorBytes, check_checksum, tensor_bytes
-from ckptread.tensors import Extent, Finding, Region, TensorInfo
-from ckptread.untrusted.binary import Malformed
+from ckptread.storage.source import Source, Stamp, closed_error
+from ckptread.storage.tensor_bytes import RunningChecksum, TensorBytes, tensor_bytes
+from ckptread.tensors import Finding, Region, TensorInfo
+from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import escape, plural
 
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 BLOCK_BYTES = 4 << 20
-"""How much is read at once where nobody says: larger blocks fall out of the processor's cache."""
+"""How much is read at once by default: larger blocks do not stay in the processor's cache."""
+SPARE_BYTES = 32
+"""Room in a buffer for one element of any dtype, where the file claims fewer bytes than that."""
+
+
+class Remains(Enum):
+    """Whether a damaged file is opened, with the tensors that can still be found in it."""
+
+    refused = "refused"
+    accepted = "accepted"
 
 
 class Reader(ABC):
-    """An open checkpoint. Use it as a context manager, and index it by tensor."""
+    """An open checkpoint: a mapping of tensors by name, and a context manager that closes itself.
+
+    Several threads may read from one. Pickling and copying keep the path, the options and the state of the files, and
+    open the checkpoint again; they raise DamagedFileError where it has changed since.
+
+    >>> import ckptread
+    >>> with ckptread.open("fixtures/tf-object/ckpt-1") as checkpoint:
+    ...     list(checkpoint.select("**/kernel"))
+    ['layer-0/kernel/.ATTRIBUTES/VARIABLE_VALUE', 'layer-1/kernel/.ATTRIBUTES/VARIABLE_VALUE']
+    """
 
     format: str
     """'tf-bundle', 'tf-v1', 'saved-model', 'hdf5', 'keras', 'npz', ..."""
     path: str
-    """What was opened, as the user may give it again."""
+    """What was opened, as the user may type it again."""
     backend: str = "native"
     """'native', or 'tensorflow' where TensorFlow reads the values."""
     metadata: Mapping[str, str]
-    """What the file says of itself: writer, version, date, model class; may be empty."""
+    """What the file records about itself: writer, version, date, model class; may be empty."""
     tensors: Mapping[str, TensorInfo]
-    """By key as stored, in the model's own order where the file tells it."""
+    """By key as stored, in the model's own order where the file records it."""
     problems: Sequence[Finding] = ()
     """What is wrong with the file as a whole; may be empty."""
-    regions: Iterable[Region] = ()
-    """Runs of bytes with the checksums that the file states for them; may be empty. A region without a key is of the
-    file's own structure, may hold those of tensors, and comes before them."""
+    closed: bool = False
+    """Whether ``close`` was called: from then on every read raises CheckpointError."""
+    reopen: Callable[[], Reader] | None = None
+    """Opens the same checkpoint again, with the same options; set by ``ckptread.open``."""
 
     @cached_property
     def model(self) -> ModelFacts | None:
-        """What the file's config says of its model; None where it holds none."""
+        """What the file's config records about its model; None where it has none."""
         return None
 
     @abstractmethod
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Return the values of the tensor stored under ``key``, or those that ``selection`` means.
+        """Return the values of the tensor stored under ``key``, or the part that ``selection`` selects.
 
         ``selection`` is numpy's basic slicing (integers, slices, an Ellipsis); only the bytes it needs are read.
-        ``out`` is an array of the selection's shape and the tensor's dtype to fill and return. A whole tensor is
-        checked against the checksum that the file states for it; a part cannot be.
+        ``out`` is an array of the selection's shape and the tensor's dtype to fill and return. A complete tensor is
+        checked against the checksum that the file has for it; a part cannot be.
 
         Raises TensorNotFoundError, DamagedFileError, UnsupportedError, UnsafeFileError, and IndexError as numpy.
         """
 
+    @abstractmethod
+    def close(self) -> None:
+        """Release the files and processes that are held. Closing twice is fine.
+
+        A format ends its own ``close`` with ``super().close()``.
+        """
+        self.closed = True
+
+    def regions(self) -> Iterator[Region]:
+        """Yield the runs of bytes that the files are made of, with the checksums that the files have for them.
+
+        A region without a key belongs to the file's own structure, and comes before those of the tensors in it.
+        """
+        return iter(())
+
+    def open_sources(self) -> Iterable[Source]:
+        """Return the open files."""
+        return ()
+
     def source(self, file: str) -> Source | None:
-        """Return the open file of this name, which extents point into; None where ``read`` alone gives the values."""
-        return None
+        """Return the open file of this name, which extents refer to; None where only ``read`` gives the values."""
+        return next((source for source in self.open_sources() if source.name == file), None)
+
+    def stamps(self) -> dict[str, Stamp | None]:
+        """Return the size and version of each file when it was opened, by path."""
+        opened = {source.name: source.stamp for source in self.open_sources()}
+        if opened:
+            return opened
+        storage, name = find_storage(self.path)
+        return {self.path: storage.stamp(name)}
 
     @cached_property
     def files(self) -> frozenset[str]:
-        """The files that this checkpoint is made of: all in the folder, where it is one. Some may not be there."""
-        found = {self.path} | {info.extent.file for info in self.tensors.values() if info.extent is not None}
-        if os.path.isdir(self.path):
-            found.update(entry.path for entry in os.scandir(self.path))
+        """The files that this checkpoint is made of: all in the folder, where it is one. Some may be missing."""
+        storage, name = find_storage(self.path)
+        found = {self.path, *(storage.address(join(name, each)) for each in storage.list(name))}
+        found.update(info.extent.file for info in self.tensors.values() if info.extent is not None)
         with suppress(CheckpointError):  # of a damaged file, those that were found
-            found.update(region.file for region in self.regions)
+            found.update(region.file for region in self.regions())
         return frozenset(found)
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give back the files and processes that are held. Closing twice is fine."""
 
     def __getitem__(self, name: str) -> Tensor:
         """Return the tensor of this key or variable name.
 
-        Raises TensorNotFoundError, a KeyError; TypeError for what is no text.
+        Raises TensorNotFoundError, a KeyError; TypeError for a name that is not a string.
         """
         return Tensor(self, find_tensor(self.path, self.tensors, name))
+
+    def keys(self) -> KeysView[str]:
+        """Return the keys of the tensors, as stored."""
+        return self.tensors.keys()
+
+    def items(self) -> ItemsView[str, Tensor]:
+        """Return pairs of a key and its tensor; nothing is read until a tensor is sliced."""
+        return {key: Tensor(self, info) for key, info in self.tensors.items()}.items()
+
+    def select(self, *patterns: str) -> dict[str, Tensor]:
+        """Return the tensors that any of the patterns matches, by key, in the checkpoint's order.
+
+        A pattern is a name, a path above names, or a glob: ``*`` matches within a component, ``**`` across several.
+        Raises TensorNotFoundError for a pattern that matches nothing.
+        """
+        return {info.key: Tensor(self, info) for info in match_tensors(self.path, self.tensors, patterns)}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tensors)
@@ -103,6 +162,17 @@ class Reader(ABC):
     def __contains__(self, name: object) -> bool:
         """Whether ``[name]`` is a tensor."""
         return isinstance(name, str) and len(matching_tensors(self.tensors, name)) == 1
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """What IPython offers behind ``reader["``."""
+        return list(dict.fromkeys(name for info in self.tensors.values() for name in (info.name, info.key)))
+
+    def __reduce__(self) -> tuple[Callable[..., Reader], tuple[object, ...]]:
+        if self.closed:
+            raise closed_error(self.path)
+        if self.reopen is None:
+            raise TypeError(f"{self!r} cannot be pickled or copied: it was not opened by ckptread.open")
+        return reopen_unchanged, (self.reopen, self.stamps())
 
     def __enter__(self) -> Self:
         return self
@@ -116,13 +186,27 @@ class Reader(ABC):
         return f"<{self.format} checkpoint {escape(self.path)!r}: {plural(len(self.tensors), 'tensor')}>"
 
 
+def reopen_unchanged(reopen: Callable[[], Reader], stamps: Mapping[str, Stamp | None]) -> Reader:
+    """Open a checkpoint again. Raises DamagedFileError where one of its files is another one now."""
+    reader = reopen()
+    found = reader.stamps()
+    changed = next((file for file in {**stamps, **found} if stamps.get(file) != found.get(file)), None)
+    if changed is not None:
+        reader.close()
+        raise DamagedFileError(changed, "it has changed since the checkpoint was opened", advice="open it again")
+    return reader
+
+
 class Tensor:
-    """One tensor of an open checkpoint, read when it is sliced; numpy, dask and xarray take it as it is."""
+    """One tensor of an open checkpoint, read when it is sliced; numpy, dask and xarray take it as it is.
+
+    ``meter`` counts the bytes of each block that is read.
+    """
 
     def __init__(self, reader: Reader, info: TensorInfo, meter: Meter = SILENT) -> None:
         self.reader = reader
         self.info = info
-        self._meter = meter  # counts what blocks() and stored read
+        self._meter = meter
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -161,8 +245,14 @@ class Tensor:
             raise TypeError("a scalar has no length")
         return self.shape[0]
 
-    def __getitem__(self, selection: Selection) -> Array:
-        """Read the elements that a numpy basic slice means, and no others."""
+    def __getitem__(self, selection: Selection) -> Any:
+        """Read the elements of a numpy basic slice, and no others: an array, or a scalar where numpy gives one."""
+        values = self.read(selection)
+        dots = selection is ... or (isinstance(selection, tuple) and ... in selection)
+        return values if dots else values[()]
+
+    def read(self, selection: Selection = ()) -> Array:
+        """Read the elements of a numpy basic slice; always an array, of no dimensions for one element."""
         return self.reader.read(self.info.key, selection)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -170,19 +260,23 @@ class Tensor:
 
         if copy is False:
             raise ValueError("a tensor of a file can only be read as a copy")
-        return np.asarray(self.reader.read(self.info.key), dtype=dtype)
+        return np.asarray(self.read(), dtype=dtype)
 
     def blocks(self, max_bytes: int = BLOCK_BYTES, *, out: bytearray | None = None) -> Iterator[Array]:
-        """Read the whole tensor in C order, in arrays of at most ``max_bytes`` bytes.
+        """Read the complete tensor in C order, in arrays of at most ``max_bytes`` bytes.
 
-        Concatenated, the raveled blocks are the raveled tensor. Where the file states a checksum for the tensor,
-        DamagedFileError is raised after the last block if it does not agree. ``out`` is a buffer of at least
-        ``max_bytes`` to read every block into: then a block is valid only until the next one is read. Raises
-        ValueError for no bytes at all.
+        Concatenated, the raveled blocks are the raveled tensor. Where the file has a checksum for the tensor,
+        DamagedFileError is raised after the last block if it does not agree. ``out`` is a buffer, as ``buffer``
+        returns it, to read every block into: then a block is valid only until the next one is read. Raises
+        ValueError unless ``max_bytes`` is positive.
         """
         if max_bytes <= 0:
-            raise ValueError(f"a block of at most {max_bytes} bytes holds nothing")
+            raise ValueError(f"a block of at most {max_bytes} bytes has no elements")
         return self._blocks(max_bytes, out)
+
+    def buffer(self, max_bytes: int = BLOCK_BYTES) -> bytearray:
+        """Return a buffer that any block of at most ``max_bytes`` bytes fits into."""
+        return bytearray(min(max_bytes, self.nbytes) + SPARE_BYTES)
 
     def _blocks(self, max_bytes: int, out: bytearray | None) -> Iterator[Array]:
         info = self.info
@@ -209,73 +303,14 @@ class Tensor:
         return f"<tensor {escape(self.info.name)!r} {self.info.dtype} {self.info.shape}>"
 
 
-class RunningChecksum:
-    """The checksum of a tensor's extent, taken over its values as they are read, in C order.
-
-    Does nothing where there is no extent, or the file states no checksum for it.
-    """
-
-    def __init__(self, path: str, key: str, extent: Extent | None) -> None:
-        self._path = path
-        self._key = key
-        self._extent = extent
-        stated = extent.checksum if extent else None
-        self._state = stated.state if stated else 0
-        self._extend = extender(stated.algorithm) if stated else None
-
-    def update(self, block: Array) -> None:
-        """Take the next values in, in the order of the bytes in the file."""
-        if self._extend is None or self._extent is None or block.size == 0:
-            return
-        if self._extent.byteorder == "big":
-            block = block.byteswap()
-        self._state = self._extend(self._state, block.reshape(-1).view("u1"))
-
-    def verify(self) -> None:
-        """Raise DamagedFileError where what was read does not have the stated checksum."""
-        if self._extent is not None:
-            check_checksum(self._path, self._key, self._extent, self._state)
-
-
 def readable(reader: Reader, key: str) -> TensorInfo:
-    """Return the tensor of a key. Raises TensorNotFoundError, or UnsupportedError where it cannot be read."""
+    """Return the tensor of a key.
+
+    Raises TensorNotFoundError, UnsupportedError where it cannot be read, CheckpointError once the reader is closed.
+    """
+    if reader.closed:
+        raise closed_error(reader.path)
     info = find_tensor(reader.path, reader.tensors, key)
     if info.problem is not None:
         raise UnsupportedError(reader.path, f"{escape(info.key)!r} cannot be read: {info.problem}")
     return info
-
-
-@lru_cache(maxsize=512)
-def numpy_dtype(name: str, path: str = "") -> np.dtype[Any]:
-    """Return the numpy dtype that ``name`` means; strings of any length are objects (of bytes).
-
-    Raises UnsupportedError where numpy and ml_dtypes have no such dtype.
-    """
-    import numpy as np
-
-    plain = {"string": "object", "qint8": "int8", "quint8": "uint8", "qint16": "int16", "quint16": "uint16",
-             "qint32": "int32", "quint32": "uint32"}.get(name, name)  # fmt: skip
-    try:
-        return np.dtype(plain)
-    except (TypeError, ValueError, SyntaxError):
-        pass
-    try:
-        extended: np.dtype[Any] = _extended_dtype(plain)
-    except (AttributeError, Malformed, TypeError, ValueError, SyntaxError):
-        raise UnsupportedError(path, f"numpy has no dtype {escape(name)!r}") from None
-    return extended
-
-
-def _extended_dtype(name: str) -> np.dtype[Any]:
-    """Return one of ml_dtypes' dtypes, or a compound one written out as numpy prints it."""
-    import numpy as np
-
-    if name.startswith(("[", "{")):
-        from ckptread.untrusted.literals import read_literal
-
-        compound: np.dtype[Any] = np.dtype(read_literal(name))
-        return compound
-    import ml_dtypes
-
-    extended: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
-    return extended

@@ -6,11 +6,16 @@ No numpy here: a listing must not import it. Dtypes are strings, in numpy's own 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from ckptread.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
 
 ITEM_BYTES = {
     "bool": 1,

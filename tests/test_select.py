@@ -60,7 +60,7 @@ def test_what_is_in_a_checkpoint_is_what_it_gives(checkpoint):
 
 
 def test_a_block_of_no_bytes_is_refused_at_once(checkpoint):
-    with ckptread.open(checkpoint) as reader, pytest.raises(ValueError, match="holds nothing"):
+    with ckptread.open(checkpoint) as reader, pytest.raises(ValueError, match="has no elements"):
         reader["head/kernel"].blocks(0)
 
 

@@ -17,7 +17,7 @@ from ckptread.untrusted.json_text import JSON_BYTES, bounded_json
 from ckptread.wording import escape
 
 if TYPE_CHECKING:
-    from ckptread.reader import Array
+    from ckptread.tensors import Array
 
 Shard = TypeVar("Shard", bound=Reader)
 
@@ -73,11 +73,10 @@ class ShardsReader(Reader, Generic[Shard]):
         self.problems += self._shards[name].problems
         return ""
 
-    @property
-    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+    def regions(self) -> Iterator[Region]:
         """What every file is made of."""
         for shard in self._shards.values():
-            yield from shard.regions
+            yield from shard.regions()
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Return the values of a tensor, or of the part that ``selection`` means."""

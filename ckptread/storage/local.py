@@ -6,7 +6,7 @@ import os
 import stat
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
-from ckptread.storage.source import Kind, Source, Stamp, Step, Storage, changed_error
+from ckptread.storage.source import Kind, Source, Stamp, Step, Storage, changed_error, closed_error
 
 
 class LocalStorage(Storage):
@@ -59,7 +59,7 @@ class FileSource(Source):
         """Open ``path``, or take over a descriptor on which it is already open (in a worker, say)."""
         self.name = path
         self._descriptor = _open_regular(path) if descriptor is None else descriptor
-        self.stamp = _stamp_of(os.fstat(self._descriptor))
+        self.stamp: Stamp = _stamp_of(os.fstat(self._descriptor))
         self.size = self.stamp.size
 
     def recipe(self) -> tuple[int, list[Step]]:
@@ -102,7 +102,7 @@ class FileSource(Source):
 
     def _open_descriptor(self) -> int:
         if self._descriptor < 0:
-            raise CheckpointError(self.name, "the checkpoint is closed", advice="open it again")
+            raise closed_error(self.name)
         return self._descriptor
 
     def _truncated(self, offset: int, missing: int) -> DamagedFileError:

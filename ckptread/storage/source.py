@@ -9,9 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Protocol, Self
 
-from ckptread.errors import DamagedFileError
+from ckptread.errors import CheckpointError, DamagedFileError
 from ckptread.tensors import Checksum, Extent
 
 Step = dict[str, int]
@@ -36,6 +36,8 @@ class Source(ABC):
     name: str
     """What to call it in a message: the file's path, followed by the member's name for a part of an archive."""
     size: int
+    stamp: Stamp | None = None
+    """The state of the file when it was opened; None where the source has no file of its own."""
     addressable: bool = True
     """Whether bytes are stored in a file exactly as they are read, so that ``locate`` gives their own place."""
 
@@ -133,3 +135,28 @@ class Storage(ABC):
 def changed_error(name: str) -> DamagedFileError:
     """Return the error for a file that is no longer the one that was opened."""
     return DamagedFileError(name, "it changed while it was read", advice="wait until its writer is done, and try again")
+
+
+def closed_error(path: str) -> CheckpointError:
+    """Return the error for reading what was closed."""
+    return CheckpointError(path, "the checkpoint is closed", advice="open it again, or read within its 'with' block")
+
+
+class CloseOnError:
+    """A context manager that closes something where its block raises, and leaves it open where it does not."""
+
+    def __init__(self, held: _Closeable) -> None:
+        self._held = held
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._held.close()
+
+
+class _Closeable(Protocol):
+    def close(self) -> object: ...

@@ -22,10 +22,8 @@ from ckptread.values.float_kernels import Distance
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
-SLACK = 32
-"""Bytes behind a buffer, so that a scalar of any dtype has room in it."""
 PIECE_BYTES = 256 << 10
 """What is read of a tensor at once: two such pieces are still in the processor's own cache when they are compared."""
 PART_PIECES = 16
@@ -168,10 +166,7 @@ class _Blocks:
     def __init__(self, a: Tensor, b: Tensor) -> None:
         self._tensors = (a, b)
         self._elements = max(1, BLOCK_BYTES // max(1, a.dtype.itemsize, b.dtype.itemsize))
-        self._buffers = [bytearray(self._nbytes(tensor) + SLACK) for tensor in self._tensors]
-
-    def _nbytes(self, tensor: Tensor) -> int:
-        return min(tensor.nbytes, self._elements * tensor.dtype.itemsize)
+        self._buffers = [tensor.buffer(self._elements * tensor.dtype.itemsize) for tensor in self._tensors]
 
     def read(self, stop: int | None = None) -> Iterator[tuple[Array, Array]]:
         """Yield the first ``stop`` pairs of blocks, or all; each is valid until the next one."""

@@ -6,7 +6,7 @@ Everything is accumulated in float64, or exactly in integers, over pieces that s
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,9 +14,7 @@ from ckptread.values.float_kernels import Distance, changed_objects, integer_dis
 from ckptread.values.statistics import PIECE, as_float, exact_float, is_numeric
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 
 class Tolerance(msgspec.Struct, frozen=True):

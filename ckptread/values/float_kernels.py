@@ -17,7 +17,7 @@ from ckptread.values.statistics import PIECE, ROW
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 
 class Apart(msgspec.Struct, frozen=True, kw_only=True):

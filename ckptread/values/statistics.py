@@ -18,7 +18,7 @@ from ckptread.reader import Tensor
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 ROW = 8 << 10
 """Elements of one dot product: OpenBLAS shares out those of more than 10,000 between threads of its own."""
@@ -96,10 +96,7 @@ def _finite_pieces(tensor: Tensor) -> Iterator[Array]:
 
 def pieces(tensor: Tensor) -> Iterator[Array]:
     """Yield a tensor's values flat, in pieces that stay in cache; each is valid until the next one."""
-    from ckptread.reader import BLOCK_BYTES
-
-    buffer = bytearray(min(BLOCK_BYTES, max(1, tensor.nbytes)) + 32)
-    for block in tensor.blocks(out=buffer):
+    for block in tensor.blocks(out=tensor.buffer()):
         flat = block.reshape(-1)
         for at in range(0, flat.size, PIECE):
             yield flat[at : at + PIECE]

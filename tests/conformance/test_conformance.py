@@ -127,7 +127,7 @@ def test_the_interface_is_whole(case):
         assert os.path.lexists(reader.path) or reader.format.startswith("tf-")
         assert all(isinstance(key, str) and isinstance(value, str) for key, value in reader.metadata.items())
         assert list(reader) == list(reader.tensors)
-        assert all(region.nbytes >= 0 and os.path.isfile(region.file) for region in reader.regions)
+        assert all(region.nbytes >= 0 and os.path.isfile(region.file) for region in reader.regions())
         assert all(finding.severity in {"error", "warning", "note"} for finding in reader.problems)
         with pytest.raises(ckptread.TensorNotFoundError):
             reader["no such tensor, surely"]

@@ -30,10 +30,11 @@ from ckptread.names.keras.describe import name_keras_tensors as describe_keras
 from ckptread.names.tensorflow import messages, object_graph, saved_model
 from ckptread.names.tensorflow.describe import TensorFlowEvidence
 from ckptread.names.tensorflow.describe import name_tensorflow_tensors as describe_tensorflow
-from ckptread.reader import Tensor, numpy_dtype
+from ckptread.reader import Tensor
 from ckptread.tensors import TensorInfo, element_count
 from ckptread.untrusted import binary
 from ckptread.untrusted import json_text as jsondata
+from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.worker.parent import Worker
 from tests.fuzz.records import pairs, records, table_of, with_checksum
 
@@ -70,7 +71,7 @@ def read_all(reader):
             continue
         assert info.shape is None or values.shape == info.shape, info
         assert sum(part.size for part in parts) in (0, values.size), info
-    list(reader.regions)
+    list(reader.regions())
 
 
 def table(data):
@@ -221,7 +222,7 @@ def json_text(data):
 def zip_members(data):
     """A zip archive and every member in it: what is read has the CRC-32 that is stated."""
     archive = ZipArchive(source(data))
-    list(archive.regions)
+    list(archive.regions())
     for name, member in archive.members.items():
         if member.problem is None and member.nbytes <= READ_BYTES:
             try:

@@ -7,8 +7,8 @@ import pytest
 
 from ckptread.errors import UnsupportedError
 from ckptread.formats.hdf5.values import decode, encode
-from ckptread.reader import numpy_dtype
 from ckptread.untrusted.binary import Malformed
+from ckptread.untrusted.dtypes import numpy_dtype
 
 ODD = ["('<i4'(1,), (2,))", r"('\d', (2,))", "('<i4', 0777)", "('<i4', 1if 1else 2)", "(" * 5000, "('<i4', (-1,))", ""]
 """What ast.literal_eval warns of, or gives up on; pytest makes an error of every warning."""

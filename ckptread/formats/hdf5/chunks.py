@@ -28,7 +28,7 @@ from ckptread.worker.protocol import DatasetLayout
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
 MAX_CHUNK_BYTES = 64 << 20

@@ -23,11 +23,12 @@ from ckptread.formats.keras.evidence import gather_keras_evidence
 from ckptread.model import ModelFacts
 from ckptread.names.keras.describe import name_keras_tensors
 from ckptread.names.keras.model_facts import read_model_facts
-from ckptread.reader import Reader, numpy_dtype, readable
+from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection, Slicing, normalize, read_box
 from ckptread.tensors import Finding, Region, TensorInfo, element_count, trouble
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.budget import within
+from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import escape
 from ckptread.worker.parent import Worker, deadline
 from ckptread.worker.protocol import (
@@ -46,8 +47,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ckptread.storage.source import Source
-
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 LIBRARY = "HDF5"
 MAX_ANSWER_BYTES = 128 << 20
@@ -274,8 +274,7 @@ class Hdf5Reader(Reader):
             ) from error
         return bytes(pieces)
 
-    @property
-    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+    def regions(self) -> Iterator[Region]:
         """The trees of the groups, contiguous datasets, and the chunks of the others."""
         yield Region(None, *self._source.locate(0), 0, check=partial(check_trees, self._source), name="the groups")
         for key, info in self.tensors.items():

@@ -14,7 +14,7 @@ from ckptread.untrusted.binary import Malformed, take
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 _LEAF = Struct("<cQ")
 STRING, LIST, REFERENCE, REGION, NOTHING = b"s", b"l", b"r", b"g", b"n"
@@ -113,7 +113,7 @@ def _decode_leaf(data: bytes, at: int, depth: int) -> tuple[Any, int]:
 
 
 def _decode_list(body: bytes, depth: int) -> Array:
-    from ckptread.reader import numpy_dtype
+    from ckptread.untrusted.dtypes import numpy_dtype
     from ckptread.untrusted.literals import read_literal
 
     nbytes, at = int.from_bytes(body[:4], "little"), 4

@@ -32,7 +32,7 @@ from ckptread.untrusted.json_text import JSON_BYTES, bounded_json
 from ckptread.wording import escape
 
 if TYPE_CHECKING:
-    from ckptread.reader import Array
+    from ckptread.tensors import Array
 
 USUAL_MEMBERS = 500
 """More assets than any model's layers have: an archive made to cost time."""
@@ -147,12 +147,11 @@ class KerasReader(Reader):
         message = f"the archive holds no weights: neither {HDF5_WEIGHTS} nor {NPZ_WEIGHTS}"
         self.problems.append(Finding(severity="error", message=message, key=None, file=self.path))
 
-    @property
-    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+    def regions(self) -> Iterator[Region]:
         """The members of the archive, then what the weights are made of."""
-        yield from self._archive.regions
+        yield from self._archive.regions()
         if self.weights is not None:
-            yield from self.weights.regions
+            yield from self.weights.regions()
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Return the values of a tensor, or of the part that ``selection`` means."""

@@ -14,7 +14,7 @@ from ckptread.slicing import ReadInto, read_box
 if TYPE_CHECKING:
     import numpy as np
 
-    from ckptread.reader import Array
+    from ckptread.tensors import Array
 
 BAND_BYTES = 64 << 20
 

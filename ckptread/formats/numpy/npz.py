@@ -26,18 +26,20 @@ from ckptread.errors import CheckpointError, DamagedFileError
 from ckptread.formats.numpy.fortran import FortranArray
 from ckptread.formats.numpy.npy_header import OBJECTS, NpyHeader, read_npy_header
 from ckptread.formats.zip.archive import Member, ZipArchive
-from ckptread.reader import BLOCK_BYTES, Reader, RunningChecksum, Tensor, numpy_dtype, readable
+from ckptread.reader import BLOCK_BYTES, Reader, Tensor, readable
 from ckptread.slicing import ReadInto, Selection, normalize, read_box
 from ckptread.storage.local import FileSource
 from ckptread.storage.source import Source
+from ckptread.storage.tensor_bytes import RunningChecksum
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.budget import within
+from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import escape, plural
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ckptread.reader import Array
+    from ckptread.tensors import Array
 
 OPEN_MEMBERS = 4
 """Members that stay open: a deflated one holds some 20 MiB."""
@@ -181,8 +183,7 @@ class NpyReader(_ArrayReader):
         covered = source.extent(header.offset, header.nbytes)
         self._add(key, _Stored(header, lambda: source, covered), source)
 
-    @property
-    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+    def regions(self) -> Iterator[Region]:
         """The array, for which the format states no checksum."""
         for stored in self._arrays.values():
             read_into = self._source.from_offset(stored.header.offset)
@@ -228,8 +229,7 @@ class NpzReader(_ArrayReader):
         covered = source.extent(header.offset, header.nbytes, checksum)
         self._add(key, _Stored(header, partial(self._open, member.name), covered), source)
 
-    @property
-    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+    def regions(self) -> Iterator[Region]:
         """The members, each with the array in it."""
         for region, member in self._archive.located():
             key = member.name.removesuffix(".npy")

@@ -14,17 +14,18 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
-from ckptread.reader import Reader, numpy_dtype, readable
+from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection, normalize, read_box
 from ckptread.storage.local import FileSource
 from ckptread.storage.source import Source
 from ckptread.tensors import MAX_RANK, Finding, Region, TensorInfo, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
+from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.untrusted.json_text import bounded_json
 from ckptread.wording import escape, plural
 
 if TYPE_CHECKING:
-    from ckptread.reader import Array
+    from ckptread.tensors import Array
 
 HEADER_BYTES = 100_000_000
 """The format's own limit."""
@@ -179,8 +180,7 @@ class SafetensorsReader(Reader):
     def _broken(self, problem: str) -> DamagedFileError:
         return DamagedFileError(self._source.name, problem, advice="fetch it again")
 
-    @property
-    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+    def regions(self) -> Iterator[Region]:
         """The header and the tensors: the format has no checksums."""
         yield Region(None, *self._source.locate(0), self._data, name="the header")
         for info in self.tensors.values():

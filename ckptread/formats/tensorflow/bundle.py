@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.tensorflow.entries import BundleEntry, array_problem, decode_entries
@@ -22,19 +22,19 @@ from ckptread.formats.tensorflow.ordered_code import SLICE_PREFIX, slice_key
 from ckptread.formats.tensorflow.shards import Shards
 from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tensorflow.strings import MAX_STRINGS_BYTES, decode_strings
-from ckptread.reader import Reader, RunningChecksum, numpy_dtype, readable
+from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection, normalize, read_box
 from ckptread.storage.local import FileSource
 from ckptread.storage.source import Source
+from ckptread.storage.tensor_bytes import RunningChecksum
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.binary import Malformed, text
 from ckptread.untrusted.budget import most_bytes, within
+from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import escape
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 MAX_KEY_BYTES = 64 << 10
 
@@ -184,8 +184,7 @@ class TfBundleReader(Reader):
             return False
         return (one.nbytes, one.crc32c) == (two.nbytes, two.crc32c)
 
-    @property
-    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+    def regions(self) -> Iterator[Region]:
         """The blocks of the index, and every tensor and slice."""
         yield from self._index.regions()
         owners, left = self._slice_keys(), most_bytes(self._shards_of().nbytes)

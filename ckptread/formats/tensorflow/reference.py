@@ -15,18 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsupportedError
 from ckptread.formats.tensorflow.evidence import OBJECT_GRAPH, gather_tensorflow_evidence, named
-from ckptread.reader import Reader, numpy_dtype, readable
+from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection, Slicing, normalize
 from ckptread.tensors import ITEM_BYTES, TensorInfo, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
+from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import escape
 from ckptread.worker.parent import Worker
 from ckptread.worker.protocol import ListVariables, OpenCheckpoint, Question, ReadValues, Values, Variable, Variables
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 MODULE = "ckptread.formats.tensorflow.reference_worker"
 LIBRARY = "TensorFlow"

@@ -24,7 +24,7 @@ from ckptread.storage.local import FileSource
 from ckptread.tensors import Finding
 
 if TYPE_CHECKING:
-    from ckptread.reader import Array
+    from ckptread.tensors import Array
 
 DESCRIPTIONS = {"saved_model": "saved_model.pb", "keras_metadata": "keras_metadata.pb"}
 """What stands beside the variables and says what they are called."""

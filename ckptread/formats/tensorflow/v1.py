@@ -28,7 +28,7 @@ from ckptread.formats.tensorflow.messages import (
 from ckptread.formats.tensorflow.ordered_code import slice_key
 from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tensorflow.v1_values import decode_values, flat_span, values_of
-from ckptread.reader import Reader, numpy_dtype, readable
+from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection, normalize, read_box
 from ckptread.storage.local import FileSource
 from ckptread.tensors import (
@@ -41,12 +41,11 @@ from ckptread.tensors import (
     shape_problem,
 )
 from ckptread.untrusted.binary import Malformed
+from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import escape
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 META_BYTES = 100 << 20
 MAX_ENTRIES = 200_000
@@ -173,8 +172,7 @@ class TfV1Reader(Reader):
         file, offset = value.source.locate(span[1])
         return Extent(file=file, offset=offset, nbytes=span[2] - span[1])
 
-    @property
-    def regions(self) -> Iterator[Region]:  # type: ignore[override]
+    def regions(self) -> Iterator[Region]:
         """Every block of every file, and in them every slice of a tensor."""
         for table in self._tables:
             yield from table.regions()

@@ -19,7 +19,7 @@ from ckptread.untrusted.binary import DELIMITED, FIXED32, FIXED64, VARINT, Malfo
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 FLAT = frozenset({"float32", "float64", "complex64", "complex128", "bool"})
 """The dtypes whose packed field is the array's own bytes."""

@@ -119,7 +119,6 @@ class ZipArchive:
             raise DamagedFileError(source.name, problem, advice="fetch it again")
         return data
 
-    @property
     def regions(self) -> Iterator[Region]:
         """The members as they are stored; a deflated one has no checksum until it is inflated."""
         return (region for region, _ in self.located())

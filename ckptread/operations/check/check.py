@@ -6,7 +6,7 @@ A promise about tensors that are not there, or cannot be read, is not kept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -27,9 +27,7 @@ from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import Statistics, as_float, pieces, statistics
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 OF_VALUES = frozenset({"no-nan", "no-inf", "finite", "no-zero", "max-abs"})
 OF_PAIRS = frozenset({"frozen", "changed"})

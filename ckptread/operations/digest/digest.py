@@ -14,18 +14,20 @@ import msgspec
 
 from ckptread.errors import UnsupportedError
 from ckptread.operations.each_tensor import TensorResult, survey
-from ckptread.reader import BLOCK_BYTES, Reader, Tensor, numpy_dtype
+from ckptread.reader import Reader, Tensor
+from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.select import filter_tensors, without_aliases
 from ckptread.storage.progress import Meter, Progress
 from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.storage.threads import run_in_order
 from ckptread.tensors import ITEM_BYTES, TensorInfo
+from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import escape
 
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 PART_BYTES = 1 << 20
 LARGE_BYTES = 16 << 20
@@ -111,8 +113,7 @@ def _parts(stored: TensorBytes) -> Iterator[bytes]:
 
 def _blocks(tensor: Tensor) -> Iterator[memoryview | bytes]:
     """Yield the values as they are defined to be digested, in C order."""
-    buffer = bytearray(min(BLOCK_BYTES, max(1, tensor.nbytes)) + 32)
-    for block in tensor.blocks(BLOCK_BYTES, out=buffer):
+    for block in tensor.blocks(out=tensor.buffer()):
         if tensor.info.shape is not None:
             yield _bytes(block, tensor.info)
 

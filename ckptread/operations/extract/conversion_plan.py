@@ -19,7 +19,7 @@ from ckptread.wording import escape
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 STRINGS_BYTES = 128 << 20
 """The most that strings may take in one width: one long one makes all the others as long."""
@@ -48,7 +48,7 @@ class Plan:
 
     def __init__(self, tensor: Tensor, selection: Selection, conversion: Conversion) -> None:
         if tensor.info.problem is not None:
-            tensor[()]  # raises, with the problem
+            tensor.read()  # raises, with the problem
         self._tensor = tensor
         try:
             self._slicing = normalize(selection, tensor.shape)
@@ -112,7 +112,7 @@ class Plan:
 
     def _fixed_strings(self) -> np.dtype[Any]:
         """Strings go into a fixed width where nothing is lost: numpy drops the zero bytes that one ends in."""
-        values = self._tensor[self._selection]
+        values = self._tensor.read(self._selection)
         flat = values.reshape(-1).tolist()
         if any(not isinstance(value, bytes) or value.endswith(b"\0") for value in flat):
             raise UnsupportedError(
@@ -142,12 +142,10 @@ class Plan:
             meter.add(block.nbytes)
 
     def _blocks(self) -> Iterator[Array]:
-        from ckptread.reader import BLOCK_BYTES
-
         if self._strings is not None:
             yield self._strings
         elif self._slicing.is_whole(self._tensor.shape):
-            yield from self._tensor.blocks(out=bytearray(min(BLOCK_BYTES, self._tensor.nbytes) + 32))
+            yield from self._tensor.blocks(out=self._tensor.buffer())
         else:
             yield from self._part()
 
@@ -156,7 +154,7 @@ class Plan:
         from ckptread.reader import BLOCK_BYTES
 
         for block in split(self._slicing.shape, max(1, self._tensor.dtype.itemsize), BLOCK_BYTES):
-            yield self._tensor[self._slicing.part(block)]
+            yield self._tensor.read(self._slicing.part(block))
 
     def _converted(self, block: Array) -> Array:
         import numpy as np

@@ -22,9 +22,7 @@ from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import PIECE, Statistics, as_float, is_numeric, square_sum, statistics
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 By = Literal["layer", "tensor", "all"]
 ALL = "(all)"
@@ -184,12 +182,8 @@ def _distance(before: Tensor | None, now: Tensor) -> float | None:
     if before is None or not is_numeric(before.dtype) or not is_numeric(now.dtype):
         return None
     elements = max(1, BLOCK_BYTES // max(before.dtype.itemsize, now.dtype.itemsize))
-    blocks = [
-        side.blocks(
-            elements * side.dtype.itemsize, out=bytearray(min(side.nbytes, elements * side.dtype.itemsize) + 32)
-        )
-        for side in (before, now)
-    ]
+    sizes = [(side, elements * side.dtype.itemsize) for side in (before, now)]
+    blocks = [side.blocks(nbytes, out=side.buffer(nbytes)) for side, nbytes in sizes]
     return math.sqrt(sum(_squares(*pair) for pair in zip(*blocks, strict=True)))
 
 

@@ -58,7 +58,7 @@ def around(reader: Reader, info: TensorInfo) -> Region | None:
     if info.extent is None:
         return None
     bytes_of = Region(key=info.key, file=info.extent.file, offset=info.extent.offset, nbytes=info.extent.nbytes)
-    structure = takewhile(lambda region: region.key is None, reader.regions)
+    structure = takewhile(lambda region: region.key is None, reader.regions())
     return next((region for region in structure if region.checksum and Cover([region]).holds(bytes_of)), None)
 
 

@@ -154,7 +154,7 @@ def _regions_of(reader: Reader) -> tuple[list[Region], list[Finding]]:
     """Return the regions; and what went wrong in finding them, where that could not be done to the end."""
     regions: list[Region] = []
     try:
-        regions.extend(reader.regions)
+        regions.extend(reader.regions())
     except CheckpointError as error:
         return regions, [trouble(error)]
     return regions, []

@@ -73,7 +73,7 @@ def test_stored_weights_are_where_their_extent_says(tmp_path: Path) -> None:
         extent = reader.tensors[KEY].extent
         assert extent.file == path
         assert data[extent.offset : extent.offset + extent.nbytes] == KERNEL.tobytes()
-        members = {region.offset: region.checksum for region in reader.regions if region.checksum}
+        members = {region.offset: region.checksum for region in reader.regions() if region.checksum}
         at = data.index(b"\x89HDF")
         assert members[at].value == zipfile.ZipFile(path).getinfo("model.weights.h5").CRC
 
@@ -96,7 +96,7 @@ def test_a_changed_config_is_one_finding(tmp_path: Path, method: int) -> None:
     with open_keras(str(path)) as reader:
         (found,) = [each for each in verify(reader).findings if each.severity == "error"]
         assert found.message.startswith("config.json: ")
-        assert found.offset == next(r.offset for r in reader.regions if "config.json" in (r.name or ""))
+        assert found.offset == next(r.offset for r in reader.regions() if "config.json" in (r.name or ""))
 
 
 def test_large_deflated_weights_are_read_at_random(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_two_members_of_weights_are_listed_by_neither(tmp_path: Path) -> None:
 
 def test_an_archive_without_weights_lists_none_and_says_so(tmp_path: Path) -> None:
     with open_keras(write(tmp_path, {"config.json": "{}"})) as reader:
-        assert (len(reader), next(iter(reader.regions)).key) == (0, None)
+        assert (len(reader), next(iter(reader.regions())).key) == (0, None)
         assert reader.problems[-1].message.startswith("the archive holds no weights")
 
 
@@ -262,7 +262,7 @@ def _faults(path: str) -> list[Finding | CheckpointError]:
                 reader.read(key)
             except CheckpointError as error:
                 faults.append(error)
-        for region in reader.regions:
+        for region in reader.regions():
             if (
                 region.checksum
                 and zlib.crc32(data[region.offset : region.offset + region.nbytes]) != region.checksum.value

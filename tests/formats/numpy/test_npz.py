@@ -87,9 +87,9 @@ def test_a_stored_array_has_a_place_and_a_checksum_and_others_have_none(tmp_path
         assert extent.checksum == Checksum("crc32", whole, zlib.crc32(header))
         assert x.tensors["fortran"].extent is None
         assert y.tensors["c"].extent is None
-        for region in x.regions:
+        for region in x.regions():
             assert zlib.crc32(data[region.offset : region.offset + region.nbytes]) == region.checksum.value
-        assert [(region.key, region.checksum) for region in y.regions] == [("c", None)]
+        assert [(region.key, region.checksum) for region in y.regions()] == [("c", None)]
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -207,7 +207,7 @@ def test_a_sharded_checkpoint_is_one(tmp_path: Path) -> None:
         assert reader.metadata == {"format": "pt", "total_size": "28"}
         assert (reader.read("a").tolist(), reader.read("b", slice(1, 3)).tolist()) == ([0, 1, 2], [1, 2])
         assert reader.tensors["b"].extent.file == str(tmp_path / "m-2.safetensors")
-        assert {region.key for region in reader.regions} == {None, "a", "b", "c"}
+        assert {region.key for region in reader.regions()} == {None, "a", "b", "c"}
 
 
 def test_a_total_that_the_tensors_do_not_come_to_is_a_warning(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_members_are_what_zipfile_wrote(tmp_path: Path, method: int, zip64: bool
     found = ZipArchive(FileSource(str(path)))
     assert found.problems == []
     assert {name: found.read(name, 1 << 20) for name in found.members} == contents
-    for region in found.regions:
+    for region in found.regions():
         stored = path.read_bytes()[region.offset : region.offset + region.nbytes]
         if region.checksum is None:
             assert zlib.decompress(stored, -15) in contents.values()
@@ -103,7 +103,7 @@ def test_bytes_before_the_archive_are_noted_and_passed_over(tmp_path: Path) -> N
     found = opened(tmp_path, b"#!/bin/sh\n" + archive(member(b"a", b"12345")))
     assert found.read("a", 5) == b"12345"
     assert messages(found) == "warning: 10 bytes belong to no member"
-    assert (found.problems[0].offset, next(iter(found.regions)).offset) == (0, 10 + LOCAL.size + 1)
+    assert (found.problems[0].offset, next(iter(found.regions())).offset) == (0, 10 + LOCAL.size + 1)
 
 
 def test_bytes_behind_and_between_are_noted(tmp_path: Path) -> None:

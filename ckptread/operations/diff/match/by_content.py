@@ -19,9 +19,10 @@ from ckptread.operations.diff.match.compare_layouts import WHOLE_BYTES, Agreemen
 from ckptread.operations.diff.match.fingerprint import Fingerprint, fingerprint, ordered_fingerprint
 from ckptread.operations.diff.match.in_order import compatible, in_turn
 from ckptread.operations.diff.match.layouts import Arrangement, arrangements
-from ckptread.reader import Reader, Tensor, numpy_dtype
+from ckptread.reader import Reader, Tensor
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
+from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.values.statistics import is_numeric
 
 MOST_ATTEMPTS = 100_000
@@ -189,7 +190,7 @@ class _Group:
                 if not self._attempts.spend():
                     return
                 if small:
-                    values = self._a.tensor(one)[()] if values is None else values
+                    values = self._a.tensor(one).read() if values is None else values
                     found = waiting.holding(shape, ordered_fingerprint(rearranged(values, arrangement)))
                 else:
                     found = waiting.of_shape(shape)[:MOST_LARGE]

@@ -18,7 +18,7 @@ from ckptread.values.float_kernels import changed_objects
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 Agreement = Literal["bits", "values"]
 
@@ -96,7 +96,7 @@ def blocks(a: Tensor, b: Tensor, arrangement: Arrangement) -> Iterator[tuple[Arr
     The arrangement has to fit both shapes.
     """
     if max(a.nbytes, b.nbytes) <= WHOLE_BYTES:
-        yield _arranged(a[()], b[()], arrangement)
+        yield _arranged(a.read(), b.read(), arrangement)
     else:
         yield from _boxes(a, b, arrangement, max(1, BOX_BYTES // max(a.dtype.itemsize, b.dtype.itemsize)))
 

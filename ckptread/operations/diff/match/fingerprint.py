@@ -10,24 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ckptread.reader import BLOCK_BYTES, Tensor
+from ckptread.reader import Tensor
 from ckptread.values.statistics import as_float, is_numeric
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 PERIOD = 16 << 10
 """Elements that are mixed at once, 128 KiB: they stay in cache. Weights repeat after as many."""
 FIRST, SECOND = 0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53
 GOLDEN = 0x9E3779B97F4A7C15
 MASK = (1 << 64) - 1
-SLACK = 32
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -46,8 +43,7 @@ def fingerprint(tensor: Tensor) -> Fingerprint:
     if not is_numeric(tensor.dtype):
         return _opaque(tensor)
     running = RunningFingerprint()
-    buffer = bytearray(min(BLOCK_BYTES, max(1, tensor.nbytes)) + SLACK)
-    for block in tensor.blocks(BLOCK_BYTES, out=buffer):
+    for block in tensor.blocks(out=tensor.buffer()):
         running.add(block)
     return running.result()
 
