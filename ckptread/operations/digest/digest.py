@@ -15,7 +15,6 @@ import msgspec
 from ckptread.errors import UnsupportedError
 from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.reader import Reader, Tensor
-from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.select import filter_tensors, without_aliases
 from ckptread.storage.progress import Meter, Progress
 from ckptread.storage.tensor_bytes import TensorBytes

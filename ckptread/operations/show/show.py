@@ -15,12 +15,9 @@ from ckptread.values import statistics as of_values
 from ckptread.values.statistics import Histogram, Statistics
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ckptread.reader import Reader, Tensor
     from ckptread.slicing import Selection
-
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 FIRST = 8
 """How many values are shown."""
@@ -81,7 +78,7 @@ def show(
         return tensor_statistics(checkpoint, name, backend=backend)
     with opened(checkpoint, backend) as reader:
         tensor = reader[name]
-        return TensorSlice(tensor.info, tensor[slice])
+        return TensorSlice(tensor.info, tensor.read(slice))
 
 
 def tensor_statistics(checkpoint: Checkpoint, name: str, *, backend: str = "auto") -> TensorStatistics:
@@ -106,7 +103,7 @@ def _statistics(reader: Reader, tensor: Tensor) -> TensorStatistics:
         **msgspec.structs.asdict(stats),
         tensor=tensor.info,
         histogram=spread,
-        first=tensor[()] if first is None else first,  # a tensor without elements has no blocks
+        first=tensor.read() if first is None else first,  # a tensor without elements has no blocks
         checkpoint=checkpoint_fields(reader),
         covered_by=around(reader, tensor.info),
     )

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ckptread.wording import escape
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from ckptread.tensors import Array
 
 MOST_VALUES = 1000
 """Of a slice, how many values are printed."""
