@@ -1,5 +1,6 @@
 # make demo    a first look: installs the core into .venv, and reads the checkpoints in fixtures/
 # make test    the whole suite from nothing, TensorFlow included
+# make test-fast    what needs neither TensorFlow nor Keras and is not slow: under a minute
 # make fuzz    every parser, guided by coverage: RUNS executions for each target (TARGETS)
 # make fuzz-commands    changed HDF5 files through the whole command line, FILES of them
 # make check   ruff, mypy, import-linter, the docs
@@ -11,13 +12,16 @@ TEST_ENV := TF_CPP_MIN_LOG_LEVEL=3 KERAS_BACKEND=tensorflow TF_ENABLE_ONEDNN_OPT
 # pip compiles what it installs, but not what it installs for editing: the first start should be as fast as the next.
 COMPILE = $(BIN)/python -m compileall -q ckptread
 
-.PHONY: demo test check format docs fuzz fuzz-commands clean
+.PHONY: demo test test-fast check format docs fuzz fuzz-commands clean
 
 demo: $(VENV)/.core
 	BIN=$(BIN) sh demo.sh
 
 test: $(VENV)/.dev
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-fast: $(VENV)/.dev
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not tensorflow and not keras and not slow'
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

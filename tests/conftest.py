@@ -1,5 +1,6 @@
 """What several test files need."""
 
+import inspect
 import os
 import signal
 import sys
@@ -27,6 +28,28 @@ settings.load_profile("ckptread")
 
 def pytest_report_header():
     return f"files that commands open are watched by {watched.means()}"
+
+
+LIBRARIES = {"tensorflow": "tensorflow", "keras": "keras", "tf_keras": "keras"}
+"""The marker of a test that imports this module."""
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests whose modules, fixtures or own lines import TensorFlow or Keras."""
+    for item in items:
+        at_the_top = {value.__name__ for value in vars(item.module).values() if inspect.ismodule(value)}
+        for library in LIBRARIES.keys() & (at_the_top | imported_inside(item)):
+            item.add_marker(LIBRARIES[library])
+        if LIBRARIES.keys() & at_the_top:
+            item.add_marker(pytest.mark.filterwarnings("ignore"))  # they warn of each other as they write the files
+
+
+def imported_inside(item):
+    """The names in the code of a test and of its fixtures, among them what they import, or skip a test without."""
+    fixtures = [definition.func for found in item._fixtureinfo.name2fixturedefs.values() for definition in found]
+    codes = [function.__code__ for function in (item.function, *fixtures) if hasattr(function, "__code__")]
+    texts = {text for code in codes if "importorskip" in code.co_names for text in code.co_consts}
+    return texts.union(*(code.co_names for code in codes))
 
 
 FLOAT32, STRING, INT64, BFLOAT16 = 1, 7, 9, 14
@@ -82,6 +105,7 @@ def checkpoint(tmp_path):
 @pytest.fixture(scope="session")
 def ten_models(tmp_path_factory):
     """Ten models in five formats each: ``ten_models[model][format]`` is a path. Never write there."""
+    pytest.importorskip("keras")
     from tests.conformance.ten_models import write_all
 
     return write_all(tmp_path_factory.mktemp("ten_models"))

@@ -3,15 +3,10 @@
 The fixture ``ten_models`` (conftest.py) writes them once for all tests: ``ten_models["nested"][".keras"]`` is a path.
 """
 
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 FORMATS = (".keras", ".weights.h5", ".h5", "checkpoint", "saved-model")
 

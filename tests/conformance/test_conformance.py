@@ -53,6 +53,7 @@ def test_every_real_checkpoint_agrees_with_the_reference(case):
 
 @each(BY_TENSORFLOW)
 def test_tensorflows_own_reader_agrees_and_so_do_we(case):
+    pytest.importorskip("tensorflow")
     with ckptread.open(case.path) as native, ckptread.open(case.path, backend="tensorflow") as reference:
         assert reference.backend == "tensorflow"
         check(case, reference)

@@ -11,9 +11,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import keras
 import pytest
-import tensorflow as tf
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
 from msgspec.structs import replace
 
 from ckptread.names.keras import describe as keras_names

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import pytest
+
+keras = pytest.importorskip("keras")
+
 
 from ckptread.names.keras.layers import LAYERS, WEIGHTLESS
 from tests.names.keras import formats

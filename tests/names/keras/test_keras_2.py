@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tf_keras
+
+tf_keras = pytest.importorskip("tf_keras")
+
 
 from tests.names import evidence
 from tests.names.keras import formats

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-import tf_keras
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+tf_keras = pytest.importorskip("tf_keras")
+
 
 import ckptread
 from tests.names.keras.keras_summary import Row, printed

@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import keras
 import pytest
+
+keras = pytest.importorskip("keras")
+
 
 from ckptread.model import LayerFact
 from ckptread.names.keras.describe import KerasEvidence

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
+
+keras = pytest.importorskip("keras")
+
 
 from ckptread.names.keras import optimizers as table
 from ckptread.tensors import TensorInfo

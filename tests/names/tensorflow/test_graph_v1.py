@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+
+tf = pytest.importorskip("tensorflow")
+
 
 from ckptread.names.tensorflow import describe as names
 from ckptread.names.tensorflow import graph_v1

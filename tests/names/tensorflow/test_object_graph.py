@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
+import pytest
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
 
 from ckptread.names.tensorflow import describe as names
 from tests.names import evidence

@@ -6,10 +6,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
 
 import ckptread
 from ckptread.operations.diff.diff import compare

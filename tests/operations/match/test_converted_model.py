@@ -1,7 +1,6 @@
 """A trained Keras model converted to PyTorch's names and layouts is verified by content, in two formats."""
 
 import json
-import os
 import warnings
 
 import numpy as np
@@ -9,10 +8,7 @@ import pytest
 
 import ckptread
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-
+pytestmark = pytest.mark.keras
 UNITS = 6
 
 
@@ -35,7 +31,7 @@ def build():
 
 
 def trained():
-    import keras
+    keras = pytest.importorskip("keras")
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -174,8 +170,8 @@ def test_a_fine_tuned_pair_goes_through_the_mapping_of_its_base(run, model, tmp_
 
 def test_sublayers_built_inside_call_are_paired_by_content(run, tmp_path):
     """TensorFlow's format has no names for the weights of layers that are made on the first call."""
-    import keras
-    import tensorflow as tf
+    keras = pytest.importorskip("keras")
+    tf = pytest.importorskip("tensorflow")
 
     @keras.saving.register_keras_serializable("conversion")
     class Late(keras.layers.Layer):
