@@ -2,8 +2,8 @@
 
     CKPTREAD_MESSAGES=messages.txt python -m pytest -p tests.record_messages
 
-A line is a test, a kind and a message, between tabs: what a command printed to its standard error, in this process or in
-one of its own, and the text of every CheckpointError that was made. Folders of tests are written as TMP.
+A line is a test, a kind and a message, separated by tabs. The messages are what commands print to standard error, in
+this process or in one of their own, and the text of every CheckpointError. Folders of tests are written as TMP.
 """
 
 import os
@@ -16,15 +16,18 @@ from _pytest.capture import CaptureFixture
 from ckptread import errors
 
 FILE = os.environ.get("CKPTREAD_MESSAGES", "")
+SEEN: set[str] = set()
 FOLDER = re.compile(rf"{os.path.realpath(tempfile.gettempdir())}/pytest-of-[^/]+/pytest-\d+/(popen-gw\d+/)?[^/\s:']+")
 
 
 def record(kind, text):
     """Append each line of a text, once it says the same on every machine and in every run."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "?").rpartition(" (")[0].rpartition("::")[2]
-    lines = [FOLDER.sub("TMP", line) for line in text.splitlines() if line.strip()]
+    lines = [f"{test}\t{kind}\t{FOLDER.sub('TMP', line)}\n" for line in text.splitlines() if line.strip()]
+    new = [line for line in dict.fromkeys(lines) if line not in SEEN]
+    SEEN.update(new)
     with open(FILE, "a", encoding="utf-8", errors="backslashreplace") as file:
-        file.write("".join(f"{test}\t{kind}\t{line}\n" for line in lines))
+        file.write("".join(new))
 
 
 def pytest_configure():
