@@ -65,7 +65,7 @@ from concurrent.futures import ThreadPoolExecutor
 BLOCK, TASK = 1 << 16, 4 << 20
 a, b = (os.open(path, os.O_RDONLY) for path in sys.argv[1:3])
 
-def figures(at):
+def statistics(at):
     total = np.zeros(5)
     changed = largest = relative = nans = infs = zeros = 0
     one, other = bytearray(4 * TASK), bytearray(4 * TASK)
@@ -90,7 +90,7 @@ def figures(at):
 
 size = os.fstat(a).st_size // 4
 with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-    found = list(pool.map(figures, range(0, size, TASK)))
+    found = list(pool.map(statistics, range(0, size, TASK)))
 s = sum(each[0] for each in found)
 print(sum(each[1] for each in found), max(each[2] for each in found), max(each[3] for each in found))
 print(s[0] / size, (s[1] / s[2]) ** 0.5, s[4] / (s[2] * s[3]) ** 0.5)
