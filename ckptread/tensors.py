@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ckptread.errors import CheckpointError
+from ckptread.limits import MAX_RANK
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +31,6 @@ ITEM_BYTES = {
 }  # fmt: skip
 """Bytes of one element, for every dtype of a fixed size that a TensorFlow or safetensors file can name."""
 
-MAX_RANK = 64
-"""numpy's own limit on dimensions; a file that claims more is not worth an array."""
 
 OBJECT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 """How the keys of TensorFlow 2 end, behind the path of the object."""

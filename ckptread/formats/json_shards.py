@@ -7,22 +7,20 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.limits import JSON_BYTES
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
 from ckptread.storage.local import FileSource
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding, Region
 from ckptread.untrusted.binary import Malformed
-from ckptread.untrusted.json_text import JSON_BYTES, bounded_json
+from ckptread.untrusted.json_text import bounded_json
 from ckptread.wording import escape
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
 
 Shard = TypeVar("Shard", bound=Reader)
-
-MAX_SHARDS = 500
-"""A file each stays open, and a process may have 1,024 open; the largest models published have some 200."""
 
 
 def read_index(path: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ckptread.limits import MESSAGE_COST
+
 Bytes = bytes | memoryview
 Buffer = TypeVar("Buffer", bytes, memoryview)
 Decoder = Callable[[int | Bytes], Any]
@@ -21,11 +23,6 @@ Decoder = Callable[[int | Bytes], Any]
 _U32 = Struct("<I")
 _U64 = Struct("<Q")
 VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
-MESSAGE_COST = 1_200_000
-"""What one description of a model may come to, where 1 stands for some 100 bytes of memory: see Message.cost.
-
-The object graph of 2,000 variables with their optimizer's comes to 150,000.
-"""
 
 
 class Malformed(Exception):  # noqa: N818 - caught where the file is known, and told as a DamagedFileError

@@ -10,12 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from ckptread.limits import FREE_BYTES, MAX_RATIO
 from ckptread.tensors import TensorInfo
-
-FREE_BYTES = 4 << 30
-"""Values of this size in all are read whatever the file's size."""
-MAX_RATIO = 100
-"""Beyond that, so many bytes of values for a byte of the file."""
 
 
 def most_bytes(stored: int) -> int:

@@ -11,16 +11,9 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Any
 
+from ckptread.limits import JSON_BYTES, JSON_COST, JSON_DEPTH, TEXT_BYTES
 from ckptread.untrusted.binary import Malformed
 from ckptread.wording import escape
-
-JSON_BYTES = 32 << 20
-"""The largest configuration or metadata: that of a model of 10,000 layers takes some 10 MiB."""
-JSON_DEPTH = 200
-JSON_COST = 4_000_000
-"""What the values may add up to, where 1 stands for some 70 bytes of memory: 300 MiB. See :func:`_cost`."""
-TEXT_BYTES = 128 << 20
-"""The most that the text may take as a string: one character beyond the first 65,536 makes it four times as long."""
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKETS = bytes(range(256)).translate(None, b"[]{}")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ckptread.limits import LITERAL_DEPTH
 from ckptread.untrusted.binary import Malformed
 from ckptread.wording import escape
 
-MAX_NESTING = 32
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 TOKEN = re.compile(
     r"""\s*(?:(\d{1,20})L?|[ub]?('(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")|(True|False)|([][(){},:]))\s*""",
@@ -56,7 +56,7 @@ class _Literal:
             return _unquote(string)
         if word:
             return word == "True"
-        if mark not in CLOSING or depth > MAX_NESTING:
+        if mark not in CLOSING or depth > LITERAL_DEPTH:
             raise Malformed(f"{mark!r} does not belong there", token.start())
         return self._inside(mark, depth + 1)
 

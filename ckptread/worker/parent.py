@@ -16,6 +16,15 @@ from typing import IO, TYPE_CHECKING, cast
 import msgspec
 
 from ckptread.errors import CheckpointError, DamagedFileError, TensorNotFoundError, UnsafeFileError, UnsupportedError
+from ckptread.limits import (
+    BYTES_PER_SECOND,
+    IMPORT_SECONDS,
+    LEAST_SECONDS,
+    MESSAGE_BYTES,
+    RAW_BYTES,
+    RECENT_SECONDS,
+    WORKER_SECONDS,
+)
 from ckptread.storage.threads import ONE_THREAD
 from ckptread.wording import escape
 from ckptread.worker.protocol import (
@@ -37,20 +46,6 @@ from ckptread.worker.protocol import (
 if TYPE_CHECKING:
     import subprocess
 
-MESSAGE_BYTES = 4 << 20
-"""The largest message: parsed, a hostile one takes twenty times as much memory."""
-RAW_BYTES = 64 << 20
-"""The most raw bytes after one message."""
-SECONDS = 4.0
-"""The deadline for a small file: the first output should come within ten seconds, after two questions."""
-BYTES_PER_SECOND = 16 << 20
-"""A slow disk: a larger file's deadline grows at this rate."""
-LEAST_SECONDS = 1.5
-"""The shortest deadline after n recent timeouts is this divided by n."""
-RECENT_SECONDS = 60.0
-"""How long a timeout shortens later deadlines, so that one command over many files that hang ends soon."""
-IMPORT_SECONDS = 20.0
-"""How long the child's imports may take when they are repeated to find out why they failed."""
 
 _ERRORS: Mapping[str, type[CheckpointError]] = {
     kind.__name__: kind
@@ -68,7 +63,7 @@ _NO_PLUGINS = {"HDF5_PLUGIN_PRELOAD": "::", "HDF5_PLUGIN_PATH": os.devnull}
 
 def deadline(nbytes: int) -> float:
     """Return the seconds that work on a file of this size may take."""
-    return SECONDS + nbytes / BYTES_PER_SECOND
+    return WORKER_SECONDS + nbytes / BYTES_PER_SECOND
 
 
 def _shortened(seconds: float) -> float:

@@ -63,7 +63,7 @@ def test_keys_of_one_checksum_get_file_names_of_their_own():
 def test_the_chunks_that_are_kept_have_one_bound_for_all_files(monkeypatch):
     import numpy as np
 
-    monkeypatch.setattr(hdf5_decoded, "MOST_BYTES", 1000)
+    monkeypatch.setattr(hdf5_decoded, "CACHED_CHUNK_BYTES", 1000)
     kept = hdf5_decoded.Decoded()
     for dataset in ("a", "b", "c"):
         for place in range(4):

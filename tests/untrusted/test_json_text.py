@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from ckptread.limits import JSON_COST, JSON_DEPTH
 from ckptread.untrusted.binary import Malformed
-from ckptread.untrusted.json_text import JSON_COST, JSON_DEPTH, bounded_json
+from ckptread.untrusted.json_text import bounded_json
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_what_was_lost_is_taken_off_the_next_deadline(lost):
 
 def test_five_hundred_files_that_hang_cost_seconds(lost):
     for _ in range(500):
-        lost.append((time.monotonic(), worker._shortened(worker.SECONDS)))
+        lost.append((time.monotonic(), worker._shortened(worker.WORKER_SECONDS)))
     assert sum(took for _, took in lost) < 15
 
 
@@ -187,7 +187,7 @@ def children(monkeypatch, lost):
 
     monkeypatch.setattr(worker, "_start", start)
     monkeypatch.setattr(hdf5, "deadline", lambda nbytes: 1.0)
-    monkeypatch.setattr(tf_checkpoint, "SECONDS", 1.0)
+    monkeypatch.setattr(tf_checkpoint, "TENSORFLOW_SECONDS", 1.0)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     return lambda text: program.append(text) or started
 

@@ -23,9 +23,10 @@ from ckptread.cli.parse.options import (
     UseLayout,
 )
 from ckptread.cli.views.digest import check_document, check_lines, check_table, digest_document, digest_table
+from ckptread.limits import OWN_FILE_BYTES
 from ckptread.operations.digest.digest import Digest, Naming
 from ckptread.operations.digest.digest import digest as digest_of
-from ckptread.operations.digest.listing import LISTING_BYTES, ListingLine, check_listing, parse_listing, read_listing
+from ckptread.operations.digest.listing import ListingLine, check_listing, parse_listing, read_listing
 from ckptread.select import filter_tensors, match_tensors, without_aliases
 from ckptread.tensors import TensorInfo
 from ckptread.wording import plural
@@ -98,7 +99,7 @@ def _check(
 
 
 def _listing(path: str) -> list[ListingLine]:
-    return parse_listing("stdin", sys.stdin.buffer.read(LISTING_BYTES)) if path == "-" else read_listing(path)
+    return parse_listing("stdin", sys.stdin.buffer.read(OWN_FILE_BYTES)) if path == "-" else read_listing(path)
 
 
 def _key(tensor: TensorInfo) -> str:

@@ -6,14 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from ckptread.limits import MAX_NAME_DEPTH, ROWS_BYTES
 from ckptread.reports.cells import bytes_text, name_text, shape_text
 from ckptread.reports.report import Table
 from ckptread.tensors import TensorInfo
 
-MOST_PARTS = 64
-"""A name's components that become branches; real ones have up to 20. The rest is the last one, slashes and all."""
-TREE_BYTES = 128 << 20
-"""What the branches of a tree may come to, each counted with its path; names beyond that are not split."""
 BRANCH_BYTES = 400
 """What a branch counts for beside its path: what it takes in memory, with its row."""
 
@@ -39,10 +36,10 @@ def tree_table(tensors: Sequence[TensorInfo], *, by_key: bool, depth: int | None
 
 def grow(tensors: Iterable[TensorInfo], *, by_key: bool) -> Branch:
     """Return the tree of these tensors' names."""
-    root, left = Branch(""), TREE_BYTES
+    root, left = Branch(""), ROWS_BYTES
     for tensor in tensors:
         name, branch, end = tensor.key if by_key else tensor.name, root, 0
-        for part in name.split("/", MOST_PARTS) if left > 0 else [name]:
+        for part in name.split("/", MAX_NAME_DEPTH) if left > 0 else [name]:
             end += len(part) + 1
             if part not in branch.branches:
                 branch.branches[part] = Branch(part)

@@ -7,12 +7,11 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
+from ckptread.limits import CACHED_CHUNK_BYTES
+
 if TYPE_CHECKING:
     from ckptread.tensors import Array
 
-MOST_BYTES = 128 << 20
-"""Of all chunks that are kept: two of the largest, as a comparison wants. A row of chunks is wanted again for each row
-of elements; Keras and h5py write chunks of a MiB or less."""
 Key = tuple[Hashable, tuple[int, ...]]
 
 
@@ -34,7 +33,7 @@ class Decoded:
     def make_room(self, nbytes: int) -> None:
         """Drop what there is no room for beside so many bytes: before they are decoded, not after."""
         with self._lock:
-            while self._kept and self._nbytes + nbytes > MOST_BYTES:
+            while self._kept and self._nbytes + nbytes > CACHED_CHUNK_BYTES:
                 self._nbytes -= self._kept.popitem(last=False)[1].nbytes
 
     def keep(self, key: Key, values: Array) -> None:

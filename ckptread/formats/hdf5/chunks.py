@@ -19,6 +19,7 @@ import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.chunk_cache import DECODED
+from ckptread.limits import MAX_CHUNK_BYTES, MAX_CHUNKS
 from ckptread.slicing import overlap
 from ckptread.storage.source import Source
 from ckptread.tensors import element_count
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from ckptread.tensors import Array
 
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
-MAX_CHUNK_BYTES = 64 << 20
-MAX_CHUNKS = 500_000
-"""The most chunks of one dataset, each of which takes some 250 bytes here; of the usual 64 KiB they make 30 GiB."""
 FEW = 16
 """So few chunks are gone through whether they were written or not."""
 MOST_OPEN = 4

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ckptread.errors import DamagedFileError
+from ckptread.limits import LISTING_BYTES, MAX_ENTRIES, MAX_FILTERS, MAX_KEY_BYTES
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding, Severity, TensorInfo, shape_problem
 from ckptread.worker.protocol import (
@@ -25,14 +26,7 @@ from ckptread.worker.protocol import (
 Attributes = dict[str, dict[str, Attribute]]
 """By group, then by name."""
 
-MAX_TENSORS = 200_000
-LISTING_BYTES = 128 << 20
-"""The most that a file's listing may take, each entry counted as ENTRY_BYTES and its text: a short link can repeat
-the long path that it leads to again and again."""
 ENTRY_BYTES = 200
-MAX_KEY_BYTES = 64 << 10
-"""The longest path of a dataset."""
-MAX_FILTERS = 32
 
 
 class Hdf5Index(msgspec.Struct):
@@ -56,7 +50,7 @@ class Hdf5Index(msgspec.Struct):
                 self._add_entry(entry)
         elif not isinstance(reply, DatasetsListed):
             raise ValueError("not an answer to this question")  # noqa: TRY004 - as all that is wrong with a reply
-        if len(self.tensors) > MAX_TENSORS or self._nbytes > LISTING_BYTES:
+        if len(self.tensors) > MAX_ENTRIES or self._nbytes > LISTING_BYTES:
             raise DamagedFileError(self.path, "the HDF5 worker lists more than a checkpoint may hold")
 
     def _add_entry(self, entry: Entry) -> None:

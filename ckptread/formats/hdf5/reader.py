@@ -20,6 +20,7 @@ from ckptread.formats.hdf5.group_trees import check_trees
 from ckptread.formats.hdf5.index import Hdf5Index
 from ckptread.formats.hdf5.superblock import cut_short, stated_end
 from ckptread.formats.keras.evidence import gather_keras_evidence
+from ckptread.limits import MAX_READ_BYTES, VALUES_BYTES
 from ckptread.model import ModelFacts
 from ckptread.names.keras.describe import name_keras_tensors
 from ckptread.names.keras.model_facts import read_model_facts
@@ -50,11 +51,7 @@ if TYPE_CHECKING:
     from ckptread.tensors import Array
 
 LIBRARY = "HDF5"
-MAX_ANSWER_BYTES = 128 << 20
-"""The most that the worker sends of one dataset: values, or where its chunks lie."""
 PIECE_BYTES = 4 << 20
-MAX_READ_BYTES = 1 << 40
-"""No array is asked of numpy beyond this; blocks are far below."""
 
 
 def open_hdf5(
@@ -264,7 +261,7 @@ class Hdf5Reader(Reader):
                 if not isinstance(reply, Values):
                     raise self._worker.invalid_reply()
                 pieces += raw
-                if len(pieces) > MAX_ANSWER_BYTES:
+                if len(pieces) > VALUES_BYTES:
                     raise UnsafeFileError(
                         self.path, f"{escape(info.key)!r} is too large to be read by the HDF5 library"
                     )

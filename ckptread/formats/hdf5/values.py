@@ -9,6 +9,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import UnsupportedError
+from ckptread.limits import VALUE_DEPTH
 from ckptread.untrusted.binary import Malformed, take
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 _LEAF = Struct("<cQ")
 STRING, LIST, REFERENCE, REGION, NOTHING = b"s", b"l", b"r", b"g", b"n"
-MAX_NESTING = 8
-"""Lists of lists, and records in records."""
 
 
 class Reference:
@@ -70,7 +69,7 @@ def _encode_leaf(value: Any) -> bytes:
 
 def decode(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
     """Return the array that was encoded. Raises Malformed where the bytes are not what the dtype and shape need."""
-    values, at = _decode(data, 0, dtype, shape, MAX_NESTING)
+    values, at = _decode(data, 0, dtype, shape, VALUE_DEPTH)
     if at != len(data):
         raise Malformed(f"{len(data) - at:,} bytes are left over", at)
     return values

@@ -20,6 +20,7 @@ from ckptread.errors import CheckpointError, UnknownFormatError
 from ckptread.formats.keras.evidence import gather_keras_evidence
 from ckptread.formats.numpy.npy_header import OBJECTS
 from ckptread.formats.zip.archive import ZipArchive
+from ckptread.limits import JSON_BYTES, MAX_ASSETS
 from ckptread.model import ModelFacts
 from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.reader import Reader, readable
@@ -28,14 +29,12 @@ from ckptread.storage.local import FileSource
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding, Region, TensorInfo
 from ckptread.untrusted.binary import Malformed
-from ckptread.untrusted.json_text import JSON_BYTES, bounded_json
+from ckptread.untrusted.json_text import bounded_json
 from ckptread.wording import escape
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
 
-USUAL_MEMBERS = 500
-"""More assets than any model's layers have: an archive made to cost time."""
 CONFIG, METADATA = "config.json", "metadata.json"
 HDF5_WEIGHTS, NPZ_WEIGHTS = "model.weights.h5", "model.weights.npz"
 
@@ -65,7 +64,7 @@ class KerasReader(Reader):
         self._source = source
         self._archive = ZipArchive(source, remains)
         self.problems: list[Finding] = list(self._archive.problems)
-        if len(self._archive.members) > USUAL_MEMBERS:
+        if len(self._archive.members) > MAX_ASSETS:
             message = f"it holds {len(self._archive.members):,} members, where Keras writes three and a few assets"
             self.problems.append(Finding(severity="warning", message=message, key=None, file=path))
         self.config: dict[str, Any] | None = self._json(CONFIG)

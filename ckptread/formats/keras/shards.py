@@ -14,8 +14,9 @@ from typing import Any
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.reader import Hdf5Reader, open_hdf5
-from ckptread.formats.json_shards import MAX_SHARDS, ShardsReader, is_plain, read_index
+from ckptread.formats.json_shards import ShardsReader, is_plain, read_index
 from ckptread.formats.keras.evidence import gather_keras_evidence
+from ckptread.limits import MAX_SHARD_FILES
 from ckptread.names.keras.describe import name_keras_tensors
 from ckptread.reader import Reader
 from ckptread.storage.local import FileSource
@@ -92,6 +93,6 @@ def _groups(path: str, index: Mapping[str, Any]) -> Groups:
     outside = next((name for name in names if not (isinstance(name, str) and is_plain(name))), None)
     if outside is not None:
         raise UnsafeFileError(path, f"it points to {escape(str(outside))!r}, which is no file beside it")
-    if len(set(names)) > MAX_SHARDS:
+    if len(set(names)) > MAX_SHARD_FILES:
         raise UnsafeFileError(path, f"it names {len(set(names)):,} files")
     return groups

@@ -16,19 +16,14 @@ from typing import Any
 import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError, UnsupportedError
+from ckptread.limits import ARRAY_BYTES, ELEMENT_BYTES, NPY_HEADER_BYTES
 from ckptread.tensors import element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.literals import read_literal
 
 MAGIC = b"\x93NUMPY"
-HEADER_BYTES = 64 << 10
-"""numpy itself reads 10,000 characters unless told otherwise; a dtype of a thousand fields takes 30,000."""
 HEAD_BYTES = 256
 """Read at first: nearly every header takes 64 or 128 bytes."""
-ITEM_BYTES = 64 << 20
-"""The largest element: blocks are never smaller than one."""
-ARRAY_BYTES = 1 << 63
-"""numpy's own limit, which counts a dimension of nothing as one."""
 LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 ENCODINGS = {1: "latin-1", 2: "latin-1", 3: "utf-8"}
 
@@ -84,7 +79,7 @@ def read_npy_header(head: Callable[[int], bytes], name: str) -> NpyHeader:
         raise UnsupportedError(name, f"it is a .npy array of version {data[6]}.{data[7]}")
     start = 8 + LENGTH_BYTES[data[6]]
     end = start + int.from_bytes(data[8:start], "little")
-    if end > HEADER_BYTES:
+    if end > NPY_HEADER_BYTES:
         raise UnsafeFileError(name, f"its header takes {end:,} bytes")
     if end > len(data):
         data = head(end)
@@ -124,7 +119,7 @@ def _header(text: str, offset: int) -> NpyHeader:
 
 
 def _size_problem(shape: tuple[int, ...], itemsize: int) -> str | None:
-    if not 0 < itemsize <= ITEM_BYTES:
+    if not 0 < itemsize <= ELEMENT_BYTES:
         return f"its elements take {itemsize:,} bytes each"
     if element_count(tuple(max(1, dim) for dim in shape)) * itemsize >= ARRAY_BYTES:
         return "no array can have its shape: it is too large"

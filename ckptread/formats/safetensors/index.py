@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
-from ckptread.formats.json_shards import MAX_SHARDS, ShardsReader, is_plain, read_index
-from ckptread.formats.safetensors.reader import MAX_TENSORS, open_safetensors
+from ckptread.formats.json_shards import ShardsReader, is_plain, read_index
+from ckptread.formats.safetensors.reader import open_safetensors
+from ckptread.limits import MAX_ENTRIES, MAX_SHARD_FILES
 from ckptread.reader import Reader
 from ckptread.tensors import Finding, TensorInfo
 from ckptread.wording import escape, plural
@@ -99,7 +100,7 @@ def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:
     outside = next((name for name in names if not is_plain(name)), None)
     if outside is not None:
         raise UnsafeFileError(path, f"it points to {escape(outside)!r}, which is no file beside it")
-    if len(names) > MAX_SHARDS or len(weights) > MAX_TENSORS:
+    if len(names) > MAX_SHARD_FILES or len(weights) > MAX_ENTRIES:
         raise UnsafeFileError(path, f"it lists {len(weights):,} tensors in {len(names):,} files")
     return weights
 

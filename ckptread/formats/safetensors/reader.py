@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.limits import ARRAY_BYTES, MAX_ENTRIES, MAX_KEY_BYTES, MAX_RANK, SAFETENSORS_HEADER_BYTES
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection, normalize, read_box
 from ckptread.storage.local import FileSource
 from ckptread.storage.source import Source
-from ckptread.tensors import MAX_RANK, Finding, Region, TensorInfo, element_count, shape_problem
+from ckptread.tensors import Finding, Region, TensorInfo, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.untrusted.json_text import bounded_json
@@ -27,12 +28,6 @@ from ckptread.wording import escape, plural
 if TYPE_CHECKING:
     from ckptread.tensors import Array
 
-HEADER_BYTES = 100_000_000
-"""The format's own limit."""
-MAX_TENSORS = 200_000
-MAX_NAME = 64 << 10
-ARRAY_BYTES = 1 << 63
-"""numpy's own limit, which counts a dimension of nothing as one."""
 
 DTYPES = {
     "BOOL": ("bool", 8),
@@ -74,8 +69,8 @@ class SafetensorsReader(Reader):
         self._data = 8 + len(text)
         header = self._parse(text)
         self.metadata: Mapping[str, str] = self._free_text(header.pop("__metadata__", None))
-        if len(header) > MAX_TENSORS:
-            raise UnsafeFileError(source.name, f"it lists {len(header):,} tensors; at most {MAX_TENSORS:,} are read")
+        if len(header) > MAX_ENTRIES:
+            raise UnsafeFileError(source.name, f"it lists {len(header):,} tensors; at most {MAX_ENTRIES:,} are read")
         spans = {key: self._span(key, entry) for key, entry in header.items()}
         self._check_spans(spans)
         self._begins = {key: begin for key, (begin, _) in spans.items()}
@@ -85,8 +80,8 @@ class SafetensorsReader(Reader):
         if self._source.size < 8:
             raise self._broken(f"it has {self._source.size} bytes, where the header's length alone takes 8")
         nbytes = int.from_bytes(self._source.read(0, 8), "little")
-        if nbytes > HEADER_BYTES:
-            raise self._broken(f"its header claims {nbytes:,} bytes; the format allows {HEADER_BYTES:,}")
+        if nbytes > SAFETENSORS_HEADER_BYTES:
+            raise self._broken(f"its header claims {nbytes:,} bytes; the format allows {SAFETENSORS_HEADER_BYTES:,}")
         missing = 8 + nbytes - self._source.size
         if missing > 0:
             raise self._broken(f"it is cut short: its header alone takes {plural(missing, 'byte')} more")
@@ -99,7 +94,7 @@ class SafetensorsReader(Reader):
 
     def _parse(self, text: bytes) -> dict[str, Any]:
         try:
-            header = bounded_json(text, max_bytes=HEADER_BYTES, unique=True)
+            header = bounded_json(text, max_bytes=SAFETENSORS_HEADER_BYTES, unique=True)
         except Malformed as error:
             raise self._broken(f"its header: {error.problem}") from error
         if not isinstance(header, dict):
@@ -117,7 +112,7 @@ class SafetensorsReader(Reader):
         """Return where a tensor's bytes begin and end, once its entry has the form that the format asks for."""
         if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
             raise self._broken(f"the entry of {escape(key)!r} gives no dtype")
-        if not _is_text(key) or len(key) > MAX_NAME:
+        if not _is_text(key) or len(key) > MAX_KEY_BYTES:
             raise self._broken(f"the name {escape(key[:100])!r} is too long, or no text")
         if not _is_counts(entry.get("shape")):
             raise self._broken(f"the shape of {escape(key)!r} is no list of integers that are not negative")

@@ -21,7 +21,8 @@ from ckptread.formats.tensorflow.leveldb_table import unmask
 from ckptread.formats.tensorflow.ordered_code import SLICE_PREFIX, slice_key
 from ckptread.formats.tensorflow.shards import Shards
 from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling_problem
-from ckptread.formats.tensorflow.strings import MAX_STRINGS_BYTES, decode_strings
+from ckptread.formats.tensorflow.strings import decode_strings
+from ckptread.limits import MAX_KEY_BYTES, MAX_STRINGS_BYTES
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection, normalize, read_box
 from ckptread.storage.local import FileSource
@@ -35,8 +36,6 @@ from ckptread.wording import escape
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
-
-MAX_KEY_BYTES = 64 << 10
 
 
 class TfBundleReader(Reader):

@@ -12,16 +12,10 @@ import msgspec
 from ckptread.errors import DamagedFileError
 from ckptread.formats.tensorflow.messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, SHAPE, message_shape, slice_of
 from ckptread.formats.tensorflow.slices import Extents
-from ckptread.formats.tensorflow.strings import MAX_STRINGS
+from ckptread.limits import ENTRIES_COST, ENTRY_COST, MAX_SHARDS, MAX_STRINGS
 from ckptread.tensors import ITEM_BYTES, element_count, shape_problem
 from ckptread.untrusted.binary import Allowance, Malformed
 
-MAX_SHARDS = 100_000
-"""More than anyone has written: the number stands in the file's name, five digits of it."""
-ENTRY_COST = 100_000
-"""What one entry may come to, as of a message (MESSAGE_COST): a variable in 10,000 slices is within it."""
-ENTRIES_COST = 4_000_000
-"""What all entries may come to: 20 for each of 200,000 tensors."""
 STRINGS_OVERHEAD = 4
 """Bytes of a tensor of strings beside the strings and their lengths: the lengths' checksum."""
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from ckptread.errors import CheckpointError
+from ckptread.limits import DESCRIPTION_BYTES
 from ckptread.names.tensorflow.describe import TensorFlowEvidence, name_tensorflow_tensors
 from ckptread.names.tensorflow.messages import OBJECT_GRAPH as OBJECT_GRAPH_MESSAGE
 from ckptread.storage.local import FileSource
@@ -14,8 +15,6 @@ from ckptread.untrusted.binary import Malformed
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The key under which TensorFlow 2 keeps the graph of the objects that were saved."""
-DESCRIPTION_BYTES = 128 << 20
-"""The largest saved_model.pb or .meta that is read for names: graphs with constants in them can be large."""
 
 SameBytes = Callable[[str, str], bool]
 

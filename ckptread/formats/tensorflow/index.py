@@ -10,16 +10,14 @@ import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.tensorflow.entries import Header, decode_header
-from ckptread.formats.tensorflow.leveldb_table import ENTRY_BYTES, KEY_BYTES, Block, Entry, LevelTable, entry_head
+from ckptread.formats.tensorflow.leveldb_table import ENTRY_BYTES, Block, Entry, LevelTable, entry_head
 from ckptread.formats.tensorflow.paths import listing
+from ckptread.limits import INDEX_BYTES, LISTING_BYTES, MAX_ENTRIES
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding, Region, trouble
 from ckptread.untrusted.binary import Allowance, Malformed, take, text
 from ckptread.wording import escape
 
-INDEX_BYTES = 100 << 20
-"""The largest index: 200,000 tensors with long names take 30 MiB."""
-MAX_ENTRIES = 200_000
 MAX_DISORDER = 100
 """How many keys out of order are told one by one."""
 
@@ -34,7 +32,7 @@ class TensorIndex(msgspec.Struct):
     problems: list[Finding] = msgspec.field(default_factory=list)
     table: LevelTable | None = None
     """None where the file does not end as a table does, and its entries were told without."""
-    loose: Allowance = msgspec.field(default_factory=lambda: Allowance(KEY_BYTES, "bytes of keys"))
+    loose: Allowance = msgspec.field(default_factory=lambda: Allowance(LISTING_BYTES, "bytes of keys"))
     """What the keys of damaged blocks may come to."""
     _previous: bytes = b""
     _disorder: int = 0

@@ -16,6 +16,7 @@ from typing import NoReturn
 import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.limits import BLOCK_BYTES, EXPANDED_BYTES, LISTING_BYTES, SNAPPY_RATIO
 from ckptread.storage.source import Source
 from ckptread.storage.windows import WindowSource
 from ckptread.tensors import Checksum, Region
@@ -24,14 +25,6 @@ from ckptread.untrusted.binary import Allowance, Malformed, fixed32, take, varin
 MAGIC = bytes.fromhex("57fb808b247547db")
 FOOTER_BYTES = 48
 TRAILER_BYTES = 5  # compression type, masked checksum
-BLOCK_BYTES = 64 << 20
-"""The largest block that is taken into memory: TensorFlow's are 256 KiB, or one V1 tensor, which is streamed."""
-SNAPPY_RATIO = 32
-"""The most that a snappy block may claim to expand by: snappy's copies reach 64 bytes for 3."""
-EXPANDED_BYTES = 128 << 20
-"""The most that the snappy blocks of one table come to: an index of 200,000 tensors takes 30 MiB."""
-KEY_BYTES = 128 << 20
-"""The most that the keys of one table come to: three bytes can repeat all of the key before them."""
 ENTRY_BYTES = 300
 """What an entry counts for beside its key, which counts twice: it is kept as bytes and as text."""
 PIECE_BYTES = 4 << 20
@@ -104,7 +97,7 @@ class LevelTable:
         self.source = source
         self._verified: set[int] = set()
         self._expanded = 0
-        self._keys = Allowance(KEY_BYTES, "bytes of keys")
+        self._keys = Allowance(LISTING_BYTES, "bytes of keys")
         self._index = self._footer()
         self.blocks = [self._handle(value, key) for key, value in self.entries(self._index)]
         if sum(block.nbytes + TRAILER_BYTES for block in self.blocks) > source.size:

@@ -12,11 +12,10 @@ import re
 import msgspec
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.limits import SMALL_FILE_BYTES
 from ckptread.wording import escape
 
 STATE_FILE = "checkpoint"
-STATE_BYTES = 1 << 20
-"""The state file names at most a few thousand checkpoints."""
 
 _SHARD = re.compile(r"(?P<prefix>.*)\.data-\d{5}-of-\d{5}\Z", re.DOTALL)
 _V1_SHARD = re.compile(r"(?P<prefix>.*)-\d{5}-of-(?P<count>\d{5})\Z", re.DOTALL)
@@ -110,7 +109,7 @@ def _named(path: str) -> tuple[str, int]:
 
     source = FileSource(path)
     try:
-        data = source.read(0, min(source.size, STATE_BYTES))
+        data = source.read(0, min(source.size, SMALL_FILE_BYTES))
     finally:
         source.close()
     lines = _NAMED.finditer(data.decode("utf-8", "surrogateescape"))

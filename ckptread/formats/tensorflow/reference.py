@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsupportedError
 from ckptread.formats.tensorflow.evidence import OBJECT_GRAPH, gather_tensorflow_evidence, named
+from ckptread.limits import MAX_ENTRIES, TENSORFLOW_SECONDS, TENSORFLOW_STRINGS_BYTES
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection, Slicing, normalize
 from ckptread.tensors import ITEM_BYTES, TensorInfo, element_count, shape_problem
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
 
 MODULE = "ckptread.formats.tensorflow.reference_worker"
 LIBRARY = "TensorFlow"
-MAX_TENSORS = 200_000
-STRINGS_BYTES = 1 << 30
-"""The most that the strings of one tensor may take."""
-SECONDS = 180.0
-"""Its import alone takes three seconds, and ten on a cold disk."""
 NEEDS = 'pip install "ckptread[tensorflow]"'
 
 
@@ -66,8 +62,8 @@ class TfCheckpointReader(Reader):
 
     def _list(self) -> dict[str, TensorInfo]:
         found: list[TensorInfo] = []
-        for reply, _ in self._worker.ask(ListVariables(), SECONDS):
-            if not isinstance(reply, Variables) or not reply.variables or len(found) > MAX_TENSORS:
+        for reply, _ in self._worker.ask(ListVariables(), TENSORFLOW_SECONDS):
+            if not isinstance(reply, Variables) or not reply.variables or len(found) > MAX_ENTRIES:
                 raise self._worker.invalid_reply()
             found += map(_describe, reply.variables)
         return {info.key: info for info in found}
@@ -94,7 +90,7 @@ class TfCheckpointReader(Reader):
 
         question = ReadValues(key=info.key, selection=[(r.start, r.stop, r.step) for r in slicing.ranges])
         dtype = numpy_dtype(info.dtype, self.path)
-        most = STRINGS_BYTES if dtype.hasobject else element_count(slicing.box) * dtype.itemsize
+        most = TENSORFLOW_STRINGS_BYTES if dtype.hasobject else element_count(slicing.box) * dtype.itemsize
         try:
             return decode(self._answer(question, most), dtype, slicing.box)
         except Malformed as error:
@@ -103,7 +99,7 @@ class TfCheckpointReader(Reader):
     def _answer(self, question: Question, most: int) -> bytes:
         """Return the raw bytes of an answer, at most ``most``."""
         pieces = bytearray()
-        for reply, raw in self._worker.ask(question, SECONDS):
+        for reply, raw in self._worker.ask(question, TENSORFLOW_SECONDS):
             pieces += raw
             if not isinstance(reply, Values) or not raw or len(pieces) > most:
                 raise self._worker.invalid_reply()

@@ -9,11 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from ckptread.formats.hdf5.values import encode
+from ckptread.limits import TENSORFLOW_MEMORY_BYTES
 from ckptread.worker.child import Handler, Sent, in_pieces, limit, serve
 from ckptread.worker.protocol import ListVariables, OpenCheckpoint, Opening, Question, ReadValues, Variable, Variables
 
-MEMORY = 32 << 30
-"""Of address space, of which TensorFlow takes much: only the parent is protected."""
 BATCH = 500
 """Variables in one reply."""
 
@@ -71,7 +70,7 @@ def start_tensorflow(opening: Opening) -> Handler:
     """Forbid writing files, and open the checkpoint by its name."""
     if not isinstance(opening, OpenCheckpoint):
         raise TypeError("TensorFlow opens checkpoints")
-    limit(memory=MEMORY, files=True)
+    limit(memory=TENSORFLOW_MEMORY_BYTES, files=True)
     return TensorFlowServer(opening.prefix)
 
 

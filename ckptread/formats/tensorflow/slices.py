@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ckptread.formats.tensorflow.messages import FULL
+from ckptread.limits import PAIRS_PER_SLICE
 from ckptread.slicing import overlap
 from ckptread.tensors import element_count
 
 if TYPE_CHECKING:
     import numpy as np
 
-PAIRS_PER_SLICE = 64
-"""The most slices that one is compared with: those of a variable that is partitioned along every axis are fewer."""
 
 Extents = tuple[tuple[int, int], ...]
 

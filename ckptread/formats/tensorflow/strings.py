@@ -12,11 +12,6 @@ from struct import Struct
 from ckptread.formats.tensorflow.leveldb_table import crc32c, unmask
 from ckptread.untrusted.binary import Malformed, take, varint
 
-MAX_STRINGS_BYTES = 64 << 20
-"""Strings are read whole: this is the most that one tensor of them may take."""
-MAX_STRINGS = 2_000_000
-"""The most strings of one tensor, each of which takes some 50 bytes beside its own; vocabularies have 500,000."""
-
 
 def decode_strings(data: bytes, count: int, stated: int, byteorder: str) -> list[bytes]:
     """Return the ``count`` strings of an entry's bytes; ``stated`` is the entry's (unmasked) checksum.

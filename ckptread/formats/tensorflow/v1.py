@@ -28,6 +28,7 @@ from ckptread.formats.tensorflow.messages import (
 from ckptread.formats.tensorflow.ordered_code import slice_key
 from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tensorflow.v1_values import decode_values, flat_span, values_of
+from ckptread.limits import INDEX_BYTES, MAX_DECODED_BYTES, MAX_ENTRIES
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection, normalize, read_box
 from ckptread.storage.local import FileSource
@@ -46,11 +47,6 @@ from ckptread.wording import escape
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
-
-META_BYTES = 100 << 20
-MAX_ENTRIES = 200_000
-MAX_DECODED_BYTES = 256 << 20
-"""The most that one slice may take whose values are decoded, not read as they lie."""
 
 
 class _Saved(msgspec.Struct):
@@ -121,7 +117,7 @@ class TfV1Reader(Reader):
         return found
 
     def _meta(self, table: LevelTable, value: Value) -> dict[str, Any]:
-        if value.nbytes > META_BYTES:
+        if value.nbytes > INDEX_BYTES:
             raise UnsafeFileError(table.source.name, f"its list of tensors claims {value.nbytes:,} bytes")
         table.verify(value.block)
         try:

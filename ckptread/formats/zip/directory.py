@@ -12,13 +12,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ckptread.errors import DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
+from ckptread.limits import INDEX_BYTES, MAX_ENTRIES
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding
 from ckptread.wording import plural
 
-MAX_MEMBERS = 200_000
-DIRECTORY_BYTES = 100 << 20
-"""The largest directory: 200,000 members with long names take 30 MiB."""
 MAX_COMMENT = 0xFFFF
 MASK16, MASK32 = 0xFFFF, 0xFFFFFFFF
 """A field with all bits set stands in the zip64 record instead."""
@@ -131,9 +129,9 @@ def read_directory(source: Source) -> Directory:
     """
     at, end = _find_end(source)
     count, nbytes, offset, stop = _widen(source, at, end)
-    if count > MAX_MEMBERS:
-        raise UnsafeFileError(source.name, f"it holds {count:,} members; at most {MAX_MEMBERS:,} are read")
-    if nbytes > DIRECTORY_BYTES:
+    if count > MAX_ENTRIES:
+        raise UnsafeFileError(source.name, f"it holds {count:,} members; at most {MAX_ENTRIES:,} are read")
+    if nbytes > INDEX_BYTES:
         raise UnsafeFileError(source.name, f"its directory takes {nbytes:,} bytes")
     base = stop - nbytes - offset
     if base < 0:
@@ -215,7 +213,7 @@ def _entries(source: Source, start: int, nbytes: int, problems: list[Finding]) -
     data = source.read(start, nbytes)
     entries: list[RawEntry] = []
     at = 0
-    while at + ENTRY.size <= nbytes and len(entries) <= MAX_MEMBERS:
+    while at + ENTRY.size <= nbytes and len(entries) <= MAX_ENTRIES:
         found = data.find(ENTRY_MARK, at)
         if found != at:
             message = f"the directory is damaged at byte {start + at:,}"

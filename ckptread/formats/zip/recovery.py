@@ -12,7 +12,6 @@ from ckptread.formats.zip.directory import (
     LOCAL,
     LOCAL_MARK,
     MASK32,
-    MAX_MEMBERS,
     Directory,
     DirectoryEntry,
     LocalHeader,
@@ -20,6 +19,7 @@ from ckptread.formats.zip.directory import (
     read_directory,
     zip64_values,
 )
+from ckptread.limits import MAX_ENTRIES
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding
 
@@ -38,7 +38,7 @@ def read_remains(source: Source) -> Directory:
         message = f"{error.problem}; the members are found by their own headers"
     entries: list[RawEntry] = []
     at = 0
-    while len(entries) < MAX_MEMBERS and (found := _member(source, at)) is not None:
+    while len(entries) < MAX_ENTRIES and (found := _member(source, at)) is not None:
         entry, at, _ = found
         entries.append(entry)
     finding = Finding(
@@ -55,7 +55,7 @@ def read_remains(source: Source) -> Directory:
 def missing_bytes(source: Source) -> int:
     """Return how many bytes of its last member an archive without a directory lacks; 0 where none, or not known."""
     at, missing = 0, 0
-    for _ in range(MAX_MEMBERS):
+    for _ in range(MAX_ENTRIES):
         found = _member(source, at)
         if found is None:
             break

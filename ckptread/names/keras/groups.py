@@ -14,12 +14,10 @@ from typing import Any
 
 import msgspec
 
+from ckptread.limits import MAX_NAME_DEPTH
 from ckptread.tensors import TensorInfo
 
 Attributes = Mapping[str, Mapping[str, Any]]
-
-MAX_DEPTH = 64
-"""Groups within groups: the deepest real model seen has 14; below this the stored key is all there is."""
 
 
 class VariableGroup(msgspec.Struct):
@@ -51,12 +49,12 @@ def build_groups(tensors: Iterable[TensorInfo], attributes: Attributes) -> Varia
     root = VariableGroup()
     for info in tensors:
         parts = info.key.split("/")
-        if len(parts) >= 2 and parts[-2] == "vars" and _is_number(parts[-1]) and len(parts) <= MAX_DEPTH:
+        if len(parts) >= 2 and parts[-2] == "vars" and _is_number(parts[-1]) and len(parts) <= MAX_NAME_DEPTH:
             _descend(root, parts[:-2]).own.append(info)
     for path, values in attributes.items():
         parts = path.split("/")
         name = values.get("name")
-        if parts[-1] == "vars" and isinstance(name, str) and name and len(parts) <= MAX_DEPTH:
+        if parts[-1] == "vars" and isinstance(name, str) and name and len(parts) <= MAX_NAME_DEPTH:
             _descend(root, parts[:-1]).name = name
     for group in walk_groups(root):
         group.own.sort(key=lambda info: int(info.key.rsplit("/", 1)[1]))

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from ckptread.limits import MAX_LIST_PARTS
 from ckptread.names.keras.configs import ANYTHING, Configured, parse_config
 from ckptread.names.keras.groups import Attributes
 from ckptread.names.keras.legacy_places import Fits, LegacyPlace, place_legacy_weights
@@ -22,8 +23,6 @@ from ckptread.tensors import Role, TensorInfo
 
 WHOLE_MODEL, TOP_LEVEL, OPTIMIZER = "model_weights", "top_level_model_weights", "optimizer_weights"
 SameBytes = Callable[[str, str], bool]
-MAX_PARTS = 10_000
-"""How many parts a split list may have: 64 KiB each."""
 
 
 class LegacyWeight(msgspec.Struct, frozen=True):
@@ -110,7 +109,7 @@ def _list(attributes: Attributes, group: str, name: str) -> list[str] | None:
 
 
 def _parts(values: Mapping[str, Any], name: str) -> int:
-    return next((at for at in range(MAX_PARTS) if f"{name}{at}" not in values), MAX_PARTS)
+    return next((at for at in range(MAX_LIST_PARTS) if f"{name}{at}" not in values), MAX_LIST_PARTS)
 
 
 def _texts(value: Any) -> list[str]:

@@ -12,14 +12,11 @@ from itertools import takewhile
 
 import msgspec
 
+from ckptread.limits import MAX_FITS, MAX_NAME_DEPTH, MAX_WRAPPED
 from ckptread.names.keras.configs import Configured, inner_layers
 from ckptread.names.keras.layers import LAYERS_KERAS_2, Layer
-from ckptread.names.keras.trainable import MAX_WRAPPED, Flags, bare, is_leaf
+from ckptread.names.keras.trainable import Flags, bare, is_leaf
 
-MAX_DEPTH = 64
-MAX_FITS = 100_000
-"""How often the stored names of a file are held against its layers': a second. A model of a hundred blocks alike takes
-some 20,000."""
 Scopes = tuple[str, ...]
 
 
@@ -89,7 +86,7 @@ def _leaves(
         yield Leaf(layer=layer, chain=chain, own=len(name), order=order, flag=around)
     wrapped += layer.inner is None
     inside = layer.inner if layer.inner is not None else _wrapped(layer) if wrapped <= MAX_WRAPPED else ()
-    for at, each in enumerate(inside if len(order) < MAX_DEPTH else ()):
+    for at, each in enumerate(inside if len(order) < MAX_NAME_DEPTH else ()):
         yield from _leaves(each, chain, (*order, at), flag, flags, wrapped)
 
 

@@ -11,6 +11,7 @@ import builtins
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ckptread.limits import JSON_DEPTH, MAX_ENTRIES, MAX_NAME_DEPTH
 from ckptread.model import LayerFact, ModelFacts
 from ckptread.names.keras.configs import KERAS_MODULES, is_model, parse_config
 from ckptread.names.keras.describe import KerasEvidence
@@ -28,10 +29,6 @@ INNOCENT = frozenset(("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__"
 FUNCTION_MODULES = ("activations", "losses", "metrics", "initializers", "regularizers", "constraints", "ops", "random",
                     "src", "api", "backend", "applications")  # fmt: skip
 """Modules of Keras whose functions are a model's parts: activations, losses and the like."""
-MAX_OBJECTS = 200_000
-MAX_DEPTH = 200
-MAX_MODELS = 64
-"""Models within models: as deep as the names of their layers are read."""
 
 
 def read_model_facts(evidence: KerasEvidence) -> ModelFacts | None:
@@ -64,7 +61,7 @@ def read_model_facts(evidence: KerasEvidence) -> ModelFacts | None:
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
     """Yield every serialized object of a config, the outermost first."""
     pending: list[tuple[Any, int]] = [(value, 0)]
-    for _ in range(MAX_OBJECTS):
+    for _ in range(MAX_ENTRIES):
         if not pending:
             return
         each, depth = pending.pop()
@@ -74,7 +71,7 @@ def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
             children = list(each.values())
         else:
             children = each if isinstance(each, list) else []
-        if depth < MAX_DEPTH:
+        if depth < JSON_DEPTH:
             pending += [(child, depth + 1) for child in reversed(children) if isinstance(child, (Mapping, list))]
 
 
@@ -83,7 +80,7 @@ def _layer_facts(model: Mapping[str, Any], depth: int = 0) -> tuple[LayerFact, .
     own = model.get("config")
     listed = own if isinstance(own, list) else _list(_mapping(own).get("layers"))  # a list before Keras 2.3
     layers = [each for each in listed if isinstance(each, Mapping) and isinstance(each.get("class_name"), str)]
-    if depth >= MAX_MODELS or not (isinstance(own, list) or is_model(model)):
+    if depth >= MAX_NAME_DEPTH or not (isinstance(own, list) or is_model(model)):
         return ()
     if model["class_name"] == "Sequential":
         layers = [each for each in layers if each["class_name"] != "InputLayer"]
@@ -91,7 +88,7 @@ def _layer_facts(model: Mapping[str, Any], depth: int = 0) -> tuple[LayerFact, .
 
 
 def _layer_fact(layer: Mapping[str, Any], depth: int) -> LayerFact:
-    parsed = parse_config(layer, MAX_MODELS)  # without what is in it
+    parsed = parse_config(layer, MAX_NAME_DEPTH)  # without what is in it
     name, trainable = (parsed.name, parsed.trainable) if parsed is not None else (None, None)
     return LayerFact(name, layer["class_name"].rpartition(">")[2], trainable, _layer_facts(layer, depth + 1))
 

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from ckptread.limits import MAX_WRAPPED
 from ckptread.names.keras.configs import Configured, inner_layers
 from ckptread.names.keras.layers import LAYERS_KERAS_2, WEIGHTLESS
 from ckptread.names.keras.variants import rows_of
-
-MAX_WRAPPED = 6
-"""Layers in wrappers in wrappers: real models have four. Bidirectional holds one layer twice, so each doubles them."""
 
 
 class Flags(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from ckptread.limits import MOST_COMPARED
 from ckptread.names.tensorflow import graph_v1, object_graph, saved_model
 from ckptread.names.tensorflow.object_graph import GraphNode
 from ckptread.tensors import Role, TensorInfo
@@ -22,8 +23,6 @@ OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 OBJECT_KEY = "/.ATTRIBUTES/"
 """What every key of an object's value holds."""
 SECOND_LIST = "_all_variables/"
-MOST_COMPARED = 100_000
-"""How often two variables of one name are compared: three hundred may have the same one."""
 SameBytes = Callable[[str, str], bool]
 
 

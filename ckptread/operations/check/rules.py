@@ -12,13 +12,12 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from ckptread.errors import CheckpointError
+from ckptread.limits import SMALL_FILE_BYTES
 from ckptread.select import nearest
 from ckptread.storage.local import FileSource
 from ckptread.tensors import ITEM_BYTES, Role
 from ckptread.wording import escape
 
-RULES_BYTES = 1 << 20
-"""A file of rules is written by people: even a pattern for each of ten thousand tensors takes less."""
 TABLE = "check"
 """The table of the TOML file that rules stand in; others are not looked at."""
 
@@ -193,7 +192,7 @@ def _table(path: str) -> dict[str, Any]:
 
     source = FileSource(path)
     try:
-        if source.size > RULES_BYTES:
+        if source.size > SMALL_FILE_BYTES:
             raise CheckpointError(path, f"a file of rules of {source.size:,} bytes is too large")
         data = source.read(0, source.size)
     finally:

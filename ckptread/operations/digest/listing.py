@@ -9,12 +9,10 @@ from typing import Literal
 import msgspec
 
 from ckptread.errors import DamagedFileError
+from ckptread.limits import OWN_FILE_BYTES
 from ckptread.operations.digest.digest import Digest, Naming
 from ckptread.storage.local import FileSource
 from ckptread.wording import escape
-
-LISTING_BYTES = 64 << 20
-"""200,000 lines of 300 characters, which is more tensors than a checkpoint may hold."""
 
 Verdict = Literal["ok", "changed", "missing", "unlisted", "unreadable"]
 
@@ -42,7 +40,7 @@ def read_listing(path: str) -> list[ListingLine]:
     """Return the lines of a saved listing. Raises CheckpointError."""
     source = FileSource(path)
     try:
-        if source.size > LISTING_BYTES:
+        if source.size > OWN_FILE_BYTES:
             raise DamagedFileError(path, f"a listing of {source.size:,} bytes is too large")
         return parse_listing(path, source.read(0, source.size))
     finally:

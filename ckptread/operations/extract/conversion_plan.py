@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from ckptread.errors import CheckpointError, UnsupportedError
+from ckptread.limits import VALUES_BYTES
 from ckptread.operations.extract.npy_copy import Copy, copy_of
 from ckptread.reader import Tensor
 from ckptread.slicing import Selection, normalize, split
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ckptread.tensors import Array
-
-STRINGS_BYTES = 128 << 20
-"""The most that strings may take in one width: one long one makes all the others as long."""
 
 
 class Conversion(msgspec.Struct, frozen=True):
@@ -120,7 +118,7 @@ class Plan:
                 advice="'ckptread show' prints them",
             )
         width = max(map(len, flat), default=1)
-        if width * len(flat) > STRINGS_BYTES and len(flat) > 1:
+        if width * len(flat) > VALUES_BYTES and len(flat) > 1:
             raise UnsupportedError(
                 *_about(
                     self._tensor, f"its {len(flat):,} strings would take {width * len(flat):,} bytes, all of one width"

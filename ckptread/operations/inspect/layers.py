@@ -7,15 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from ckptread.errors import UnsafeFileError
+from ckptread.limits import MAX_LAYER_DEPTH, ROWS_BYTES
 from ckptread.model import LayerFact, ModelFacts
 from ckptread.reader import Reader
 from ckptread.select import filter_tensors, records_roles
 from ckptread.tensors import OBJECT_VALUE, TensorInfo
 
-MOST_PARTS = 32
-"""Layers within layers: real models have five; what is deeper counts as one component of a name, slashes and all."""
-DEEP_BYTES = 128 << 20
-"""What the rows below the first level may come to: each level has the names of those above it again."""
 ROW_BYTES = 1000
 """What a row counts for beside its name and its keys."""
 STATES = ("optimizer", "ema")
@@ -101,7 +98,7 @@ def _bounded(rows: Iterable[LayerSummary], checkpoint: Reader) -> Iterator[Layer
     taken = 0
     for row in rows:
         taken += ROW_BYTES + len(row.name) + 8 * len(row.keys) if row.depth > 1 else 0
-        if taken > DEEP_BYTES:
+        if taken > ROWS_BYTES:
             raise UnsafeFileError(
                 checkpoint.path, "it has more layers within layers than can be listed", advice="give a smaller --depth"
             )
@@ -115,7 +112,7 @@ Paths = Sequence[tuple[tuple[str, ...], TensorInfo]]
 def _paths(weights: Iterable[TensorInfo], *, by_place: bool) -> Paths:
     if by_place:
         return [((info.layer or info.place,), info) for info in weights]
-    return [(tuple(info.layer.split("/", MOST_PARTS)) if info.layer else (), info) for info in weights]
+    return [(tuple(info.layer.split("/", MAX_LAYER_DEPTH)) if info.layer else (), info) for info in weights]
 
 
 def _around(paths: Paths, model: ModelFacts | None) -> tuple[str, ...]:

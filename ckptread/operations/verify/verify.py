@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 import msgspec
 
 from ckptread.errors import CheckpointError
+from ckptread.limits import UNPLACED_BYTES
 from ckptread.operations.verify.coverage import absence, doubtful_keys, mixed_steps, unchecked_tensors
 from ckptread.reader import Reader, Tensor
 from ckptread.storage.checksums import combine, extender, of_zeros
@@ -25,8 +26,6 @@ PIECE_BYTES = 1 << 20
 """What is read at once by each thread: it stays in the processor's cache for the checksum."""
 NAME_BYTES = 4096
 """A longer name than any path that a system takes: nothing can be written under it."""
-PLACELESS_BYTES = 256 << 20
-"""The most that is read of tensors which lie nowhere (fill values) or are decoded by a library, all together."""
 DIFFERENT = "its bytes do not have the checksum that is stated for them"
 ZERO = "its bytes are all zero, and do not have the checksum that is stated for them: they were never written"
 FETCH = "fetch the file again, or save it anew"
@@ -291,7 +290,7 @@ def _titled(region: Region, problem: str) -> str:
 
 def _read_placeless(reader: Reader, tensors: Iterable[TensorInfo]) -> Iterator[Finding]:
     """Read the tensors that are no run of bytes: within a description, decoded by a library, or never written."""
-    left = PLACELESS_BYTES
+    left = UNPLACED_BYTES
     for info in tensors:
         if info.problem is not None or info.shape is None:
             continue

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from ckptread.limits import MAX_FITS
 from ckptread.names.keras.configs import parse_config
 from ckptread.names.keras.describe import KerasEvidence, name_keras_tensors
-from ckptread.names.keras.legacy_places import MAX_FITS, place_legacy_weights
+from ckptread.names.keras.legacy_places import place_legacy_weights
 from ckptread.names.keras.trainable import Flags
 from ckptread.tensors import TensorInfo
 

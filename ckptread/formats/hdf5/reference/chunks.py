@@ -12,6 +12,7 @@ import h5py
 from h5py import h5d, h5s, h5t
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.limits import MAX_CHUNK_BYTES
 from ckptread.tensors import element_count
 
 DEFLATE, SHUFFLE, FLETCHER32, LZF = 1, 2, 3, 32000
@@ -20,7 +21,6 @@ UNCHECKED = {4, 5, 6}
 LZF_TOKEN = re.compile(
     b"[\x20-\xdf].|[\xe0-\xff]..|" + b"|".join(re.escape(bytes([n])) + b".{%d}" % (n + 1) for n in range(32)), re.DOTALL
 )
-MAX_CHUNK_BYTES = 64 << 20
 MOST_LOOKED_UP, LOOKED_UP_BYTES = 4096, 16 << 20
 """So many chunks are looked up one by one, which reads them: a few hundredths of a second."""
 AGAIN = "fetch the file again"

@@ -9,7 +9,15 @@ import msgspec
 import numpy as np
 from h5py import h5a, h5d, h5g, h5s, h5t
 
-from ckptread.formats.hdf5.reference.chunks import DEFLATE, FLETCHER32, MAX_CHUNK_BYTES, SHUFFLE
+from ckptread.formats.hdf5.reference.chunks import DEFLATE, FLETCHER32, SHUFFLE
+from ckptread.limits import (
+    CLAIM_BYTES,
+    CLAIM_RATIO,
+    GROUP_TEXT_BYTES,
+    MAX_ATTRIBUTE_BYTES,
+    MAX_CHUNK_BYTES,
+    MAX_REFERENCES,
+)
 from ckptread.tensors import element_count, shape_problem
 from ckptread.untrusted.binary import text
 from ckptread.worker.protocol import Attribute, DatasetLayout, FoundDataset
@@ -21,15 +29,8 @@ BY_PARENT = {DEFLATE, SHUFFLE, FLETCHER32}
 """The filters that the parent undoes itself, with exact sizes."""
 BY_LIBRARY = {SZIP: "szip", NBIT: "nbit", SCALEOFFSET: "scaleoffset", LZF: "lzf"}
 """The filters that h5py's library brings along."""
-CLAIM_BYTES, CLAIM_RATIO = 256 << 20, 1100
-"""A dataset above this size is not read if it claims more than deflate can produce from the bytes it stores."""
 OPAQUE_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 """What Keras stores as opaque bytes, with the name in an attribute."""
-MAX_ATTRIBUTE_BYTES = 64 << 20
-MAX_TEXT_BYTES = 32 << 20
-"""The most that the attributes of one group may take: a model's configuration is one of them."""
-MAX_REFERENCES = 100_000
-"""The most references of a dataset that are looked at."""
 SMALL_FLOATS = {(2, 15, 7, 8, 0, 7, 127): "bfloat16"}
 """Floats that numpy has no type for: (bytes, sign bit, exponent's place and bits, mantissa's, bias)."""
 
@@ -208,7 +209,7 @@ def attributes(group: h5g.GroupID) -> tuple[dict[str, Attribute], list[str]]:
     """Return the attributes that are text, numbers or lists of text, and the names of those that cannot be read."""
     found: dict[str, Attribute] = {}
     unreadable: list[str] = []
-    budget = MAX_TEXT_BYTES
+    budget = GROUP_TEXT_BYTES
     for number in range(h5a.get_num_attrs(group)):
         name = "?"
         try:

@@ -20,6 +20,7 @@ from ckptread.formats.hdf5.reference.chunks import stored_chunks, verify_chunks
 from ckptread.formats.hdf5.reference.walk import LinkWalk
 from ckptread.formats.hdf5.superblock import mended_head
 from ckptread.formats.hdf5.values import encode
+from ckptread.limits import MEMORY_BYTES, VALUES_BYTES
 from ckptread.storage.inflate import rebuild_source
 from ckptread.storage.source import Source
 from ckptread.worker.child import Handler, Sent, in_pieces, limit, serve
@@ -38,11 +39,8 @@ from ckptread.worker.protocol import (
     ReadValues,
 )
 
-MEMORY = 512 << 20
 BATCH = 200
 """Entries in one message."""
-MAX_VALUE_BYTES = 128 << 20
-"""The most that is read at once: the library needs it all in memory."""
 LONG_TEXT = 16 << 10
 """A longer attribute goes as raw bytes, in a message of its own."""
 
@@ -140,13 +138,13 @@ class H5pyServer:
         dataset = self._dataset(question.key)
         selection = tuple(slice(*bounds) for bounds in question.selection)
         count = np.prod([len(range(*part.indices(dim))) for part, dim in zip(selection, dataset.shape, strict=True)])
-        if int(count) * dataset.dtype.itemsize > MAX_VALUE_BYTES:
+        if int(count) * dataset.dtype.itemsize > VALUES_BYTES:
             raise UnsafeFileError("", f"{int(count):,} elements are too many to be read at once")
         if question.key not in self._verified:
             verify_chunks(dataset)
             self._verified.add(question.key)
         raw = encode(np.asarray(dataset[selection or ()], dataset.dtype))
-        if len(raw) > MAX_VALUE_BYTES:
+        if len(raw) > VALUES_BYTES:
             raise UnsafeFileError("", f"its values take {len(raw):,} bytes, too many to be read at once")
         return raw
 
@@ -195,7 +193,7 @@ def start_h5py(opening: Opening) -> Handler:
     source = rebuild_source(opening.descriptor, opening.steps, "the file")
     for encoding in ("ascii", "utf-8", "latin-1"):
         codecs.lookup(encoding)  # Python imports these when first used, and no file can be opened then
-    limit(memory=MEMORY)
+    limit(memory=MEMORY_BYTES)
     return H5pyServer(source, opening.claims)
 
 

@@ -20,15 +20,13 @@ import h5py
 import numpy as np
 from h5py import h5, h5d, h5g, h5l, h5r
 
+from ckptread.limits import MAX_NODE_SYMBOLS, MAX_ORPHANS
 from ckptread.storage.source import Source
 
 OBJECT, NODE_OF_GROUP = re.compile(b"OHDR\2"), re.compile(b"SNOD\1\0")
 PIECE_BYTES = 4 << 20
 NODE = Struct("<4sBBH")
 SYMBOL = Struct("<QQLLQQ")
-MAX_SYMBOLS = 512
-"""Entries of one node; with the usual 'k' of 4 it holds 8."""
-MAX_ORPHANS = 50_000
 
 Address = int
 """Of an object's header, counted from the superblock."""
@@ -57,7 +55,7 @@ def _listed(source: Source, at: int) -> Iterator[Address]:
     """Yield the addresses in a group's node, as far as its entries are in the file."""
     if at + NODE.size > source.size:
         return
-    count = min(NODE.unpack(source.read(at, NODE.size))[3], MAX_SYMBOLS)
+    count = min(NODE.unpack(source.read(at, NODE.size))[3], MAX_NODE_SYMBOLS)
     there = min(count * SYMBOL.size, source.size - at - NODE.size) // SYMBOL.size * SYMBOL.size
     yield from (entry[1] for entry in SYMBOL.iter_unpack(source.read(at + NODE.size, there)))
 

@@ -11,17 +11,13 @@ from h5py import h5, h5d, h5g, h5l, h5o
 from ckptread.errors import UnsafeFileError
 from ckptread.formats.hdf5.reference.describe import attributes, describe_dataset, null_references
 from ckptread.formats.hdf5.reference.orphans import FAILURES, find_orphans
+from ckptread.limits import MAX_ENTRIES, MAX_GROUP_DEPTH, MAX_KEY_BYTES, MAX_LINK_HOPS
 from ckptread.storage.source import Source
 from ckptread.tensors import Severity
 from ckptread.untrusted.binary import text
 from ckptread.wording import escape, short
 from ckptread.worker.protocol import Entry, FoundAttributes, FoundDataset, FoundProblem
 
-MAX_ENTRIES = 200_000
-MAX_DEPTH = 1_000
-MAX_NAME_BYTES = 64 << 10
-MAX_HOPS = 50
-"""Soft links that lead to soft links: more than a file system follows."""
 USUAL_DEPTH = 500
 """Groups nested deeper are listed with a warning: other programs fail or crash on them."""
 
@@ -144,9 +140,9 @@ class LinkWalk:
         self._deepest = max(self._deepest, depth)
         if self._count > MAX_ENTRIES:
             raise UnsafeFileError("", f"it has more than {MAX_ENTRIES:,} links")
-        if depth > MAX_DEPTH:
-            raise UnsafeFileError("", f"its groups are nested more than {MAX_DEPTH:,} deep")
-        if len(name) > MAX_NAME_BYTES:
+        if depth > MAX_GROUP_DEPTH:
+            raise UnsafeFileError("", f"its groups are nested more than {MAX_GROUP_DEPTH:,} deep")
+        if len(name) > MAX_KEY_BYTES:
             raise UnsafeFileError("", f"a name takes {len(name):,} bytes")
 
     def _add_link(self, group: h5g.GroupID, name: bytes, path: bytes) -> h5g.GroupID | None:
@@ -243,7 +239,7 @@ class LinkWalk:
                 done.append(part)
                 continue
             hops += 1
-            if kind != h5l.TYPE_SOFT or hops > MAX_HOPS:
+            if kind != h5l.TYPE_SOFT or hops > MAX_LINK_HOPS:
                 return None
             further = group.links.get_val(part)
             done = [] if further.startswith(b"/") else done

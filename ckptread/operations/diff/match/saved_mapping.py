@@ -13,18 +13,15 @@ from typing import Any, TypeGuard
 import msgspec
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.limits import MAX_ENTRIES, MAX_RANK, OWN_FILE_BYTES
 from ckptread.operations.diff.match.layouts import Arrangement
 from ckptread.operations.diff.match.pairs import Pair
 from ckptread.storage.writing import written_whole
-from ckptread.tensors import MAX_RANK
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
 from ckptread.wording import escape
 
 SCHEMA = 1
-MAP_BYTES = 64 << 20
-"""200,000 pairs of keys of 100 characters take 50 MiB."""
-MAX_PAIRS = 200_000
 MAX_DIM = 1 << 62
 ADVICE = "'ckptread diff --save-map FILE' writes one"
 
@@ -82,13 +79,13 @@ def save(path: str, pairs: Iterable[Pair], a: str, b: str, *, force: bool = Fals
 def load(path: str) -> SavedMapping:
     """Read a mapping file. Raises CheckpointError where it cannot be read, DamagedFileError where it is none."""
     try:
-        found = bounded_json(_bytes(path), max_bytes=MAP_BYTES, unique=True)
+        found = bounded_json(_bytes(path), max_bytes=OWN_FILE_BYTES, unique=True)
     except Malformed as error:
         raise DamagedFileError(path, f"it is no mapping: {error.problem}", advice=ADVICE) from error
     if not isinstance(found, dict) or found.get("schema") != SCHEMA or not isinstance(found.get("pairs"), list):
         raise DamagedFileError(path, f'it is no mapping: "schema" is not {SCHEMA}, or "pairs" no list', advice=ADVICE)
-    if len(found["pairs"]) > MAX_PAIRS:
-        raise UnsafeFileError(path, f"it has {len(found['pairs']):,} pairs; at most {MAX_PAIRS:,} are read")
+    if len(found["pairs"]) > MAX_ENTRIES:
+        raise UnsafeFileError(path, f"it has {len(found['pairs']):,} pairs; at most {MAX_ENTRIES:,} are read")
     entries = tuple(_read_entry(path, number, entry) for number, entry in enumerate(found["pairs"]))
     for side in ("a", "b"):
         _check_once(path, [getattr(entry, side) for entry in entries], side)
@@ -100,8 +97,8 @@ def _bytes(path: str) -> bytes:
 
     source = FileSource(path)
     try:
-        if source.size > MAP_BYTES:
-            raise UnsafeFileError(path, f"a mapping of {source.size:,} bytes; at most {MAP_BYTES:,} are read")
+        if source.size > OWN_FILE_BYTES:
+            raise UnsafeFileError(path, f"a mapping of {source.size:,} bytes; at most {OWN_FILE_BYTES:,} are read")
         return bytes(source.read(0, source.size))
     finally:
         source.close()
