@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ckptread.errors import UnknownFormatError as UnknownFormatError
     from ckptread.errors import UnsafeFileError as UnsafeFileError
     from ckptread.errors import UnsupportedError as UnsupportedError
+    from ckptread.errors import UsageError as UsageError
     from ckptread.formats.locate import locate as locate
     from ckptread.formats.locate import open_checkpoint
     from ckptread.model import LayerFact as LayerFact
@@ -45,7 +46,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "errors": ("CheckpointError", "DamagedFileError", "TensorNotFoundError", "UnknownFormatError", "UnsafeFileError",
-               "UnsupportedError"),
+               "UnsupportedError", "UsageError"),
     "formats.locate": ("locate", "open"),
     "model": ("LayerFact", "ModelFacts"),
     "operations.digest.digest": ("Digest", "digest"),

@@ -14,7 +14,7 @@ from posixpath import join
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ckptread.errors import CheckpointError, DamagedFileError, UnsupportedError
+from ckptread.errors import CheckpointError, DamagedFileError, UnsupportedError, UsageError
 from ckptread.model import ModelFacts
 from ckptread.select import find_tensor, match_tensors, matching_tensors
 from ckptread.slicing import Selection, normalize, split
@@ -259,7 +259,7 @@ class Tensor:
         import numpy as np
 
         if copy is False:
-            raise ValueError("a tensor of a file can only be read as a copy")
+            raise UsageError("a tensor of a file can only be read as a copy")
         return np.asarray(self.read(), dtype=dtype)
 
     def blocks(self, max_bytes: int = BLOCK_BYTES, *, out: bytearray | None = None) -> Iterator[Array]:
@@ -268,10 +268,10 @@ class Tensor:
         Concatenated, the raveled blocks are the raveled tensor. Where the file has a checksum for the tensor,
         DamagedFileError is raised after the last block if it does not agree. ``out`` is a buffer, as ``buffer``
         returns it, to read every block into: then a block is valid only until the next one is read. Raises
-        ValueError unless ``max_bytes`` is positive.
+        UsageError unless ``max_bytes`` is positive.
         """
         if max_bytes <= 0:
-            raise ValueError(f"a block of at most {max_bytes} bytes has no elements")
+            raise UsageError(f"a block of at most {max_bytes} bytes has no elements")
         return self._blocks(max_bytes, out)
 
     def buffer(self, max_bytes: int = BLOCK_BYTES) -> bytearray:

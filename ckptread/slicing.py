@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ckptread.errors import SliceError
 from ckptread.tensors import element_count
 from ckptread.wording import plural
 
@@ -88,7 +89,7 @@ def _as_slice(indices: range) -> slice:
 def normalize(selection: Selection, shape: Sequence[int]) -> Slicing:
     """Return the indices that a numpy-style selection (integers, slices, one Ellipsis) means on each axis.
 
-    Raises IndexError where numpy would, and TypeError for what is not basic slicing.
+    Raises SliceError where numpy raises IndexError, and TypeError for what is not basic slicing.
     """
     given = selection if isinstance(selection, tuple) else (selection,)
     ranges, dropped, turned = [], [], []
@@ -108,9 +109,9 @@ def _fill(given: tuple[Index, ...], rank: int) -> list[int | slice]:
             raise TypeError(f"a tensor is sliced by integers, slices and '...', not by {type(item).__name__}")
     dots = [at for at, item in enumerate(given) if item is ...]
     if len(dots) > 1:
-        raise IndexError("a selection has at most one '...'")
+        raise SliceError("a selection has at most one '...'")
     if len(given) - len(dots) > rank:
-        raise IndexError(f"{len(given) - len(dots)} indices for a tensor of {rank} dimensions")
+        raise SliceError(f"{len(given) - len(dots)} indices for a tensor of {rank} dimensions")
     at = dots[0] if dots else len(given)
     missing = rank - (len(given) - len(dots))
     filled = [*given[:at], *[slice(None)] * missing, *given[at + 1 :]]
@@ -130,7 +131,7 @@ def _indices(item: int | slice, dim: int, axis: int) -> range:
         return range(dim)[item]
     index = item.__index__()
     if not -dim <= index < dim:
-        raise IndexError(f"index {index} is outside axis {axis}, which has {plural(dim, 'element')}")
+        raise SliceError(f"index {index} is outside axis {axis}, which has {plural(dim, 'element')}")
     return range(index % dim, index % dim + 1)
 
 

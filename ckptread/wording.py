@@ -50,6 +50,17 @@ def _escape_character(character: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
+def with_advice(problem: str, advice: str) -> str:
+    """Return what is wrong and what to do as sentences; the problem alone where there is no advice.
+
+    >>> with_advice("the file is empty", "download it again")
+    'the file is empty. Download it again.'
+    """
+    if not advice:
+        return problem
+    return f"{problem}. {advice[0].upper()}{advice[1:]}" + ("" if advice.endswith((".", "?")) else ".")
+
+
 def plural(count: int, noun: str, verb: str = "", singular: str = "") -> str:
     """Return a count with its noun, and with the verb for many, or the ``singular`` one (an -s more, by default).
 

@@ -101,18 +101,29 @@ def _run() -> int:
         if isinstance(error.__context__, BrokenPipeError):  # which typer has made an exit code 1 of
             raise BrokenPipeError from None
         return error.code if isinstance(error.code, int) else TROUBLE
-    except (ckptread.CheckpointError, ValueError, IndexError) as error:
+    except (ckptread.CheckpointError, ckptread.UsageError) as error:
         _say(str(error))
     except MemoryError:
         _say("there is not enough memory for this")
     except (OSError, KeyboardInterrupt):
         raise
-    except Exception as error:  # the last wall: whatever it is, it is no traceback for a user
-        what = escape(f"{type(error).__name__}: {error}"[:200])
-        _say(f"a defect of ckptread's own, {what}; please report it, with the command and the file")
+    except Exception as error:  # a user gets no traceback unasked
+        _report_internal(error)
     else:
         return 0
     return TROUBLE
+
+
+def _report_internal(error: Exception) -> None:
+    """Print one sentence on an error that is ours, and its traceback where CKPTREAD_TRACEBACK=1 asks for it."""
+    if os.environ.get("CKPTREAD_TRACEBACK") == "1":
+        from traceback import format_exception
+
+        lines = "".join(format_exception(error)).splitlines()
+        with suppress(OSError):
+            sys.stderr.writelines(f"{escape(line)}\n" for line in lines)
+    what = escape(f"{type(error).__name__}: {error}"[:200])
+    _say(f"internal error: {what}. Please report it, with the command and the file.")
 
 
 def _say(text: str) -> None:

@@ -9,7 +9,7 @@ import os
 
 import msgspec
 
-from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsupportedError
+from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsupportedError, UsageError
 from ckptread.formats.candidate import Candidate, look
 from ckptread.formats.mistakes import find_mistake
 from ckptread.formats.registry import BY_NAME, FORMATS, Format
@@ -35,11 +35,11 @@ def open_checkpoint(path: str | bytes | os.PathLike[str], *, backend: str = "aut
     """Open a checkpoint of any format, of which only the index is read.
 
     ``path`` is a file, a folder, or the prefix of a TensorFlow checkpoint. ``backend`` is 'auto' or 'native', or
-    'tensorflow' to have TensorFlow read the values. Raises CheckpointError (see ckptread.errors), and ValueError
+    'tensorflow' to have TensorFlow read the values. Raises CheckpointError (see ckptread.errors), and UsageError
     for an unknown backend.
     """
     if backend not in BACKENDS:
-        raise ValueError(f"there is no backend {backend!r}; there are {', '.join(BACKENDS)}")
+        raise UsageError(f"there is no backend {backend!r}; there are {', '.join(BACKENDS)}")
     located = locate(os.fsdecode(path))
     if backend == "tensorflow":
         return _open_by_tensorflow(located)

@@ -227,7 +227,7 @@ def test_diff_as_json_is_the_documented_schema(run, checkpoint, other):
     ("arguments", "said"),
     [
         (["inspect", "nowhere"], "there is no such file"),
-        (["show", "{ckpt}", "dense/kernal"], "did you mean dense/kernel"),
+        (["show", "{ckpt}", "dense/kernal"], "Did you mean dense/kernel"),
         (["show", "{ckpt}", "dense/kernel", "--slice", "9"], "outside axis 0"),
         (["show", "{ckpt}", "dense/kernel", "--slice", "a:b"], "is no slice"),
         (["extract", "{ckpt}", "dense/kernel", "--dtype", "object", "-o", "x.npy"], "cannot be written as"),

@@ -55,6 +55,24 @@ def test_what_nobody_thought_of_is_one_line(run, monkeypatch):
     assert ran.code == 2
     assert "RuntimeError: odd\\x1b[2J" in ran.err
     assert ran.err.count("\n") == 1
+    assert ran.err.startswith("ckptread: internal error: ")
+
+
+@pytest.mark.parametrize("kind", [ValueError, IndexError, KeyError, TypeError])
+def test_what_is_neither_about_a_file_nor_the_call_is_an_internal_error(run, monkeypatch, kind):
+    def fail(*_arguments, **_options):
+        raise kind("odd\x1b[2J")
+
+    monkeypatch.setattr("ckptread.open", fail)
+    ran = run("inspect", KERAS)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"ckptread: internal error: {kind.__name__}: ")
+    monkeypatch.setenv("CKPTREAD_TRACEBACK", "1")
+    traced = run("inspect", KERAS)
+    assert traced.code == 2
+    assert traced.err.startswith("Traceback (most recent call last):\n")
+    assert traced.err.endswith(ran.err)
+    assert "\x1b" not in traced.err
 
 
 INTERRUPT = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"

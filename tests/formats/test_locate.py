@@ -93,7 +93,7 @@ def test_a_folder_with_one_checkpoint_means_it_and_with_several_none(tmp_path):
     (tmp_path / "notes.txt").write_text("of the run")
     assert ckptread.locate(str(tmp_path)).path == str(tmp_path / "model.keras")
     shutil.copy(FIXTURES / "keras3" / "legacy.h5", tmp_path)
-    with pytest.raises(ckptread.UnknownFormatError, match=r"2 checkpoints; name one: legacy\.h5, model\.keras"):
+    with pytest.raises(ckptread.UnknownFormatError, match=r"2 checkpoints. Name one: legacy\.h5, model\.keras"):
         ckptread.locate(str(tmp_path))
 
 
@@ -176,15 +176,15 @@ def test_what_is_nothing_known_says_so(tmp_path):
 
 
 def test_a_missing_path_suggests_its_neighbours(training):
-    with pytest.raises(ckptread.CheckpointError, match=r"did you mean .*ckpt-"):
+    with pytest.raises(ckptread.CheckpointError, match=r"Did you mean .*ckpt-"):
         ckptread.open(training / "ckpt-3")
-    with pytest.raises(ckptread.CheckpointError, match="there is no folder"):
+    with pytest.raises(ckptread.CheckpointError, match="There is no folder"):
         ckptread.open(training / "no" / "ckpt-3")
 
 
 @pytest.mark.parametrize("given", ["model.data-00009-of-00003", "model.data-00000-of-00001"])
 def test_a_shard_that_is_not_there_is_not_taken_for_another(given):
-    with pytest.raises(ckptread.CheckpointError, match=r"there is no such shard; the checkpoint is .*tf-shards/model"):
+    with pytest.raises(ckptread.CheckpointError, match=r"there is no such shard. The checkpoint is .*tf-shards/model"):
         ckptread.open(FIXTURES / "tf-shards" / given)
 
 
@@ -201,5 +201,5 @@ def test_a_saved_model_is_its_folder_and_says_when_it_has_no_variables(run):
     ran = run("inspect", FIXTURES / "saved-model-empty")
     assert ran.code == 0
     assert "no variables" in ran.out + ran.err
-    with pytest.raises(ckptread.UnknownFormatError, match="give the folder"):
+    with pytest.raises(ckptread.UnknownFormatError, match="Give the folder"):
         ckptread.open(FIXTURES / "saved-model-keras" / "saved_model.pb")

@@ -3,7 +3,7 @@
 Each run changes one fixture (hdf5_changes.py), and gives it to every command as a process of its own, watched as
 tests/hostile/watched.py has it: no signal, no hang, no traceback, little memory, no foreign file opened. Beyond that:
 
-- the end is one clear message that names the file, never a defect of ckptread's own;
+- the end is one clear message that names the file, never an internal error;
 - no value is other than the one that h5py reads from the same file, where h5py reads one;
 - where a checksum stands for the changed bytes, no value is other than before the change, or verify says so;
 - diff does not call a file the same whose values are others; what is salvaged of a file cut short was there before.
@@ -72,8 +72,8 @@ class Run:
         ran = watch(name, *arguments, trace=self.folder / "trace" if self.trace else None)
         broken = ran.broken_rules(str(self.folder), str(self.other))
         broken += [] if ran.code in CODES[name] else [f"exit code {ran.code}"]
-        if b"defect of ckptread" in ran.out + ran.err:
-            broken.append("a defect of its own")
+        if b"internal error" in ran.out + ran.err:
+            broken.append("an internal error")
         if ran.code == 2:
             broken += self._unclear(name, ran)
         self.broken += [f"{name}: {rule}\n{ran.err[-600:].decode(errors='replace')}" for rule in broken]

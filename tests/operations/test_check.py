@@ -233,7 +233,7 @@ def test_rules_of_a_file_are_checked_with_those_of_the_command(run, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[check]\nno-nans = true", "there is no rule 'no-nans'; did you mean no-nan"),
+        ("[check]\nno-nans = true", "there is no rule 'no-nans'. Did you mean no-nan"),
         ("[checks]\nno-nan = true", r"no table \[check\]"),
         ("no-nan = true", r"no table \[check\]"),
         ("check = 3", r"no table \[check\]"),
@@ -242,7 +242,7 @@ def test_rules_of_a_file_are_checked_with_those_of_the_command(run, tmp_path):
         ("[check]\na = " + "[" * 5000 + "]" * 5000, "it is no TOML|there is no rule"),
         ("[check]\nfinite = 3", "finite: it takes a text"),
         ("[check]\nno-zero = true", "no-zero: it takes a pattern"),
-        ("[check]\ndtype = 'float23'", "dtype: there is no dtype 'float23'; did you mean float"),
+        ("[check]\ndtype = 'float23'", "dtype: there is no dtype 'float23'. Did you mean float"),
         ("[check]\ndtype = { a = 1 }", "dtype: it takes the name of a dtype"),
         ("[check]\nmax-abs = 'foo'", "max-abs: it takes a number that is not negative, not 'foo'"),
         ("[check]\nmax-abs = -1", "max-abs: it takes a number"),
@@ -250,7 +250,7 @@ def test_rules_of_a_file_are_checked_with_those_of_the_command(run, tmp_path):
         ("[check]\nmax-abs = nan", "max-abs: it takes a number"),
         ("[check]\nparams = 'many'", "params: it takes a whole number"),
         ("[check]\nparams = 1.5", "params: it takes a whole number"),
-        ("[check]\nrole = 'models'", "there is no role 'models'; there are model"),
+        ("[check]\nrole = 'models'", "there is no role 'models'. There are model"),
         ("[check]\nbase = 3", "base: it takes a text"),
         ("[check]\nhas = [[]]", "has: it takes a text"),
     ],

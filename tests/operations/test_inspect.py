@@ -79,4 +79,4 @@ def test_a_weight_is_meant_without_its_slots(run):
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(run):
-    assert "did you mean head/kernel" in run("show", MODEL, "haed/kernel").err
+    assert "Did you mean head/kernel" in run("show", MODEL, "haed/kernel").err

@@ -12,7 +12,7 @@ import ckptread
 from ckptread.cli import render
 from ckptread.cli.parse.options import Backend, Checkpoints, OutputFormat, Role, UseBackend, UseLayout
 from ckptread.cli.views.check import CheckedCheckpoint, check_verdict, outcome_document, outcome_lines, outcome_table
-from ckptread.errors import CheckpointError
+from ckptread.errors import CheckpointError, UsageError
 from ckptread.operations.check.check import OF_PAIRS
 from ckptread.operations.check.check import check as check_rules
 from ckptread.operations.check.rules import Rule, RuleFile, read_rules, rules_from
@@ -77,12 +77,12 @@ def check_command(
 
 
 def _refuse_none(rules: Sequence[Rule], paths: Sequence[str], base: str | None) -> None:
-    """Raise ValueError where there is nothing to check, or nothing to compare with."""
+    """Raise UsageError where there is nothing to check, or nothing to compare with."""
     if not rules:
-        raise ValueError("no rule is given: see 'ckptread check --help'")
+        raise UsageError("no rule is given: see 'ckptread check --help'")
     pairwise = [rule.name for rule in rules if rule.name in OF_PAIRS]
     if pairwise and base is None and len(paths) < 2:
-        raise ValueError(f"--{pairwise[0]} compares two checkpoints: give another, or one to compare with by --base")
+        raise UsageError(f"--{pairwise[0]} compares two checkpoints: give another, or one to compare with by --base")
 
 
 def _each(

@@ -26,6 +26,7 @@ from ckptread.cli.parse.options import (
     finite,
 )
 from ckptread.cli.views.diff import diff_verdict, difference_table, full_table, layer_table, rest, sort_differences
+from ckptread.errors import UsageError
 from ckptread.operations.diff.diff import Difference, compare
 from ckptread.operations.diff.match.by_name import choose
 from ckptread.operations.diff.match.pairing import How, pair, two_tensors
@@ -100,7 +101,7 @@ def diff_command(
     })  # fmt: skip
     only = either(trainable, frozen)
     if save_map == "-":
-        raise ValueError("--save-map writes a file, and '-' is none: give its name")
+        raise UsageError("--save-map writes a file, and '-' is none: give its name")
     how = _how(match)
     with ckptread.open(a, backend=backend.value) as one, ckptread.open(b, backend=backend.value) as other:
         pairs = two_tensors(one, other, names or ())
@@ -128,7 +129,7 @@ def _how(match: str) -> How | SavedMapping:
     known = next((how for how in HOWS if how == match), None)
     if known is None and not os.path.exists(match):
         ways = ", ".join(HOWS)
-        raise ValueError(
+        raise UsageError(
             f"there is no way of matching {escape(match)!r} and no such file; the ways are {ways}, or a file"
         )
     return known or load(match)
@@ -153,9 +154,9 @@ def _telling(pair: Pair) -> TensorInfo:
 
 
 def _refuse_nothing(a: ckptread.Reader, b: ckptread.Reader, pairs: list[Pair], scope: str) -> None:
-    """Raise ValueError where nothing is left to compare of checkpoints that are not empty."""
+    """Raise UsageError where nothing is left to compare of checkpoints that are not empty."""
     if not pairs and (a.tensors or b.tensors):
-        raise ValueError(f"nothing was compared: no tensor of either is left ({scope})")
+        raise UsageError(f"nothing was compared: no tensor of either is left ({scope})")
 
 
 def _report(

@@ -23,6 +23,7 @@ from ckptread.cli.parse.options import (
     UseLayout,
 )
 from ckptread.cli.views.digest import check_document, check_lines, check_table, digest_document, digest_table
+from ckptread.errors import UsageError
 from ckptread.limits import OWN_FILE_BYTES
 from ckptread.operations.digest.digest import Digest, Naming
 from ckptread.operations.digest.digest import digest as digest_of
@@ -55,7 +56,7 @@ def digest_command(
     """
     refuse(DIGEST, {"--quiet": quiet, "--format json": layout is OutputFormat.json})
     if quiet and listing is None:
-        raise ValueError("--quiet is for --check: give a FILE to compare with")
+        raise UsageError("--quiet is for --check: give a FILE to compare with")
     lines = None if listing is None else _listing(listing)
     of = role or AnyRole.model
     naming = _key if names is DigestNames.key else _name

@@ -12,6 +12,7 @@ from ckptread.cli import render
 from ckptread.cli.parse.options import Backend, Checkpoint, Force, Slice, TensorNames, UseBackend
 from ckptread.cli.parse.slice import parse_slice
 from ckptread.cli.parse.target import Target
+from ckptread.errors import UsageError
 from ckptread.operations.extract.conversion_plan import Conversion
 from ckptread.operations.extract.extract import to_file, to_folder, to_npz, to_stream
 from ckptread.select import match_tensors
@@ -44,7 +45,7 @@ def extract_command(
     that cannot be written are skipped, and named on stderr; then the exit code is 2.
     """
     if raw and dtype is not None:
-        raise ValueError("--raw keeps the bits and --dtype converts the values: give one of them")
+        raise UsageError("--raw keeps the bits and --dtype converts the values: give one of them")
     selection = parse_slice(part)
     with ckptread.open(path, backend=backend.value) as reader:
         tensors = (

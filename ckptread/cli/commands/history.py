@@ -20,6 +20,7 @@ from ckptread.cli.parse.options import (
     UseLayout,
 )
 from ckptread.cli.views.history import history_document, history_rows, history_summary, history_table
+from ckptread.errors import UsageError
 from ckptread.operations.history.history import Chosen, StepFigures
 from ckptread.operations.history.history import history as follow
 from ckptread.operations.history.steps import find_steps
@@ -66,11 +67,11 @@ def history_command(
 
 
 def _refuse_nothing(found: list[StepFigures], chosen: Chosen) -> None:
-    """Raise ValueError for a pattern that means nothing in any step, and where nothing at all is followed."""
+    """Raise UsageError for a pattern that means nothing in any step, and where nothing at all is followed."""
     opened = [step for step in found if not step.problem]
     if opened and not any(step.groups for step in opened):
-        raise ValueError(f"there is no tensor of the role {chosen.role} to follow in any step; --role all takes all")
+        raise UsageError(f"there is no tensor of the role {chosen.role} to follow in any step; --role all takes all")
     for at, text in enumerate(chosen.patterns):
         if opened and not any(step.groups[at].tensors for step in opened):
             kind = "" if chosen.role == "all" else f" of the role {chosen.role}"
-            raise ValueError(f"no tensor{kind} matches {escape(text)!r} in any step")
+            raise UsageError(f"no tensor{kind} matches {escape(text)!r} in any step")

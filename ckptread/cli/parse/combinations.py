@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ckptread.errors import UsageError
+
 Apart = Mapping[str, tuple[str, ...]]
 
 INSPECT: Apart = {
@@ -29,12 +31,12 @@ HISTORY: Apart = {"--by": ("--pattern",)}
 
 
 def refuse(apart: Apart, given: Mapping[str, object]) -> None:
-    """Raise ValueError where two of the options that are given (those that are neither None nor False) do not go."""
+    """Raise UsageError where two of the options that are given (those that are neither None nor False) do not go."""
     used = [option for option, value in given.items() if value is not None and value is not False]
     for option in used:
         other = next((other for other in apart.get(option, ()) if other in used), None)
         if other is not None:
-            raise ValueError(f"{option} and {other} do not go together: give one of them")
+            raise UsageError(f"{option} and {other} do not go together: give one of them")
 
 
 def either(wanted: bool, unwanted: bool) -> bool | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
+from ckptread.errors import UsageError
 from ckptread.slicing import Index
 
 _ITEM = re.compile(r"(?P<index>[-+]?\d+)|(?P<dots>\.\.\.)|(?P<start>[-+]?\d*):(?P<stop>[-+]?\d*)(:(?P<step>[-+]?\d*))?")
 
 
 def parse_slice(text: str | None) -> tuple[Index, ...]:
-    """Return the selection that ``text`` means: ``'0:10, :'``; None is everything. Raises ValueError.
+    """Return the selection that ``text`` means: ``'0:10, :'``; None is everything. Raises UsageError.
 
     >>> parse_slice("3, ::2, ...")
     (3, slice(None, None, 2), Ellipsis)
@@ -23,12 +24,12 @@ def parse_slice(text: str | None) -> tuple[Index, ...]:
 def _item(text: str) -> Index:
     found = _ITEM.fullmatch(text.replace(" ", ""))
     if found is None:
-        raise ValueError(f"{text!r} is no slice; write it as in numpy: '0:10, :, 3'")
+        raise UsageError(f"{text!r} is no slice; write it as in numpy: '0:10, :, 3'")
     if found["index"]:
         return int(found["index"])
     if found["dots"]:
         return ...
     start, stop, step = (int(part) if part else None for part in (found["start"], found["stop"], found["step"]))
     if step == 0:
-        raise ValueError("a slice's step is not 0")
+        raise UsageError("a slice's step is not 0")
     return slice(start, stop, step)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from ckptread.errors import UsageError
 from ckptread.operations.extract.file_names import file_names
 from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
@@ -21,12 +22,12 @@ class Target(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, output: str | None, tensors: Sequence[TensorInfo], *, sliced: bool) -> Target:
-        """Return the target that ``-o`` means for these tensors. Raises ValueError where it means none."""
+        """Return the target that ``-o`` means for these tensors. Raises UsageError where it means none."""
         several = len(tensors) > 1
         if several and sliced:
-            raise ValueError(f"--slice is for one tensor, and {len(tensors)} are meant")
+            raise UsageError(f"--slice is for one tensor, and {len(tensors)} are meant")
         if several and (output is None or output == "-"):
-            raise ValueError(f"{len(tensors)} tensors are meant: say where to with -o FOLDER or -o FILE.npz")
+            raise UsageError(f"{len(tensors)} tensors are meant: say where to with -o FOLDER or -o FILE.npz")
         if output is None:
             return cls("file", file_names(tensors)[0] + ".npy")
         return cls("stream", "-") if output == "-" else cls._path(output, tensors)
@@ -40,7 +41,7 @@ class Target(msgspec.Struct, frozen=True):
         if output.endswith(".npz"):
             return cls("npz", output)
         if several and output.endswith(".npy"):
-            raise ValueError(
+            raise UsageError(
                 f"{len(tensors)} tensors are meant, and {escape(output)} is one file: give a folder or a .npz"
             )
         return cls("folder" if several else "file", output)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UsageError
 from ckptread.formats.tensorflow.entries import BundleEntry, array_problem, decode_entries
 from ckptread.formats.tensorflow.evidence import OBJECT_GRAPH, gather_tensorflow_evidence, named
 from ckptread.formats.tensorflow.index import read_bundle_header, read_tensor_index
@@ -162,7 +162,7 @@ class TfBundleReader(Reader):
 
     def _shards_of(self) -> Shards:
         if self._shards is None:
-            raise ValueError(f"{self.path}: the checkpoint is closed")
+            raise UsageError(f"{self.path}: the checkpoint is closed")
         return self._shards
 
     def _object_graph(self) -> bytes | None:

@@ -11,12 +11,12 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from ckptread.errors import CheckpointError
+from ckptread.errors import CheckpointError, UsageError
 from ckptread.limits import SMALL_FILE_BYTES
 from ckptread.select import nearest
 from ckptread.storage.local import FileSource
 from ckptread.tensors import ITEM_BYTES, Role
-from ckptread.wording import escape
+from ckptread.wording import escape, with_advice
 
 TABLE = "check"
 """The table of the TOML file that rules stand in; others are not looked at."""
@@ -56,7 +56,7 @@ class RuleFile(msgspec.Struct, frozen=True):
 def rules_from(options: Mapping[str, Any], path: str = "") -> list[Rule]:
     """Return the rules that options mean, by name; those that are None, False or empty mean none.
 
-    Raises ValueError for a value that makes no sense, with ``path`` in front of it.
+    Raises UsageError for a value that makes no sense, with ``path`` in front of it.
     """
     where = f"{escape(path)}: " if path else ""
     found: list[Rule] = []
@@ -64,7 +64,7 @@ def rules_from(options: Mapping[str, Any], path: str = "") -> list[Rule]:
         try:
             found += _READERS[name](name, given)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{where}{name}: {error}") from None
+            raise UsageError(f"{where}{name}: {error}") from None
     return found
 
 
@@ -101,8 +101,8 @@ def _dtypes(name: Any, given: Any) -> Iterator[Rule]:
             yield Rule(name, pattern, canonical_dtype(text))
         except CheckpointError:
             near = nearest(text, list(ITEM_BYTES))
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise ValueError(f"there is no dtype {escape(text)!r}{hint}") from None
+            hint = f"did you mean {' or '.join(near)}?" if near else ""
+            raise ValueError(with_advice(f"there is no dtype {escape(text)!r}", hint)) from None
 
 
 def _magnitudes(name: Any, given: Any) -> Iterator[Rule]:
@@ -172,7 +172,7 @@ def read_rules(path: str) -> RuleFile:
         )
     try:
         rules = rules_from(stated)
-    except ValueError as error:
+    except UsageError as error:
         raise CheckpointError(path, str(error)) from None
     folder = os.path.dirname(path)
     placed = [Rule(r.name, r.pattern, os.path.join(folder, str(r.value))) if r.name == "same-as" else r for r in rules]
