@@ -3,7 +3,7 @@
 >>> import ckptread
 >>> with ckptread.open("fixtures/tf-object/ckpt-1") as checkpoint:
 ...     checkpoint["sequential/dense/kernel"].shape
-(3, 2)
+(4, 2)
 """
 
 from importlib import import_module

@@ -52,8 +52,8 @@ class Reader(ABC):
 
     >>> import ckptread
     >>> with ckptread.open("fixtures/tf-object/ckpt-1") as checkpoint:
-    ...     list(checkpoint.select("**/kernel"))
-    ['layer-0/kernel/.ATTRIBUTES/VARIABLE_VALUE', 'layer-1/kernel/.ATTRIBUTES/VARIABLE_VALUE']
+    ...     [kernel.info.name for kernel in checkpoint.select("sequential/*/kernel").values()]
+    ['sequential/hidden/kernel', 'sequential/dense/kernel']
     """
 
     format: str

@@ -1,7 +1,7 @@
-"""Write docs/cli.md from the commands' own help, and replay the transcripts in README.md and docs/.
+"""Write docs/cli.md from the commands' help and docs/api.md from the docstrings, and replay the transcripts.
 
-With --check, fail where a page is not what would be written. A transcript is a block fenced as ``console``: of each
-line that begins with ``$ ``, what follows is replaced by what the command prints.
+With --check, fail if a page would change. A transcript is a block fenced as ``console`` in README.md or docs/: the text
+after each line that begins with ``$ `` is replaced by what the command prints.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import api
 from typer.testing import CliRunner
 
 from ckptread.cli.app import build_app
@@ -26,7 +27,7 @@ TRANSCRIPT = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 HEAD = """# The command line
 
-Written by `python docs/make.py` from `ckptread COMMAND --help`; `make check` holds it to that.
+`python docs/make.py` writes this page from `ckptread COMMAND --help`, and `make check` fails if it is out of date.
 
 """
 
@@ -46,7 +47,7 @@ def command_line() -> str:
 
 
 def replayed(page: str) -> str:
-    """Return a page with its transcripts as the commands print them now, in a folder of its own beside fixtures/."""
+    """Return a page with its transcripts as the commands print them now, run in a new folder with fixtures/ in it."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "fixtures").symlink_to(ROOT / "fixtures")
         return TRANSCRIPT.sub(lambda block: f"```console\n{_replayed_block(block[1], folder)}```", page)
@@ -58,7 +59,7 @@ def _replayed_block(block: str, folder: str) -> str:
 
 
 def _printed(command: str, folder: str) -> str:
-    """Run a command as a shell does; it may find differences (1), but not fail (2)."""
+    """Run a command in a shell; it may find differences (exit code 1), but not fail (2)."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -69,9 +70,10 @@ def _printed(command: str, folder: str) -> str:
 
 
 def pages() -> dict[Path, str]:
-    """Return every page that is made, or holds transcripts, as it would be written."""
-    told = [path for path in (ROOT / "README.md", *sorted(HERE.glob("*.md"))) if TRANSCRIPT.search(path.read_text())]
-    return {TARGET: command_line(), **{path: replayed(path.read_text()) for path in told if path != TARGET}}
+    """Return every page that is generated or has transcripts, as it would be written."""
+    texts = {path: path.read_text() for path in (ROOT / "README.md", *sorted(HERE.glob("*.md"))) if path != TARGET}
+    transcripts = {path: replayed(text) for path, text in texts.items() if TRANSCRIPT.search(text)}
+    return {TARGET: command_line(), HERE / "api.md": api.page(), **transcripts}
 
 
 def main() -> int:
@@ -82,7 +84,7 @@ def main() -> int:
             path.write_text(page)
         return 0
     for path in stale:
-        print(f"{path.relative_to(ROOT)} is not what the commands say: run 'make docs'", file=sys.stderr)
+        print(f"{path.relative_to(ROOT)} is out of date: run 'make docs'", file=sys.stderr)
     return 1 if stale else 0
 
 
