@@ -1,17 +1,17 @@
-"""Checkpoints in several files, which a JSON index names: safetensors' and Keras'."""
+"""Checkpoints in several files that a JSON index names: those of safetensors and of Keras."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
+from posixpath import dirname, join
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.errors import CheckpointError, DamagedFileError
 from ckptread.limits import JSON_BYTES
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
-from ckptread.storage.local import FileSource
-from ckptread.storage.source import Source
+from ckptread.storage.small_files import read_small_file
+from ckptread.storage.source import Source, Stamp, Storage
 from ckptread.tensors import Finding, Region
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
@@ -23,19 +23,18 @@ if TYPE_CHECKING:
 Shard = TypeVar("Shard", bound=Reader)
 
 
-def read_index(path: str) -> dict[str, Any]:
-    """Return the object that an index holds. Raises DamagedFileError where it is none, UnsafeFileError if too large."""
-    source = FileSource(path)
+def read_index(storage: Storage, name: str) -> dict[str, Any]:
+    """Return the JSON object in an index.
+
+    Raises DamagedFileError where it is not a JSON object, UnsafeFileError where it is too large.
+    """
+    data = read_small_file(storage, name, JSON_BYTES, "an index")
     try:
-        if source.size > JSON_BYTES:
-            raise UnsafeFileError(path, f"an index of {source.size:,} bytes is too large")
-        index = bounded_json(source.read(0, source.size), unique=True)
+        index = bounded_json(data, unique=True)
     except Malformed as error:
-        raise DamagedFileError(path, error.problem, advice="fetch it again") from error
-    finally:
-        source.close()
+        raise DamagedFileError(storage.address(name), error.problem, advice="fetch it again") from error
     if not isinstance(index, dict):
-        raise DamagedFileError(path, "it is no JSON object", advice="fetch it again")
+        raise DamagedFileError(storage.address(name), "it is not a JSON object", advice="fetch it again")
     return index
 
 
@@ -47,45 +46,52 @@ def is_plain(name: str) -> bool:
 class ShardsReader(Reader, Generic[Shard]):
     """A reader for each of several files, and which of them has each tensor."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, storage: Storage, name: str) -> None:
+        self.path = storage.address(name)
         self.problems: list[Finding] = []
+        self._storage = storage
+        self._folder = dirname(name)
+        self._stamp = storage.stamp(name)
         self._shards: dict[str, Shard] = {}
         self._place: dict[str, str] = {}
         """The file of each tensor, by key."""
 
-    def _open_shard(self, name: str, opens: Callable[[str], Shard], holds: str) -> str:
-        """Open one file, which ``holds`` some of the checkpoint; return why it cannot be, or ""."""
-        path = os.path.join(os.path.dirname(self.path), name)
+    def _open_shard(self, file: str, open_file: Callable[[Storage, str], Shard], holds: str) -> str:
+        """Open one file, which ``holds`` some of the checkpoint; return why it cannot be opened, or ""."""
+        name = join(self._folder, file)
         try:
-            self._shards[name] = opens(path)
+            self._shards[file] = open_file(self._storage, name)
         except CheckpointError as error:
-            missing = not os.path.lexists(path)
+            missing = self._storage.kind(name) is None
             problem = "it is missing" if missing else error.problem
             advice = "fetch it too, into the same folder" if missing else error.advice
-            message = f"the file {escape(name)!r}, with {holds}: {problem}"
-            self.problems.append(
-                Finding(severity="error", message=message, key=None, file=path, offset=None, advice=advice)
-            )
+            message = f"the file {escape(file)!r}, with {holds}: {problem}"
+            where = self._storage.address(name)
+            self.problems.append(Finding(severity="error", message=message, file=where, advice=advice))
             return problem
-        self.problems += self._shards[name].problems
+        self.problems += self._shards[file].problems
         return ""
 
     def regions(self) -> Iterator[Region]:
-        """What every file is made of."""
+        """Yield the regions of every file."""
         for shard in self._shards.values():
             yield from shard.regions()
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Return the values of a tensor, or of the part that ``selection`` means."""
+        """Return the values of a tensor, or of the selected part."""
         info = readable(self, key)
         return self._shards[self._place[info.key]].read(info.key, selection, out=out)
 
-    def source(self, file: str) -> Source | None:
-        """Return the one of the files that has this name."""
-        return next((found for shard in self._shards.values() if (found := shard.source(file))), None)
+    def open_sources(self) -> list[Source]:
+        """Return every file but the index, which is closed once it was read."""
+        return [source for shard in self._shards.values() for source in shard.open_sources()]
+
+    def stamps(self) -> dict[str, Stamp | None]:
+        """Return the stamp of each file, the index included."""
+        return {self.path: self._stamp, **{source.name: source.stamp for source in self.open_sources()}}
 
     def close(self) -> None:
         """Close every file."""
         for shard in self._shards.values():
             shard.close()
+        super().close()

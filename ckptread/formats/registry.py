@@ -6,13 +6,14 @@ A new format is a module here, a row in FORMATS, and a row in the tests' table o
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 
 import msgspec
 
 from ckptread.formats.candidate import Candidate
 from ckptread.formats.mistakes import find_mistake
-from ckptread.formats.tensorflow.paths import v1_files
-from ckptread.reader import Reader
+from ckptread.reader import Reader, Remains
+from ckptread.storage.addresses import find_storage
 from ckptread.tensors import Finding
 
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
@@ -75,98 +76,25 @@ def _is_weight_map(c: Candidate) -> bool:
     return c.head.lstrip().startswith(b"{") and c.mentions(b'"weight_map"')
 
 
-def _open_bundle(path: str) -> Reader:
-    from ckptread.formats.tensorflow.bundle import TfBundleReader
+def _opener(module: str, function: str, remains: Remains = Remains.refused) -> Callable[[str], Reader]:
+    """Return what opens a path by a function of a module, which is imported then."""
 
-    return TfBundleReader(path)
+    def open_path(path: str) -> Reader:
+        opens = getattr(import_module(f"ckptread.formats.{module}"), function)
+        reader: Reader = opens(*find_storage(path), remains)
+        return reader
 
-
-def _open_v1(path: str) -> Reader:
-    from ckptread.formats.tensorflow.v1 import TfV1Reader
-
-    return TfV1Reader(v1_files(path) or [path], path)
-
-
-def _open_saved_model(path: str) -> Reader:
-    from ckptread.formats.tensorflow.saved_model import open_saved_model
-
-    return open_saved_model(path)
+    return open_path
 
 
 def _open_hdf5(path: str) -> Reader:
-    from ckptread.formats.hdf5.reader import open_hdf5
-    from ckptread.storage.local import FileSource
-
-    reader = open_hdf5(FileSource(path), path)
+    reader = _opener("hdf5.reader", "open_hdf5")(path)
     if path.endswith(".keras"):
         message = "this is an HDF5 file, not a .keras archive: Keras goes by the name, and will not load it"
         advice = "name it .weights.h5 where it holds weights alone, .h5 where it is a whole model"
-        reader.problems = [
-            *reader.problems,
-            Finding(severity="note", message=message, key=None, file=path, offset=0, advice=advice),
-        ]
+        finding = Finding(severity="note", message=message, key=None, file=path, offset=0, advice=advice)
+        reader.problems = [*reader.problems, finding]
     return reader
-
-
-def _open_keras_shards(path: str) -> Reader:
-    from ckptread.formats.keras.shards import open_keras_shards
-
-    return open_keras_shards(path)
-
-
-def _open_keras(path: str) -> Reader:
-    from ckptread.formats.keras.archive import open_keras
-
-    return open_keras(path)
-
-
-def _open_npz(path: str) -> Reader:
-    from ckptread.formats.numpy.npz import open_npz
-
-    return open_npz(path)
-
-
-def _open_npy(path: str) -> Reader:
-    from ckptread.formats.numpy.npz import open_npy
-
-    return open_npy(path)
-
-
-def _open_safetensors(path: str) -> Reader:
-    from ckptread.formats.safetensors.reader import open_safetensors
-
-    return open_safetensors(path)
-
-
-def _open_safetensors_index(path: str) -> Reader:
-    from ckptread.formats.safetensors.index import open_safetensors_shards
-
-    return open_safetensors_shards(path)
-
-
-def _bundle_remains(path: str) -> Reader:
-    from ckptread.formats.tensorflow.bundle import TfBundleReader
-
-    return TfBundleReader(path, remains=True)
-
-
-def _hdf5_remains(path: str) -> Reader:
-    from ckptread.formats.hdf5.reader import open_hdf5
-    from ckptread.storage.local import FileSource
-
-    return open_hdf5(FileSource(path), path, remains=True)
-
-
-def _keras_remains(path: str) -> Reader:
-    from ckptread.formats.keras.archive import open_keras
-
-    return open_keras(path, remains=True)
-
-
-def _npz_remains(path: str) -> Reader:
-    from ckptread.formats.numpy.npz import open_npz
-
-    return open_npz(path, remains=True)
 
 
 FORMATS = (
@@ -174,37 +102,71 @@ FORMATS = (
         name="saved-model",
         about="SavedModels",
         recognise=lambda c: c.has("saved_model.pb") or c.has("saved_model.pbtxt"),
-        open=_open_saved_model,
+        open=_opener("tensorflow.saved_model", "open_saved_model"),
         tensorflow=True,
     ),
-    Format(name="hdf5", about="HDF5 files", recognise=_is_hdf5, open=_open_hdf5, remains=_hdf5_remains),
-    Format(name="npz", about=".npy files", recognise=lambda c: c.head.startswith(b"\x93NUMPY"), open=_open_npy),
-    Format(name="tf-v1", about="TensorFlow V1 checkpoints", recognise=_is_v1, open=_open_v1, tensorflow=True),
+    Format(
+        name="hdf5",
+        about="HDF5 files",
+        recognise=_is_hdf5,
+        open=_open_hdf5,
+        remains=_opener("hdf5.reader", "open_hdf5", Remains.accepted),
+    ),
+    Format(
+        name="npz",
+        about=".npy files",
+        recognise=lambda c: c.head.startswith(b"\x93NUMPY"),
+        open=_opener("numpy.npz", "open_npy"),
+    ),
+    Format(
+        name="tf-v1",
+        about="TensorFlow V1 checkpoints",
+        recognise=_is_v1,
+        open=_opener("tensorflow.v1", "open_v1"),
+        tensorflow=True,
+    ),
     Format(
         name="tf-bundle",
         about="TensorFlow checkpoints",
         recognise=_is_table,
-        open=_open_bundle,
+        open=_opener("tensorflow.bundle", "open_bundle"),
         tensorflow=True,
-        remains=_bundle_remains,
+        remains=_opener("tensorflow.bundle", "open_bundle", Remains.accepted),
     ),
-    Format(name="keras", about=".keras archives", recognise=_is_keras, open=_open_keras, remains=_keras_remains),
-    Format(name="npz", about=".npz archives", recognise=_is_npz, open=_open_npz, remains=_npz_remains),
+    Format(
+        name="keras",
+        about=".keras archives",
+        recognise=_is_keras,
+        open=_opener("keras.archive", "open_keras"),
+        remains=_opener("keras.archive", "open_keras", Remains.accepted),
+    ),
+    Format(
+        name="npz",
+        about=".npz archives",
+        recognise=_is_npz,
+        open=_opener("numpy.npz", "open_npz"),
+        remains=_opener("numpy.npz", "open_npz", Remains.accepted),
+    ),
     Format(
         name="safetensors",
         about="sharded safetensors",
         recognise=_is_safetensors_index,
-        open=_open_safetensors_index,
+        open=_opener("safetensors.index", "open_safetensors_shards"),
         sharded=True,
     ),
     Format(
         name="keras-shards",
         about="sharded Keras weights",
         recognise=_is_weight_map,
-        open=_open_keras_shards,
+        open=_opener("keras.shards", "open_keras_shards"),
         sharded=True,
     ),
-    Format(name="safetensors", about=".safetensors files", recognise=_is_safetensors, open=_open_safetensors),
+    Format(
+        name="safetensors",
+        about=".safetensors files",
+        recognise=_is_safetensors,
+        open=_opener("safetensors.reader", "open_safetensors"),
+    ),
 )
 """The formats, in the order they are tried. Each is told by the file's bytes alone, or nearly."""
 

@@ -21,9 +21,9 @@ from ckptread.formats.numpy.npy_header import read_npy_header
 from ckptread.formats.numpy.npz import NpzReader
 from ckptread.formats.safetensors.reader import SafetensorsReader
 from ckptread.formats.tensorflow import messages as tf_messages
-from ckptread.formats.tensorflow.bundle import TfBundleReader
+from ckptread.formats.tensorflow.bundle import open_bundle
 from ckptread.formats.tensorflow.leveldb_table import BytesSource, LevelTable
-from ckptread.formats.tensorflow.v1 import TfV1Reader
+from ckptread.formats.tensorflow.v1 import open_v1
 from ckptread.formats.zip.archive import ZipArchive
 from ckptread.names.keras.describe import KerasEvidence
 from ckptread.names.keras.describe import name_keras_tensors as describe_keras
@@ -31,6 +31,7 @@ from ckptread.names.tensorflow import messages, object_graph, saved_model
 from ckptread.names.tensorflow.describe import TensorFlowEvidence
 from ckptread.names.tensorflow.describe import name_tensorflow_tensors as describe_tensorflow
 from ckptread.reader import Tensor
+from ckptread.storage.addresses import find_storage
 from ckptread.tensors import TensorInfo, element_count
 from ckptread.untrusted import binary
 from ckptread.untrusted import json_text as jsondata
@@ -105,7 +106,7 @@ def bundle(data):
     prefix = os.path.join(FOLDER.name, "ck")
     _write(prefix + ".index", table_of(entries))
     _write(prefix + ".data-00000-of-00001", shard)
-    with TfBundleReader(prefix) as reader:
+    with open_bundle(*find_storage(prefix)) as reader:
         read_all(reader)
         _same_bytes(reader, shard)
 
@@ -133,7 +134,7 @@ def v1(data):
     """A V1 checkpoint: entries by twos."""
     path = os.path.join(FOLDER.name, "v1.ckpt")
     _write(path, table_of(pairs(records(data))))
-    with TfV1Reader([path]) as reader:
+    with open_v1(*find_storage(path)) as reader:
         read_all(reader)
 
 

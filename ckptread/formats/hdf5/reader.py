@@ -24,8 +24,9 @@ from ckptread.limits import MAX_READ_BYTES, VALUES_BYTES
 from ckptread.model import ModelFacts
 from ckptread.names.keras.describe import name_keras_tensors
 from ckptread.names.keras.model_facts import read_model_facts
-from ckptread.reader import Reader, readable
+from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, Slicing, normalize, read_box
+from ckptread.storage.source import CloseOnError, Source, Storage
 from ckptread.tensors import Finding, Region, TensorInfo, element_count, trouble
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.budget import within
@@ -47,32 +48,30 @@ from ckptread.worker.protocol import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from ckptread.storage.source import Source
     from ckptread.tensors import Array
 
 LIBRARY = "HDF5"
 PIECE_BYTES = 4 << 20
 
 
-def open_hdf5(
+def open_hdf5(storage: Storage, name: str, remains: Remains = Remains.refused) -> Hdf5Reader:
+    """Open an HDF5 file; with ``Remains.accepted`` a truncated or damaged one too. Raises CheckpointError."""
+    return open_hdf5_source(storage.open(name), remains)
+
+
+def open_hdf5_source(
     source: Source,
-    path: str,
-    *,
-    format: str = "hdf5",  # noqa: A002 - the reader's attribute
+    remains: Remains = Remains.refused,
     metadata: Mapping[str, str] | None = None,
     config: Any = None,
-    remains: bool = False,
+    format: str = "hdf5",  # noqa: A002 - the reader's attribute
 ) -> Hdf5Reader:
-    """Open the HDF5 file that ``source`` holds, which the reader then owns.
+    """Open the HDF5 file in ``source``, which the reader then owns.
 
-    ``metadata`` and ``config`` are what an archive around it says of the model. With ``remains`` a file that is cut
-    short or damaged is opened too, with what can be found in it. Raises CheckpointError.
+    ``metadata`` and ``config`` are what an archive around it records about the model.
     """
-    try:
-        return Hdf5Reader(source, path, format, metadata or {}, config, remains)
-    except BaseException:
-        source.close()
-        raise
+    with CloseOnError(source):
+        return Hdf5Reader(source, source.name, format, metadata or {}, config, remains is Remains.accepted)
 
 
 class Hdf5Reader(Reader):
@@ -223,10 +222,9 @@ class Hdf5Reader(Reader):
             raise DamagedFileError(self.path, f"{len(raw):,} bytes stand for an array of shape {list(shape)}")
         return np.frombuffer(raw, dtype).reshape(shape)
 
-    def source(self, file: str) -> Source | None:
-        """Return the file, which contiguous datasets lie in."""
-        whole = self._source.whole_file()
-        return whole if self._source.addressable and whole.name == file else None
+    def open_sources(self) -> tuple[Source, ...]:
+        """Return the file."""
+        return (self._source.whole_file(),)
 
     def _chunks_of(self, info: TensorInfo) -> Chunks:
         """Ask where a dataset's chunks lie, and keep that, with the chunks in use, of the last few datasets."""
@@ -306,3 +304,4 @@ class Hdf5Reader(Reader):
         self._chunks.close()
         self._worker.close()
         self._source.close()
+        super().close()

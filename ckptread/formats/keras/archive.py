@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ckptread.errors import CheckpointError, UnknownFormatError
 from ckptread.formats.keras.evidence import gather_keras_evidence
@@ -23,10 +23,9 @@ from ckptread.formats.zip.archive import ZipArchive
 from ckptread.limits import JSON_BYTES, MAX_ASSETS
 from ckptread.model import ModelFacts
 from ckptread.names.keras.model_facts import read_model_facts
-from ckptread.reader import Reader, readable
+from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection
-from ckptread.storage.local import FileSource
-from ckptread.storage.source import Source
+from ckptread.storage.source import CloseOnError, Source, Storage
 from ckptread.tensors import Finding, Region, TensorInfo
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
@@ -39,18 +38,15 @@ CONFIG, METADATA = "config.json", "metadata.json"
 HDF5_WEIGHTS, NPZ_WEIGHTS = "model.weights.h5", "model.weights.npz"
 
 
-def open_keras(source: Source | str, path: str | None = None, *, remains: bool = False) -> Reader:
-    """Open a .keras archive: a path, or a source that the reader then closes; with ``remains`` a damaged one too.
+def open_keras(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
+    """Open a .keras archive; with ``Remains.accepted`` a damaged one too.
 
-    Raises UnknownFormatError where it is none, UnsupportedError, UnsafeFileError or DamagedFileError where its weights
-    are refused or damaged. A config.json that cannot be read is a finding: it never hides the weights.
+    Raises UnknownFormatError where it is not one, UnsupportedError, UnsafeFileError or DamagedFileError where its
+    weights are refused or damaged. An unreadable config.json is a finding: it never hides the weights.
     """
-    opened = FileSource(source) if isinstance(source, str) else source
-    try:
-        return KerasReader(opened, path or opened.name, remains)
-    except BaseException:
-        opened.close()
-        raise
+    source = storage.open(name)
+    with CloseOnError(source):
+        return KerasReader(source, remains)
 
 
 class KerasReader(Reader):
@@ -58,15 +54,15 @@ class KerasReader(Reader):
 
     format = "keras"
 
-    def __init__(self, source: Source, path: str, remains: bool = False) -> None:
-        self.path = path
+    def __init__(self, source: Source, remains: Remains = Remains.refused) -> None:
+        self.path = source.name
         self._remains = remains
         self._source = source
         self._archive = ZipArchive(source, remains)
         self.problems: list[Finding] = list(self._archive.problems)
         if len(self._archive.members) > MAX_ASSETS:
             message = f"it holds {len(self._archive.members):,} members, where Keras writes three and a few assets"
-            self.problems.append(Finding(severity="warning", message=message, key=None, file=path))
+            self.problems.append(Finding(severity="warning", message=message, file=self.path))
         self.config: dict[str, Any] | None = self._json(CONFIG)
         """The parsed config.json; None where it is missing or cannot be read."""
         about = self._json(METADATA)
@@ -116,13 +112,12 @@ class KerasReader(Reader):
             return None  # among the archive's own findings
         source = self._archive.source(name)
         if name == HDF5_WEIGHTS:
-            from ckptread.formats.hdf5.reader import open_hdf5
+            from ckptread.formats.hdf5.reader import open_hdf5_source
 
-            about = {"metadata": self.metadata, "config": self.config}
-            return open_hdf5(source, source.name, format=self.format, remains=self._remains, **about)
-        from ckptread.formats.numpy.npz import open_npz
+            return open_hdf5_source(source, self._remains, self.metadata, self.config, self.format)
+        from ckptread.formats.numpy.npz import NpzReader
 
-        weights = open_npz(source, source.name)
+        weights = NpzReader(source)
         if any(info.problem == OBJECTS for info in weights.tensors.values()):
             message = f"{name} holds pickled objects of Keras' own, which are never loaded, nor can Keras load them"
             self.problems.append(
@@ -155,19 +150,19 @@ class KerasReader(Reader):
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Return the values of a tensor, or of the part that ``selection`` means."""
         info = readable(self, key)
-        if self.weights is None:
-            raise AssertionError("without weights there are no tensors")
-        return self.weights.read(info.key, selection, out=out)
+        weights = cast(Reader, self.weights)  # without weights there is no tensor to read
+        return weights.read(info.key, selection, out=out)
 
-    def source(self, file: str) -> Source | None:
-        """Return the archive itself, where weights lie in it as they are."""
-        return None if self.weights is None else self.weights.source(file)
+    def open_sources(self) -> tuple[Source, ...]:
+        """Return the archive."""
+        return (self._source.whole_file(),)
 
     def close(self) -> None:
         """Close the weights and the file."""
         if self.weights is not None:
             self.weights.close()
         self._source.close()
+        super().close()
 
 
 def _metadata(about: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:

@@ -18,8 +18,8 @@ from ckptread.formats.json_shards import ShardsReader, is_plain, read_index
 from ckptread.formats.keras.evidence import gather_keras_evidence
 from ckptread.limits import MAX_SHARD_FILES
 from ckptread.names.keras.describe import name_keras_tensors
-from ckptread.reader import Reader
-from ckptread.storage.local import FileSource
+from ckptread.reader import Reader, Remains
+from ckptread.storage.source import CloseOnError, Storage
 from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
 
@@ -27,9 +27,12 @@ Groups = dict[str, list[str]]
 """The files of each group of variables."""
 
 
-def open_keras_shards(path: str) -> Reader:
-    """Open the index of sharded weights. Raises CheckpointError where it is none, or points out of its folder."""
-    return KerasShardsReader(path)
+def open_keras_shards(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
+    """Open the index of sharded weights.
+
+    Raises DamagedFileError where it is not such an index, UnsafeFileError where it points out of its folder.
+    """
+    return KerasShardsReader(storage, name)
 
 
 class KerasShardsReader(ShardsReader[Hdf5Reader]):
@@ -37,16 +40,13 @@ class KerasShardsReader(ShardsReader[Hdf5Reader]):
 
     format = "keras-shards"
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        groups = _groups(path, read_index(path))
+    def __init__(self, storage: Storage, name: str) -> None:
+        super().__init__(storage, name)
+        groups = _groups(self.path, read_index(storage, name))
         found: dict[str, TensorInfo] = {}
-        try:
-            for name, count in Counter(file for files in groups.values() for file in files).items():
-                self._open(name, count, found)
-        except BaseException:
-            self.close()
-            raise
+        with CloseOnError(self):
+            for file, count in Counter(file for files in groups.values() for file in files).items():
+                self._open(file, count, found)
         found.update(self._missing(groups, found))
         attributes = self._attributes()
         self.metadata = {"shards": str(len(self._shards))}
@@ -55,7 +55,7 @@ class KerasShardsReader(ShardsReader[Hdf5Reader]):
         self.tensors = {t.key: t for t in name_keras_tensors(list(found.values()), self.evidence)}
 
     def _open(self, name: str, count: int, found: dict[str, TensorInfo]) -> None:
-        if self._open_shard(name, lambda path: open_hdf5(FileSource(path), path), f"{count:,} of the groups"):
+        if self._open_shard(name, open_hdf5, f"{count:,} of the groups"):
             return
         shard = self._shards[name]
         shard.rest()

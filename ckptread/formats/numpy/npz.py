@@ -13,11 +13,11 @@ numpy has no bfloat16 of its own: such an array is stored as '|V2', two opaque b
 
 from __future__ import annotations
 
-import os
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
+from posixpath import basename, splitext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,10 +26,9 @@ from ckptread.errors import CheckpointError, DamagedFileError
 from ckptread.formats.numpy.fortran import FortranArray
 from ckptread.formats.numpy.npy_header import OBJECTS, NpyHeader, read_npy_header
 from ckptread.formats.zip.archive import Member, ZipArchive
-from ckptread.reader import BLOCK_BYTES, Reader, Tensor, readable
+from ckptread.reader import BLOCK_BYTES, Reader, Remains, Tensor, readable
 from ckptread.slicing import ReadInto, Selection, normalize, read_box
-from ckptread.storage.local import FileSource
-from ckptread.storage.source import Source
+from ckptread.storage.source import CloseOnError, Source, Storage
 from ckptread.storage.tensor_bytes import RunningChecksum
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.budget import within
@@ -46,32 +45,18 @@ OPEN_MEMBERS = 4
 LAST_CHARACTER = 0x10FFFF
 
 
-def open_npz(source: Source | str, path: str | None = None, *, remains: bool = False) -> Reader:
-    """Open a .npz archive: a path, or a source that the reader then closes; with ``remains`` a damaged one too.
-
-    Raises CheckpointError.
-    """
-    source, path = _opened(source, path)
-    try:
-        return NpzReader(source, path, remains)
-    except BaseException:
-        source.close()
-        raise
+def open_npz(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
+    """Open a .npz archive; with ``Remains.accepted`` a damaged one too. Raises CheckpointError."""
+    source = storage.open(name)
+    with CloseOnError(source):
+        return NpzReader(source, remains)
 
 
-def open_npy(source: Source | str, path: str | None = None) -> Reader:
+def open_npy(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
     """Open a .npy array, whose key is the file's name without its ending. Raises CheckpointError."""
-    source, path = _opened(source, path)
-    try:
-        return NpyReader(source, path)
-    except BaseException:
-        source.close()
-        raise
-
-
-def _opened(source: Source | str, path: str | None) -> tuple[Source, str]:
-    opened = FileSource(source) if isinstance(source, str) else source
-    return opened, path or opened.name
+    source = storage.open(name)
+    with CloseOnError(source):
+        return NpyReader(source)
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -94,8 +79,8 @@ class _ArrayReader(Reader):
 
     format = "npz"
 
-    def __init__(self, source: Source, path: str) -> None:
-        self.path = path
+    def __init__(self, source: Source) -> None:
+        self.path = source.name
         self.metadata: Mapping[str, str] = {}
         self.tensors: dict[str, TensorInfo] = {}
         self.problems: list[Finding] = []
@@ -162,23 +147,23 @@ class _ArrayReader(Reader):
             running.update(block)
         running.verify()
 
-    def source(self, file: str) -> Source | None:
-        """Return the file, which stored arrays lie in."""
-        whole = self._source.whole_file()
-        return whole if self._source.addressable and whole.name == file else None
+    def open_sources(self) -> tuple[Source, ...]:
+        """Return the file."""
+        return (self._source.whole_file(),)
 
     def close(self) -> None:
         """Close the file."""
         self._last = _Last()
         self._source.close()
+        super().close()
 
 
 class NpyReader(_ArrayReader):
     """An open .npy file: one array."""
 
-    def __init__(self, source: Source, path: str) -> None:
-        super().__init__(source, path)
-        key = os.path.splitext(os.path.basename(path))[0]
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        key = splitext(basename(self.path))[0]
         header = read_npy_header(lambda nbytes: source.read(0, min(nbytes, source.size)), source.name)
         covered = source.extent(header.offset, header.nbytes)
         self._add(key, _Stored(header, lambda: source, covered), source)
@@ -199,8 +184,8 @@ class NpyReader(_ArrayReader):
 class NpzReader(_ArrayReader):
     """An open .npz archive."""
 
-    def __init__(self, source: Source, path: str, remains: bool = False) -> None:
-        super().__init__(source, path)
+    def __init__(self, source: Source, remains: Remains = Remains.refused) -> None:
+        super().__init__(source)
         self._archive = ZipArchive(source, remains)
         self._open = lru_cache(OPEN_MEMBERS)(self._archive.source)
         self.problems += self._archive.problems

@@ -9,23 +9,24 @@ tensors with it. Files are named in the index, so a name that leads out of the f
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from posixpath import join
 from typing import Any
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.json_shards import ShardsReader, is_plain, read_index
 from ckptread.formats.safetensors.reader import open_safetensors
 from ckptread.limits import MAX_ENTRIES, MAX_SHARD_FILES
-from ckptread.reader import Reader
+from ckptread.reader import Reader, Remains
+from ckptread.storage.source import CloseOnError, Storage
 from ckptread.tensors import Finding, TensorInfo
 from ckptread.wording import escape, plural
 
 
-def open_safetensors_shards(path: str) -> Reader:
+def open_safetensors_shards(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
     """Open a checkpoint of several files by its index. Raises CheckpointError."""
-    return SafetensorsShardsReader(path)
+    return SafetensorsShardsReader(storage, name)
 
 
 class SafetensorsShardsReader(ShardsReader[Reader]):
@@ -33,18 +34,15 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
 
     format = "safetensors"
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        index = read_index(path)
-        weights = _weight_map(path, index)
-        try:
+    def __init__(self, storage: Storage, name: str) -> None:
+        super().__init__(storage, name)
+        index = read_index(storage, name)
+        weights = _weight_map(self.path, index)
+        with CloseOnError(self):
             missing = {
-                name: self._open_shard(name, open_safetensors, f"{n:,} of the tensors")
-                for name, n in Counter(weights.values()).items()
+                file: self._open_shard(file, open_safetensors, f"{n:,} of the tensors")
+                for file, n in Counter(weights.values()).items()
             }
-        except BaseException:
-            self.close()
-            raise
         self._place = weights
         self.tensors = {key: self._describe(key, name, missing[name]) for key, name in weights.items()}
         self.problems += [finding for name in self._shards for finding in self._not_named(name)]
@@ -69,7 +67,7 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
         if extra:
             are = "is" if len(extra) == 1 else "are"
             message = f"{plural(len(extra), 'tensor')} of {escape(name)!r} {are} not in the index: {escape(extra[0])!r}"
-            file = os.path.join(os.path.dirname(self.path), name)
+            file = self._storage.address(join(self._folder, name))
             yield Finding(
                 severity="warning",
                 message=message,

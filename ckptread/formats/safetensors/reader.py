@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.limits import ARRAY_BYTES, MAX_ENTRIES, MAX_KEY_BYTES, MAX_RANK, SAFETENSORS_HEADER_BYTES
-from ckptread.reader import Reader, readable
+from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, normalize, read_box
-from ckptread.storage.local import FileSource
-from ckptread.storage.source import Source
+from ckptread.storage.source import CloseOnError, Source, Storage
 from ckptread.tensors import Finding, Region, TensorInfo, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.dtypes import numpy_dtype
@@ -42,18 +41,15 @@ DTYPES = {
 """The format's names of dtypes: numpy's (or ml_dtypes') name, and the bits of one element."""
 
 
-def open_safetensors(source: Source | str, path: str | None = None) -> Reader:
-    """Open a .safetensors file: a path, or a source that the reader then closes.
+def open_safetensors(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
+    """Open a .safetensors file.
 
     Raises DamagedFileError where a rule of the format is broken, UnsafeFileError where it is beyond the limits, and
     CheckpointError where the file cannot be read.
     """
-    opened = FileSource(source) if isinstance(source, str) else source
-    try:
-        return SafetensorsReader(opened, path or opened.name)
-    except BaseException:
-        opened.close()
-        raise
+    source = storage.open(name)
+    with CloseOnError(source):
+        return SafetensorsReader(source)
 
 
 class SafetensorsReader(Reader):
@@ -61,8 +57,8 @@ class SafetensorsReader(Reader):
 
     format = "safetensors"
 
-    def __init__(self, source: Source, path: str) -> None:
-        self.path = path
+    def __init__(self, source: Source) -> None:
+        self.path = source.name
         self.problems: list[Finding] = []
         self._source = source
         text = self._header_text()
@@ -200,14 +196,14 @@ class SafetensorsReader(Reader):
         read_box(lambda at, buffer: self._source.read_into(start + at, buffer), shape, slicing.ranges, box)
         return slicing.finish(box) if out is None else out
 
-    def source(self, file: str) -> Source | None:
+    def open_sources(self) -> tuple[Source, ...]:
         """Return the file."""
-        whole = self._source.whole_file()
-        return whole if self._source.addressable and whole.name == file else None
+        return (self._source.whole_file(),)
 
     def close(self) -> None:
         """Close the file."""
         self._source.close()
+        super().close()
 
 
 def _values_problem(shape: tuple[int, ...], dtype: str, bits: int) -> str | None:

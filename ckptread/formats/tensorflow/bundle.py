@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UsageError
+from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.tensorflow.entries import BundleEntry, array_problem, decode_entries
 from ckptread.formats.tensorflow.evidence import OBJECT_GRAPH, gather_tensorflow_evidence, named
 from ckptread.formats.tensorflow.index import read_bundle_header, read_tensor_index
@@ -23,10 +23,9 @@ from ckptread.formats.tensorflow.shards import Shards
 from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tensorflow.strings import decode_strings
 from ckptread.limits import MAX_KEY_BYTES, MAX_STRINGS_BYTES
-from ckptread.reader import Reader, readable
+from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, normalize, read_box
-from ckptread.storage.local import FileSource
-from ckptread.storage.source import Source
+from ckptread.storage.source import CloseOnError, Source, Stamp, Storage
 from ckptread.storage.tensor_bytes import RunningChecksum
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.binary import Malformed, text
@@ -38,6 +37,14 @@ if TYPE_CHECKING:
     from ckptread.tensors import Array
 
 
+def open_bundle(storage: Storage, prefix: str, remains: Remains = Remains.refused) -> Reader:
+    """Open the checkpoint of a prefix; with ``Remains.accepted``, of a damaged index all that still makes sense.
+
+    Raises CheckpointError.
+    """
+    return TfBundleReader(storage, prefix, remains)
+
+
 class TfBundleReader(Reader):
     """An open TensorFlow V2 checkpoint."""
 
@@ -45,42 +52,46 @@ class TfBundleReader(Reader):
 
     def __init__(
         self,
+        storage: Storage,
         prefix: str,
+        remains: Remains = Remains.refused,
         *,
-        path: str | None = None,
         folder: str | None = None,
         beside: Mapping[str, str] | None = None,
-        remains: bool = False,
     ) -> None:
-        """Open the checkpoint of a prefix; one in a ``folder`` that its shards may not leave, described ``beside``.
+        """Open the checkpoint of a prefix.
 
-        With ``remains`` a damaged index is read as far as it makes sense.
+        ``folder`` is a SavedModel's: what is opened, and what its shards may not leave. ``beside`` has the names of
+        files that describe the tensors, by the field of the evidence; they need not exist.
         """
-        self.path = path or prefix
+        self.path = storage.address(prefix if folder is None else folder)
+        self._storage = storage
         self._prefix = prefix
         self._folder = folder
         self._beside = beside or {"meta_graph": prefix + ".meta"}
         self.problems: list[Finding] = []
-        self._source = FileSource(prefix + ".index")
-        self._shards: Shards | None = None
-        try:
+        self._source = storage.open(prefix + ".index")
+        with CloseOnError(self._source):
             self._open(remains)
-        except BaseException:
-            self.close()
-            raise
 
-    def _open(self, remains: bool) -> None:
-        self._index = read_tensor_index(self._source, remains=remains)
-        self._header = read_bundle_header(self._index, self._prefix)
+    def _open(self, remains: Remains) -> None:
+        self._index = read_tensor_index(self._source, remains)
+        self._header = read_bundle_header(self._index, self._storage, self._prefix)
         self.problems += self._index.problems
-        self._shards = Shards(self._prefix, self._header.num_shards, self._folder)
+        self._shards = Shards(self._storage, self._prefix, self._header.num_shards, self._folder)
+        with CloseOnError(self._shards):
+            self._describe_all()
+
+    def _describe_all(self) -> None:
         self._entries = decode_entries(self._index.entries)
         self._pieces: dict[str, list[Piece]] = {}
         slices = self._slice_keys()
         listed = {key: entry for key, entry in self._entries.items() if key not in slices}
         described = [self._describe(key, entry) for key, entry in listed.items()]
         self.tensors = {info.key: info for info in within(described, self._shards.nbytes)}
-        self.evidence = gather_tensorflow_evidence(self._object_graph(), self._beside, self._same_checksum)
+        self.evidence = gather_tensorflow_evidence(
+            self._object_graph(), self._storage, self._beside, self._same_checksum
+        )
         self.tensors, problems = named(self.tensors, self.evidence)
         self.problems += problems
         self.problems += self._shards.findings(self._entries.values())
@@ -110,7 +121,7 @@ class TfBundleReader(Reader):
             )
         if entry.slices:
             return self._describe_sliced(raw_key, entry)
-        problem = self._shards_of().problem(entry)
+        problem = self._shards.problem(entry)
         if problem is None:
             return TensorInfo(
                 key=key, shape=entry.shape, dtype=entry.dtype, nbytes=entry.nbytes, extent=self._extent(entry)
@@ -129,7 +140,7 @@ class TfBundleReader(Reader):
     def _extent(self, entry: BundleEntry) -> Extent:
         """Strings have a checksum of their own kind: it is not the one of the bytes as they lie there."""
         checksum = None if entry.dtype == "string" else Checksum("crc32c", unmask(entry.crc32c))
-        name = self._shards_of().path(entry.shard)
+        name = self._shards.path(entry.shard)
         return Extent(
             file=name, offset=entry.offset, nbytes=entry.nbytes, checksum=checksum, byteorder=self._header.byteorder
         )
@@ -157,13 +168,8 @@ class TfBundleReader(Reader):
             return f"{name} is missing"
         if (part.dtype, part.shape) != (whole.dtype, piece.shape):
             return f"{name} is stored with the shape {list(part.shape)} and dtype {part.dtype}"
-        problem = self._shards_of().problem(part)
+        problem = self._shards.problem(part)
         return None if problem is None else f"{name}: {problem}"
-
-    def _shards_of(self) -> Shards:
-        if self._shards is None:
-            raise UsageError(f"{self.path}: the checkpoint is closed")
-        return self._shards
 
     def _object_graph(self) -> bytes | None:
         info = self.tensors.get(OBJECT_GRAPH)
@@ -186,16 +192,16 @@ class TfBundleReader(Reader):
     def regions(self) -> Iterator[Region]:
         """The blocks of the index, and every tensor and slice."""
         yield from self._index.regions()
-        owners, left = self._slice_keys(), most_bytes(self._shards_of().nbytes)
+        owners, left = self._slice_keys(), most_bytes(self._shards.nbytes)
         for key, entry in self._entries.items():
-            if entry is not None and not entry.slices and self._shards_of().problem(entry) is None:
+            if entry is not None and not entry.slices and self._shards.problem(entry) is None:
                 left -= entry.nbytes
                 if left < 0:  # tensors that lie over each other: what goes beyond is told with each
                     return
                 yield self._region(text(owners.get(key, key)), entry)
 
     def _region(self, key: str, entry: BundleEntry) -> Region:
-        extent, shards = self._extent(entry), self._shards_of()
+        extent, shards = self._extent(entry), self._shards
         where = (key, extent.file, extent.offset, extent.nbytes)
         if entry.dtype == "string":
             return Region(*where, check=partial(self._check_strings, key, entry))
@@ -217,7 +223,7 @@ class TfBundleReader(Reader):
     def _decode_strings(self, key: str, entry: BundleEntry) -> list[bytes]:
         if entry.nbytes > MAX_STRINGS_BYTES:
             raise UnsafeFileError(self.path, f"the strings of {escape(key)!r} take {entry.nbytes:,} bytes")
-        source = self._shards_of().source(entry.shard)
+        source = self._shards.source(entry.shard)
         data = source.read(entry.offset, entry.nbytes)
         try:
             return decode_strings(data, entry.size, unmask(entry.crc32c), self._header.byteorder)
@@ -271,7 +277,7 @@ class TfBundleReader(Reader):
             values[:] = self._decode_strings(info.key, entry)
             out[...] = values.reshape(entry.shape)[tuple(slice(r.start, r.stop, r.step) for r in ranges)]
             return
-        source: Source = self._shards_of().source(entry.shard)
+        source: Source = self._shards.source(entry.shard)
         stored = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
         read_box(lambda at, buffer: source.read_into(entry.offset + at, buffer), entry.shape, ranges, stored)
         if self._header.byteorder == "big":
@@ -285,13 +291,21 @@ class TfBundleReader(Reader):
 
     def source(self, file: str) -> Source | None:
         """Return a shard."""
-        return self._shards_of().named(file)
+        return self._shards.named(file)
+
+    def open_sources(self) -> tuple[Source, ...]:
+        """Return the index; shards are opened when they are read."""
+        return (self._source,)
+
+    def stamps(self) -> dict[str, Stamp | None]:
+        """Return the stamp of the index and of each shard that entries refer to."""
+        return {self._source.name: self._source.stamp, **self._shards.stamps()}
 
     def close(self) -> None:
         """Close the index and the shards."""
         self._source.close()
-        if self._shards is not None:
-            self._shards.close()
+        self._shards.close()
+        super().close()
 
 
 def turn_over(values: Array) -> None:

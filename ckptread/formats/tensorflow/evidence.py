@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 
 from ckptread.errors import CheckpointError
 from ckptread.limits import DESCRIPTION_BYTES
 from ckptread.names.tensorflow.describe import TensorFlowEvidence, name_tensorflow_tensors
 from ckptread.names.tensorflow.messages import OBJECT_GRAPH as OBJECT_GRAPH_MESSAGE
-from ckptread.storage.local import FileSource
+from ckptread.storage.small_files import read_small_file
+from ckptread.storage.source import Storage
 from ckptread.tensors import Finding, TensorInfo
 from ckptread.untrusted.binary import Malformed
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The key under which TensorFlow 2 keeps the graph of the objects that were saved."""
+VARIABLES = "variables/variables"
+"""The prefix of the checkpoint in a SavedModel's folder."""
+DESCRIPTION_FILES = {"saved_model": "saved_model.pb", "keras_metadata": "keras_metadata.pb"}
+"""The files of a SavedModel that describe its variables, by the field of the evidence."""
 
 SameBytes = Callable[[str, str], bool]
 
 
 def gather_tensorflow_evidence(
-    graph: bytes | None, beside: Mapping[str, str], same_bytes: SameBytes | None
+    graph: bytes | None, storage: Storage, beside: Mapping[str, str], same_bytes: SameBytes | None
 ) -> TensorFlowEvidence:
-    """Return what there is to name tensors by; ``beside`` has paths by the evidence's field, which need not exist."""
-    found = {name: _contents(path) for name, path in beside.items()}
+    """Return what there is to name tensors by; ``beside`` has names of files, which need not exist, by field."""
+    found = {field: _contents(storage, name) for field, name in beside.items()}
     return TensorFlowEvidence(
         object_graph=graph,
         saved_model=found.get("saved_model"),
@@ -52,17 +56,9 @@ def _is_graph(data: bytes) -> bool:
     return True
 
 
-def _contents(path: str) -> bytes | None:
+def _contents(storage: Storage, name: str) -> bytes | None:
     """Return a file's bytes; None where it is missing, unreadable or too large: names are a help, no more."""
-    if not os.path.isfile(path):
-        return None
     try:
-        source = FileSource(path)
+        return read_small_file(storage, name, DESCRIPTION_BYTES, "a description")
     except CheckpointError:
         return None
-    try:
-        return source.read(0, source.size) if source.size <= DESCRIPTION_BYTES else None
-    except CheckpointError:
-        return None
-    finally:
-        source.close()

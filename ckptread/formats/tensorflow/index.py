@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
+from posixpath import split
 
 import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.tensorflow.entries import Header, decode_header
 from ckptread.formats.tensorflow.leveldb_table import ENTRY_BYTES, Block, Entry, LevelTable, entry_head
-from ckptread.formats.tensorflow.paths import listing
 from ckptread.limits import INDEX_BYTES, LISTING_BYTES, MAX_ENTRIES
-from ckptread.storage.source import Source
+from ckptread.reader import Remains
+from ckptread.storage.source import Source, Storage
 from ckptread.tensors import Finding, Region, trouble
 from ckptread.untrusted.binary import Allowance, Malformed, take, text
 from ckptread.wording import escape
@@ -77,11 +77,11 @@ class TensorIndex(msgspec.Struct):
             self.entries.setdefault(key, value)
 
 
-def read_tensor_index(source: Source, *, remains: bool = False) -> TensorIndex:
+def read_tensor_index(source: Source, remains: Remains = Remains.refused) -> TensorIndex:
     """Read every block; a damaged one loses only what is in it, unless it is the first, with the header.
 
-    With ``remains`` a damaged first block is no error either, and damaged blocks are read as far as they make sense.
-    Raises DamagedFileError, and UnsafeFileError for what is too large.
+    With ``Remains.accepted`` a damaged first block is no error either, and damaged blocks are read as far as they make
+    sense. Raises DamagedFileError, and UnsafeFileError for what is too large.
     """
     if source.size > INDEX_BYTES:
         raise UnsafeFileError(source.name, f"an index of {source.size:,} bytes is too large")
@@ -89,7 +89,7 @@ def read_tensor_index(source: Source, *, remains: bool = False) -> TensorIndex:
     try:
         index.table = LevelTable(source)
     except DamagedFileError as error:
-        if not remains:
+        if remains is Remains.refused:
             raise
         index.problems.append(trouble(error))
         index.doubt(_loose(source.read(0, source.size), index.loose))
@@ -98,7 +98,7 @@ def read_tensor_index(source: Source, *, remains: bool = False) -> TensorIndex:
         try:
             index.take(index.table.entries(block))
         except DamagedFileError as error:
-            if number == 0 and not remains:
+            if number == 0 and remains is Remains.refused:
                 raise
             index.problems.append(
                 Finding(
@@ -110,17 +110,17 @@ def read_tensor_index(source: Source, *, remains: bool = False) -> TensorIndex:
                     advice=error.advice,
                 )
             )
-            if remains:
+            if remains is Remains.accepted:
                 index.doubt(_unchecked(index, index.table, block))
     return index
 
 
-def read_bundle_header(index: TensorIndex, prefix: str) -> Header:
+def read_bundle_header(index: TensorIndex, storage: Storage, prefix: str) -> Header:
     """Return the header; where it is missing, what the data files' names say of it."""
     if not index.entries:
         raise DamagedFileError(index.source.name, "the index is empty: it has not even a header")
     if b"" not in index.entries:
-        count = _shards_beside(prefix)
+        count = _shards_beside(storage, prefix)
         shards = "one little-endian shard is" if count == 1 else f"{count:,} little-endian shards are"
         message = f"the header is missing; {shards} assumed"
         index.problems.append(Finding(severity="error", message=message, key=None, file=index.source.name))
@@ -131,11 +131,11 @@ def read_bundle_header(index: TensorIndex, prefix: str) -> Header:
     return header
 
 
-def _shards_beside(prefix: str) -> int:
+def _shards_beside(storage: Storage, prefix: str) -> int:
     """Return the number of shards that the data files beside an index name; 1 where there are none."""
-    folder, base = os.path.split(prefix)
+    folder, base = split(prefix)
     pattern = re.compile(re.escape(base) + r"\.data-\d{5}-of-(\d{5})\Z")
-    counts = [int(found[1]) for name in listing(folder) if (found := pattern.match(name))]
+    counts = [int(found[1]) for name in storage.list(folder) if (found := pattern.match(name))]
     return max(1, *counts) if counts else 1
 
 

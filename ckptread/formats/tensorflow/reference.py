@@ -11,13 +11,21 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from posixpath import join
 from typing import TYPE_CHECKING
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsupportedError
-from ckptread.formats.tensorflow.evidence import OBJECT_GRAPH, gather_tensorflow_evidence, named
+from ckptread.formats.tensorflow.evidence import (
+    DESCRIPTION_FILES,
+    OBJECT_GRAPH,
+    VARIABLES,
+    gather_tensorflow_evidence,
+    named,
+)
 from ckptread.limits import MAX_ENTRIES, TENSORFLOW_SECONDS, TENSORFLOW_STRINGS_BYTES
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection, Slicing, normalize
+from ckptread.storage.addresses import find_storage
 from ckptread.tensors import ITEM_BYTES, TensorInfo, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.dtypes import numpy_dtype
@@ -55,9 +63,10 @@ class TfCheckpointReader(Reader):
         except BaseException:
             self.close()
             raise
-        beside = {"saved_model": "saved_model.pb", "keras_metadata": "keras_metadata.pb"}
-        files = {name: os.path.join(path, file) for name, file in beside.items()}
-        evidence = gather_tensorflow_evidence(graph, {**files, "meta_graph": prefix + ".meta"}, None)
+        storage, name = find_storage(path)
+        beside = {field: join(name, file) for field, file in DESCRIPTION_FILES.items()}
+        beside["meta_graph"] = (join(name, VARIABLES) if format == "saved-model" else name) + ".meta"
+        evidence = gather_tensorflow_evidence(graph, storage, beside, None)
         self.tensors, self.problems = named(self.tensors, evidence)
 
     def _list(self) -> dict[str, TensorInfo]:
@@ -116,6 +125,7 @@ class TfCheckpointReader(Reader):
     def close(self) -> None:
         """End TensorFlow."""
         self._worker.close()
+        super().close()
 
 
 def _describe(variable: Variable) -> TensorInfo:

@@ -9,36 +9,34 @@ Not read: graphs, functions, assets.
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
+from posixpath import join
 from typing import TYPE_CHECKING
 
 from ckptread.errors import UnsafeFileError
 from ckptread.formats.tensorflow.bundle import TfBundleReader
+from ckptread.formats.tensorflow.evidence import DESCRIPTION_FILES, VARIABLES
 from ckptread.model import ModelFacts
 from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.names.tensorflow.saved_model import keras_evidence
-from ckptread.reader import Reader, readable
+from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection
-from ckptread.storage.local import FileSource
+from ckptread.storage.source import Storage
 from ckptread.tensors import Finding
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
 
-DESCRIPTIONS = {"saved_model": "saved_model.pb", "keras_metadata": "keras_metadata.pb"}
-"""What stands beside the variables and says what they are called."""
 
-
-def open_saved_model(folder: str) -> Reader:
+def open_saved_model(storage: Storage, folder: str, remains: Remains = Remains.refused) -> Reader:
     """Open a SavedModel's folder. Raises CheckpointError where its variables cannot be read."""
-    variables = os.path.join(folder, "variables")
-    if not os.path.exists(os.path.join(variables, "variables.index")):
-        return EmptySavedModel(folder)
-    index = os.path.realpath(os.path.join(variables, "variables.index"))
-    if not index.startswith(os.path.realpath(folder) + os.sep):
-        raise UnsafeFileError(folder, "its variables are a link out of the folder", advice="copy them into it")
-    return SavedModelReader(folder)
+    index = join(folder, VARIABLES + ".index")
+    if storage.kind(index) in {None, "other"}:
+        return EmptySavedModel(storage, folder)
+    if not storage.within(folder, index):
+        problem = "its variables are a link out of the folder"
+        raise UnsafeFileError(storage.address(folder), problem, advice="copy them into it")
+    return SavedModelReader(storage, folder)
 
 
 class SavedModelReader(TfBundleReader):
@@ -46,9 +44,9 @@ class SavedModelReader(TfBundleReader):
 
     format = "saved-model"
 
-    def __init__(self, folder: str) -> None:
-        beside = {name: os.path.join(folder, file) for name, file in DESCRIPTIONS.items()}
-        super().__init__(os.path.join(folder, "variables", "variables"), path=folder, folder=folder, beside=beside)
+    def __init__(self, storage: Storage, folder: str) -> None:
+        beside = {field: join(folder, file) for field, file in DESCRIPTION_FILES.items()}
+        super().__init__(storage, join(folder, VARIABLES), folder=folder, beside=beside)
 
     @cached_property
     def model(self) -> ModelFacts | None:
@@ -61,27 +59,25 @@ class EmptySavedModel(Reader):
 
     format = "saved-model"
 
-    def __init__(self, folder: str) -> None:
-        self.path = folder
+    def __init__(self, storage: Storage, folder: str) -> None:
+        self.path = storage.address(folder)
         self.tensors = {}
         self.metadata = {"writer": "TensorFlow"}
-        self.problems = [self._finding(folder)]
+        self._description = join(folder, DESCRIPTION_FILES["saved_model"])
+        self._storage = storage
+        self.problems = [self._finding()]
 
-    def _finding(self, folder: str) -> Finding:
-        source = FileSource(os.path.join(folder, "saved_model.pb"))
-        try:
-            has_graph = source.size > 16
-        finally:
-            source.close()
-        if has_graph:
-            return Finding(severity="note", message="this SavedModel has no variables")
-        return Finding(
-            severity="warning", message="this SavedModel has no variables, and saved_model.pb holds no graph"
-        )
+    def _finding(self) -> Finding:
+        with self._storage.open(self._description) as source:
+            if source.size > 16:
+                return Finding(severity="note", message="this SavedModel has no variables")
+        message = "this SavedModel has no variables, and saved_model.pb has no graph"
+        return Finding(severity="warning", message=message)
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Raise: there are no tensors."""
-        raise AssertionError(readable(self, key))
+        """Raise TensorNotFoundError: there are no tensors."""
+        return readable(self, key)  # type: ignore[return-value]
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Close it: no file is open."""
+        super().close()

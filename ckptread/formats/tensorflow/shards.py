@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from posixpath import basename, dirname
 
 from ckptread.formats.candidate import look
 from ckptread.formats.mistakes import find_substitute
 from ckptread.formats.tensorflow.entries import BundleEntry
-from ckptread.formats.tensorflow.paths import listing
-from ckptread.storage.addresses import find_storage
-from ckptread.storage.local import FileSource
-from ckptread.storage.source import Source, Stamp, changed_error
+from ckptread.storage.source import Source, Stamp, Storage, changed_error, closed_error
 from ckptread.storage.spans import gaps
 from ckptread.tensors import Finding
 from ckptread.wording import escape, plural
@@ -24,28 +21,33 @@ class Shards:
     Where a ``folder`` is given (a SavedModel's), a shard that is a link out of it is refused.
     """
 
-    def __init__(self, prefix: str, count: int, folder: str | None = None) -> None:
+    def __init__(self, storage: Storage, prefix: str, count: int, folder: str | None = None) -> None:
+        self._storage = storage
         self._prefix = prefix
         self._count = count
-        self._folder = None if folder is None else os.path.realpath(folder)
+        self._folder = folder
         self._stamps: dict[int, Stamp | None] = {}
         self._paths: dict[int, str] = {}
+        self._closed = False
         self._insides: dict[int, bool] = {}
         self._rooms: dict[int, int] = {}
         self._sources: dict[int, Source] = {}
         self._lock = threading.Lock()
 
+    def name(self, shard: int) -> str:
+        """Return a shard's name in the storage."""
+        return f"{self._prefix}.data-{shard:05d}-of-{self._count:05d}"
+
     def path(self, shard: int) -> str:
         """Return a shard's path."""
         if shard not in self._paths:
-            self._paths[shard] = f"{self._prefix}.data-{shard:05d}-of-{self._count:05d}"
+            self._paths[shard] = self._storage.address(self.name(shard))
         return self._paths[shard]
 
     def size(self, shard: int) -> int | None:
         """Return a shard's size, or None where it is missing or no regular file."""
         if shard not in self._stamps:
-            storage, name = find_storage(self.path(shard))
-            self._stamps[shard] = storage.stamp(name)
+            self._stamps[shard] = self._storage.stamp(self.name(shard))
         stamp = self._stamps[shard]
         return None if stamp is None else stamp.size
 
@@ -57,12 +59,14 @@ class Shards:
     def source(self, shard: int) -> Source:
         """Return an open shard. Raises CheckpointError where it cannot be opened, or is another file by now."""
         with self._lock:
+            if self._closed:
+                raise closed_error(self.path(shard))
             if shard not in self._sources:
                 self._sources[shard] = self._open(shard)
             return self._sources[shard]
 
     def _open(self, shard: int) -> Source:
-        source = FileSource(self.path(shard))
+        source = self._storage.open(self.name(shard))
         if self.size(shard) is not None and source.stamp != self._stamps[shard]:
             source.close()
             raise changed_error(source.name)
@@ -74,7 +78,7 @@ class Shards:
 
     def named(self, path: str) -> Source | None:
         """Return the open shard of this path, or None where it is no shard's."""
-        number = path.removeprefix(f"{self._prefix}.data-")[:5]
+        number = path[-14:-9]  # of ...data-NNNNN-of-NNNNN
         return self.source(int(number)) if number.isdigit() and self.path(int(number)) == path else None
 
     def problem(self, entry: BundleEntry) -> str | None:
@@ -94,26 +98,26 @@ class Shards:
         if not 0 <= entry.shard < self._count:
             return f"it claims to lie in shard {entry.shard} of {self._count}"
         if not self._inside(entry.shard):
-            return f"its shard {escape(os.path.basename(self.path(entry.shard)))} is a link out of the SavedModel"
+            return f"its shard {escape(basename(self.name(entry.shard)))} is a link out of the SavedModel"
         size = self.size(entry.shard)
         if size is None:
-            return f"its shard {escape(os.path.basename(self.path(entry.shard)))} {self._absence(entry.shard)}"
+            return f"its shard {escape(basename(self.name(entry.shard)))} {self._absence(entry.shard)}"
         if entry.offset < 0 or entry.nbytes < 0:
             return f"it claims {entry.nbytes:,} bytes at byte {entry.offset:,}"
         if entry.offset + entry.nbytes > size:
-            name = escape(os.path.basename(self.path(entry.shard)))
+            name = escape(basename(self.name(entry.shard)))
             return f"its {entry.nbytes:,} bytes at byte {entry.offset:,} lie outside the {size:,} bytes of {name}"
         return None
 
     def _absence(self, shard: int) -> str:
         """Say why a shard has no size: a pipe or a device has none, and is not waited for."""
-        return "is not a regular file" if os.path.exists(self.path(shard)) else "is missing"
+        return "is not a regular file" if self._storage.kind(self.name(shard)) else "is missing"
 
     def _inside(self, shard: int) -> bool:
         if self._folder is None:
             return True
         if shard not in self._insides:
-            self._insides[shard] = os.path.realpath(self.path(shard)).startswith(self._folder + os.sep)
+            self._insides[shard] = self._storage.within(self._folder, self.name(shard))
         return self._insides[shard]
 
     def findings(self, entries: Iterable[BundleEntry | None]) -> Iterator[Finding]:
@@ -134,16 +138,16 @@ class Shards:
         nbytes = sum(entry.nbytes for entry in listed)
         what = f"shard {shard + 1} of {self._count}, with {count:,} of the tensors ({nbytes:,} bytes), "
         what += self._absence(shard)
-        other = next((n for n in listing(os.path.dirname(path)) if self._is_other(n)), None)
+        other = next((n for n in self._storage.list(dirname(self.name(shard))) if self._is_other(n)), None)
         if other is None:
-            advice = f"fetch {escape(os.path.basename(path))} too, into the same folder"
+            advice = f"fetch {escape(basename(self.name(shard)))} too, into the same folder"
         else:
             advice = f"{escape(other)} is of another save than this index: fetch both files of one step"
         return Finding(severity="error", message=what, key=None, file=path, offset=None, advice=advice)
 
     def _is_other(self, name: str) -> bool:
         """Whether a file is a shard of this prefix that is not of this number of shards."""
-        base = os.path.basename(self._prefix)
+        base = basename(self._prefix)
         return name.startswith(base + ".data-") and not name.endswith(f"-of-{self._count:05d}")
 
     def _size_findings(self, shard: int, size: int, listed: Sequence[BundleEntry]) -> Iterator[Finding]:
@@ -189,7 +193,13 @@ class Shards:
                     offset=start,
                 )
 
+    def stamps(self) -> dict[str, Stamp | None]:
+        """Return the stamps of the shards that entries were looked for in, by path."""
+        return {self.path(shard): stamp for shard, stamp in self._stamps.items()}
+
     def close(self) -> None:
         """Close every shard that was opened."""
-        for source in self._sources.values():
-            source.close()
+        with self._lock:
+            self._closed = True
+            for source in self._sources.values():
+                source.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,12 +27,13 @@ from ckptread.formats.tensorflow.messages import (
     slice_of,
 )
 from ckptread.formats.tensorflow.ordered_code import slice_key
+from ckptread.formats.tensorflow.paths import v1_files
 from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tensorflow.v1_values import decode_values, flat_span, values_of
 from ckptread.limits import INDEX_BYTES, MAX_DECODED_BYTES, MAX_ENTRIES
-from ckptread.reader import Reader, readable
+from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, normalize, read_box
-from ckptread.storage.local import FileSource
+from ckptread.storage.source import CloseOnError, Source, Storage
 from ckptread.tensors import (
     ITEM_BYTES,
     Extent,
@@ -58,41 +60,43 @@ class _Saved(msgspec.Struct):
     values: list[tuple[LevelTable, Value] | None] = msgspec.field(default_factory=list)
 
 
+def open_v1(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
+    """Open a V1 checkpoint by its file, the prefix of its files, or one of them. Raises CheckpointError."""
+    files = [join(dirname(name), basename(path)) for path in v1_files(storage.address(name))]
+    return TfV1Reader(storage, files or [name], name)
+
+
 class TfV1Reader(Reader):
     """An open TensorFlow V1 checkpoint of one or more files."""
 
     format = "tf-v1"
 
-    def __init__(self, files: Sequence[str], path: str | None = None) -> None:
-        self.path = path or files[0]
+    def __init__(self, storage: Storage, files: Sequence[str], name: str) -> None:
+        self.path = storage.address(name)
         self.problems: list[Finding] = []
         self.metadata = {"writer": "TensorFlow", "files": str(len(files))}
-        self._sources: list[FileSource] = []
+        self._sources: list[Source] = []
         self._tables: list[LevelTable] = []
         self._saved: dict[str, _Saved] = {}
         self._decoded: tuple[Value, Array] | None = None
-        try:
+        with CloseOnError(self):
             for file in files:
-                self._open(file)
-        except BaseException:
-            self.close()
-            raise
+                self._open(storage.open(file))
         described = {key: self._describe(key, saved) for key, saved in self._saved.items()}
-        self.evidence = gather_tensorflow_evidence(None, {"meta_graph": self.path + ".meta"}, None)
+        self.evidence = gather_tensorflow_evidence(None, storage, {"meta_graph": name + ".meta"}, None)
         self.tensors, _ = named(described, self.evidence)
 
-    def _open(self, file: str) -> None:
-        source = FileSource(file)
+    def _open(self, source: Source) -> None:
         self._sources.append(source)
         table = LevelTable(source)
         self._tables.append(table)
         values = self._values(table)
         if b"" not in values:
-            raise DamagedFileError(file, "the table has no entry that says what it holds")
+            raise DamagedFileError(source.name, "the table has no entry that says what it holds")
         for saved_slice in self._meta(table, values[b""])["tensors"]:
             self._add(table, values, saved_slice)
         if len(self._saved) > MAX_ENTRIES:
-            raise UnsafeFileError(file, f"it lists more than {MAX_ENTRIES:,} tensors")
+            raise UnsafeFileError(source.name, f"it lists more than {MAX_ENTRIES:,} tensors")
 
     def _values(self, table: LevelTable) -> dict[bytes, Value]:
         """Find every entry; a damaged block loses only what is in it, unless it is the first, with the list."""
@@ -240,10 +244,19 @@ class TfV1Reader(Reader):
         self._decoded = (value, values)
         return values
 
+    def open_sources(self) -> list[Source]:
+        """Return the files."""
+        return self._sources
+
+    def source(self, file: str) -> Source | None:
+        """Return None: values are read through the blocks of a table."""
+        return None
+
     def close(self) -> None:
         """Close the files."""
         for source in self._sources:
             source.close()
+        super().close()
 
 
 def _present(value: tuple[LevelTable, Value] | None) -> tuple[LevelTable, Value]:

@@ -33,6 +33,7 @@ from ckptread.formats.zip.directory import (
 )
 from ckptread.formats.zip.recovery import read_remains
 from ckptread.formats.zip.rules import DESCRIBED, STORED, claim_problem, disagreement, unread
+from ckptread.reader import Remains
 from ckptread.storage.inflate import InflatedSource, Inflater
 from ckptread.storage.source import Source
 from ckptread.storage.windows import WindowSource
@@ -69,10 +70,10 @@ Spanned = tuple[Member, tuple[int, int]]
 class ZipArchive:
     """The members of a zip archive, checked against each other. It does not own the source."""
 
-    def __init__(self, source: Source, remains: bool = False) -> None:
+    def __init__(self, source: Source, remains: Remains = Remains.refused) -> None:
         """Read the archive's directory; with ``remains``, where it has none, find the members by their own headers."""
         self._source = source
-        directory = read_remains(source) if remains else read_directory(source)
+        directory = read_remains(source) if remains is Remains.accepted else read_directory(source)
         self.problems: list[Finding] = list(directory.problems)
         """What is wrong with the archive and with each of its members."""
         read = [self._member(raw, directory.base, directory.start) for raw in directory.entries]

@@ -19,6 +19,7 @@ from ckptread.formats.json_shards import read_index
 from ckptread.formats.locate import locate, recognised
 from ckptread.formats.registry import BY_NAME
 from ckptread.formats.tensorflow.paths import STATE_FILE, listing, prefix_of_shard, v1_files
+from ckptread.storage.addresses import find_storage
 
 ENDINGS = (".keras", ".h5", ".hdf5", ".npz", ".safetensors")
 """What is called so should be a checkpoint: where its bytes are none, that is said."""
@@ -136,7 +137,7 @@ def _shards(paths: Iterable[str]) -> Iterator[str]:
         if row is None or not row.sharded:
             continue
         try:
-            named = read_index(path).get("weight_map")
+            named = read_index(*find_storage(path)).get("weight_map")
         except CheckpointError:
             continue
         for files in named.values() if isinstance(named, dict) else ():

@@ -17,7 +17,7 @@ from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatErro
 from ckptread.formats.hdf5.reader import open_hdf5
 from ckptread.formats.keras.archive import open_keras
 from ckptread.operations.verify.verify import verify
-from ckptread.storage.local import FileSource
+from ckptread.storage.addresses import find_storage
 from ckptread.tensors import Finding
 from tests.conformance.cases import HOSTILE, SHARED, needs_hostile, needs_shared
 
@@ -52,7 +52,7 @@ def usual(**more: bytes | str) -> dict[str, bytes | str]:
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_weights_and_what_is_said_of_them_are_read(tmp_path: Path, method: int) -> None:
     path = write(tmp_path, usual(), method)
-    with open_keras(path) as reader:
+    with open_keras(*find_storage(path)) as reader:
         assert (reader.format, reader.path, reader.problems) == ("keras", path, [])
         assert reader.config == CONFIG
         assert reader.metadata == {
@@ -69,7 +69,7 @@ def test_weights_and_what_is_said_of_them_are_read(tmp_path: Path, method: int) 
 def test_stored_weights_are_where_their_extent_says(tmp_path: Path) -> None:
     path = write(tmp_path, usual())
     data = Path(path).read_bytes()
-    with open_keras(path) as reader:
+    with open_keras(*find_storage(path)) as reader:
         extent = reader.tensors[KEY].extent
         assert extent.file == path
         assert data[extent.offset : extent.offset + extent.nbytes] == KERNEL.tobytes()
@@ -93,7 +93,7 @@ def test_a_changed_config_is_one_finding(tmp_path: Path, method: int) -> None:
     path = Path(write(tmp_path, usual(), method))
     crc = zipfile.ZipFile(path).getinfo("config.json").CRC.to_bytes(4, "little")
     path.write_bytes(path.read_bytes().replace(crc, b"\1\2\3\4"))
-    with open_keras(str(path)) as reader:
+    with open_keras(*find_storage(str(path))) as reader:
         (found,) = [each for each in verify(reader).findings if each.severity == "error"]
         assert found.message.startswith("config.json: ")
         assert found.offset == next(r.offset for r in reader.regions() if "config.json" in (r.name or ""))
@@ -102,7 +102,7 @@ def test_a_changed_config_is_one_finding(tmp_path: Path, method: int) -> None:
 def test_large_deflated_weights_are_read_at_random(tmp_path: Path) -> None:
     more = {f"w{n}": np.random.default_rng(n).integers(0, 9, (300, 1000)) for n in range(8)}
     path = write(tmp_path, usual() | {"model.weights.h5": weights(**more)}, zipfile.ZIP_DEFLATED)
-    with open_keras(path) as reader:
+    with open_keras(*find_storage(path)) as reader:
         for key in [*reversed(more), "w3"]:
             assert (reader[key][7:9, 100:200:7] == more[key][7:9, 100:200:7]).all()
             assert (np.asarray(reader[key]) == more[key]).all()
@@ -113,7 +113,7 @@ def test_deflated_weights_with_a_wrong_checksum_are_refused(tmp_path: Path) -> N
     data = bytearray(Path(path).read_bytes())
     crc = zipfile.ZipFile(path).getinfo("model.weights.h5").CRC.to_bytes(4, "little")
     Path(path).write_bytes(data.replace(crc, b"\1\2\3\4"))
-    with pytest.raises(DamagedFileError, match=r"model\.weights\.h5"), open_keras(path) as reader:
+    with pytest.raises(DamagedFileError, match=r"model\.weights\.h5"), open_keras(*find_storage(path)) as reader:
         np.asarray(reader[KEY])
 
 
@@ -129,13 +129,13 @@ def test_deflated_weights_with_a_wrong_checksum_are_refused(tmp_path: Path) -> N
     ],
 )
 def test_json_that_cannot_be_read_hides_no_weights(tmp_path: Path, name: str, data: bytes, words: str) -> None:
-    with open_keras(write(tmp_path, usual() | {name: data}, zipfile.ZIP_DEFLATED)) as reader:
+    with open_keras(*find_storage(write(tmp_path, usual() | {name: data}, zipfile.ZIP_DEFLATED))) as reader:
         assert [(p.severity, words in p.message) for p in reader.problems] == [("error", True)]
         assert reader.read(KEY).shape == (3, 4)
 
 
 def test_json_that_is_missing_is_noted(tmp_path: Path) -> None:
-    with open_keras(write(tmp_path, {"model.weights.h5": weights()})) as reader:
+    with open_keras(*find_storage(write(tmp_path, {"model.weights.h5": weights()}))) as reader:
         assert [p.severity for p in reader.problems] == ["note", "note"]
         assert (reader.config, reader.read(KEY).shape) == (None, (3, 4))
 
@@ -144,27 +144,27 @@ def test_what_metadata_holds_beside_text_is_left_out(tmp_path: Path) -> None:
     odd = {"keras_version": 3, "date_saved": ["x"], "own": "\x1b[2J"}
     config = {"class_name": {}, "config": [{"name": "a"}]}
     members = usual() | {"metadata.json": json.dumps(odd), "config.json": json.dumps(config)}
-    with open_keras(write(tmp_path, members)) as reader:
+    with open_keras(*find_storage(write(tmp_path, members))) as reader:
         assert reader.metadata == {"own": "\x1b[2J"}
 
 
 def test_a_config_that_names_code_runs_none(tmp_path: Path) -> None:
     config = {"class_name": "function", "module": "os", "config": "system", "registered_name": "os>system"}
-    with open_keras(write(tmp_path, usual() | {"config.json": json.dumps(config)})) as reader:
+    with open_keras(*find_storage(write(tmp_path, usual() | {"config.json": json.dumps(config)}))) as reader:
         assert reader.read(KEY).shape == (3, 4)
 
 
 def test_truncated_weights_are_damage_that_names_the_member(tmp_path: Path) -> None:
     path = write(tmp_path, usual() | {"model.weights.h5": weights()[:-100]})
     with pytest.raises(DamagedFileError, match=r"model\.keras: model\.weights\.h5: "):
-        open_keras(path)
+        open_keras(*find_storage(path))
 
 
 def test_two_members_of_weights_are_listed_by_neither(tmp_path: Path) -> None:
     path = write(tmp_path, usual())
     with zipfile.ZipFile(path, "a") as z, pytest.warns(UserWarning, match="Duplicate"):
         z.writestr("model.weights.h5", weights())
-    with open_keras(path) as reader:
+    with open_keras(*find_storage(path)) as reader:
         assert (len(reader), reader.metadata["writer"]) == (0, "Keras 3.15.0")
         assert "ambiguous: 2 members have this name" in reader.problems[0].message
         with pytest.raises(CheckpointError):
@@ -172,25 +172,25 @@ def test_two_members_of_weights_are_listed_by_neither(tmp_path: Path) -> None:
 
 
 def test_an_archive_without_weights_lists_none_and_says_so(tmp_path: Path) -> None:
-    with open_keras(write(tmp_path, {"config.json": "{}"})) as reader:
+    with open_keras(*find_storage(write(tmp_path, {"config.json": "{}"}))) as reader:
         assert (len(reader), next(iter(reader.regions())).key) == (0, None)
         assert reader.problems[-1].message.startswith("the archive holds no weights")
 
 
 def test_another_zip_archive_is_not_taken_for_keras(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormatError, match=r"it holds data\.pkl, and no model\.weights\.h5"):
-        open_keras(write(tmp_path, {"data.pkl": b""}))
+        open_keras(*find_storage(write(tmp_path, {"data.pkl": b""})))
 
 
 def test_weights_that_claim_too_much_or_are_compressed_otherwise_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="compressed by bzip2"):
-        open_keras(write(tmp_path, usual(), zipfile.ZIP_BZIP2))
+        open_keras(*find_storage(write(tmp_path, usual(), zipfile.ZIP_BZIP2)))
     path = write(tmp_path, usual(), zipfile.ZIP_DEFLATED)
     size = zipfile.ZipFile(path).getinfo("model.weights.h5").file_size
     data = Path(path).read_bytes().replace(size.to_bytes(4, "little"), (1 << 31).to_bytes(4, "little"))
     Path(path).write_bytes(data)
     with pytest.raises(UnsafeFileError, match="claims 2,147,483,648 bytes"):
-        open_keras(path)
+        open_keras(*find_storage(path))
 
 
 def test_npz_weights_are_read(tmp_path: Path) -> None:
@@ -199,12 +199,12 @@ def test_npz_weights_are_read(tmp_path: Path) -> None:
     members = usual() | {"model.weights.npz": inner.getvalue()}
     del members["model.weights.h5"]
     path = write(tmp_path, members)
-    with open_keras(path) as reader:
+    with open_keras(*find_storage(path)) as reader:
         assert (reader.format, reader.problems) == ("keras", [])
         extent = reader.tensors["layers/dense"].extent
         assert Path(path).read_bytes()[extent.offset : extent.offset + extent.nbytes] == KERNEL.tobytes()
         assert np.asarray(reader["layers/dense"]).tolist() == KERNEL.tolist()
-    with open_keras(write(tmp_path, members, zipfile.ZIP_DEFLATED)) as reader:
+    with open_keras(*find_storage(write(tmp_path, members, zipfile.ZIP_DEFLATED))) as reader:
         assert reader.tensors["layers/dense"].extent is None
         assert np.asarray(reader["layers/dense"]).tolist() == KERNEL.tolist()
 
@@ -215,7 +215,7 @@ def test_npz_weights_as_keras_writes_them_are_named_and_never_unpickled(tmp_path
     np.savez(inner, **{"__root__": {}, "layers/dense": {"0": KERNEL}})
     members = usual() | {"model.weights.npz": inner.getvalue()}
     del members["model.weights.h5"]
-    with open_keras(write(tmp_path, members)) as reader:
+    with open_keras(*find_storage(write(tmp_path, members))) as reader:
         assert list(reader.tensors) == ["__root__", "layers/dense"]
         assert "pickled objects of Keras' own" in reader.problems[0].message
         with pytest.raises(UnsupportedError, match="pickle is never loaded"):
@@ -225,7 +225,8 @@ def test_npz_weights_as_keras_writes_them_are_named_and_never_unpickled(tmp_path
 STARTED = """
 import sys
 from ckptread.formats.{module} import {open}
-with {open}(sys.argv[1]) as reader:
+from ckptread.storage.addresses import find_storage
+with {open}(*find_storage(sys.argv[1])) as reader:
     assert len(reader)
 print(sorted({{"numpy", "h5py", "zipfile", "pickle", "tensorflow"}} & set(sys.modules)))
 """
@@ -234,7 +235,10 @@ print(sorted({{"numpy", "h5py", "zipfile", "pickle", "tensorflow"}} & set(sys.mo
 def test_listing_loads_neither_numpy_nor_h5py(tmp_path: Path) -> None:
     path = str(tmp_path / "x.npz")
     np.savez(path, a=KERNEL, b=np.zeros(2, [("a", "f4")]))
-    for file, module, open_ in ((write(tmp_path, usual()), "keras_archive", "open_keras"), (path, "npz", "open_npz")):
+    for file, module, open_ in (
+        (write(tmp_path, usual()), "keras.archive", "open_keras"),
+        (path, "numpy.npz", "open_npz"),
+    ):
         code = STARTED.format(module=module, open=open_)
         run = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True, check=True)
         assert run.stdout == "[]\n"
@@ -255,7 +259,8 @@ def _faults(path: str) -> list[Finding | CheckpointError]:
 
     faults: list[Finding | CheckpointError] = []
     data = Path(path).read_bytes()
-    with open_hdf5(FileSource(path), path) if data.startswith(b"\x89HDF") else open_keras(path) as reader:
+    opens = open_hdf5 if data.startswith(b"\x89HDF") else open_keras
+    with opens(*find_storage(path)) as reader:
         faults += [problem for problem in reader.problems if problem.severity != "note"]
         for key in reader:
             try:
@@ -277,7 +282,7 @@ def test_hostile_samples_give_what_they_must(sample: dict) -> None:
     path = str(HOSTILE / sample["file"])
     if sample["must"] == "error":
         with pytest.raises(CheckpointError):
-            open_keras(path)
+            open_keras(*find_storage(path))
     else:
         assert bool(_faults(path)) == (sample["must"] == "flag")
 
@@ -288,5 +293,5 @@ def test_real_archives_have_no_faults() -> None:
     assert found
     for path in found:
         assert _faults(str(path)) == []
-        with open_keras(str(path)) as reader:
+        with open_keras(*find_storage(str(path))) as reader:
             assert reader.metadata["writer"].startswith("Keras ")

@@ -16,6 +16,7 @@ import pytest
 from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
 from ckptread.formats.numpy.fortran import FortranArray
 from ckptread.formats.numpy.npz import open_npy, open_npz
+from ckptread.storage.addresses import find_storage
 from ckptread.tensors import Checksum
 
 DTYPES = ["f2", "f4", "f8", "i1", "u1", "i2", "u4", "i8", "?", "c8", "c16", ">f4", ">i2", ">c16", "S5", "U3", ">U4",
@@ -56,7 +57,7 @@ def test_everything_reads_as_numpy_wrote_it(tmp_path: Path, seed: int, save) -> 
         arrays[f"group/{number}"] = np.asfortranarray(array) if rng.random() < 0.4 else array
     path = str(tmp_path / "x.npz")
     save(path, **arrays)
-    with open_npz(path) as reader:
+    with open_npz(*find_storage(path)) as reader:
         assert (list(reader.tensors), reader.problems) == (list(arrays), [])
         for key, expected in arrays.items():
             tensor = reader[key]
@@ -79,7 +80,7 @@ def test_a_stored_array_has_a_place_and_a_checksum_and_others_have_none(tmp_path
     np.savez(tmp_path / "x.npz", c=array, fortran=np.asfortranarray(array))
     np.savez_compressed(tmp_path / "y.npz", c=array)
     data = (tmp_path / "x.npz").read_bytes()
-    with open_npz(str(tmp_path / "x.npz")) as x, open_npz(str(tmp_path / "y.npz")) as y:
+    with open_npz(*find_storage(str(tmp_path / "x.npz"))) as x, open_npz(*find_storage(str(tmp_path / "y.npz"))) as y:
         extent = x.tensors["c"].extent
         assert data[extent.offset : extent.offset + extent.nbytes] == array.tobytes()
         header = data[data.index(b"\x93NUMPY") : extent.offset]
@@ -100,7 +101,7 @@ def test_a_flipped_byte_is_found_by_every_whole_read(tmp_path: Path, order: str,
     data = bytearray(path.read_bytes())
     data[1500] ^= 1
     path.write_bytes(data)
-    with open_npz(str(path)) as reader:
+    with open_npz(*find_storage(str(path))) as reader:
         with pytest.raises(DamagedFileError):
             np.asarray(reader["w"])
         with pytest.raises(DamagedFileError):
@@ -116,7 +117,7 @@ def test_every_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
         data[bit // 8] ^= 1 << bit % 8
         path.write_bytes(data)
         try:
-            with open_npz(str(path)) as reader:
+            with open_npz(*find_storage(str(path))) as reader:
                 read = {key: np.asarray(reader[key]).tobytes() for key in reader}
                 found = reader.problems
         except CheckpointError:
@@ -127,7 +128,7 @@ def test_every_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
 def test_object_arrays_are_listed_and_never_loaded(tmp_path: Path) -> None:
     path = str(tmp_path / "x.npz")
     np.savez(path, o=np.array([{}, None]), s=np.zeros(2, [("a", "O"), ("b", "f4")]), w=np.ones(2))
-    with open_npz(path) as reader:
+    with open_npz(*find_storage(path)) as reader:
         assert reader.tensors["o"].shape == (2,)
         for key in "os":
             assert reader.tensors[key].dtype == "object"
@@ -143,7 +144,7 @@ def test_a_member_that_is_no_array_is_noted_or_listed_with_its_problem(tmp_path:
         z.writestr("bad.npy", "hello")
         with z.open("good.npy", "w") as file:
             np.save(file, np.int8(7))
-    with open_npz(path) as reader:
+    with open_npz(*find_storage(path)) as reader:
         assert [p.message for p in reader.problems] == ["the member 'readme.txt' is no array, and is passed over"]
         assert "does not begin as" in str(reader.tensors["bad"].problem)
         assert reader.read("good") == 7
@@ -156,7 +157,7 @@ def test_a_key_that_occurs_twice_is_refused_and_hides_no_other(tmp_path: Path) -
             z.writestr(name, npy(PLAIN % "", b"\0\0\x40\x40"))
         with pytest.warns(UserWarning, match="Duplicate"):
             z.writestr("a.npy", npy(PLAIN % "", bytes(4)))
-    with open_npz(path) as reader:
+    with open_npz(*find_storage(path)) as reader:
         with pytest.raises(UnsupportedError, match="ambiguous"):
             reader.read("a")
         assert reader.read("b") == 3
@@ -170,7 +171,7 @@ def npy(text: str, data: bytes = b"", version: int = 1, header: bytes | None = N
 def opened(tmp_path: Path, data: bytes):
     path = tmp_path / "weights.v1.npy"
     path.write_bytes(data)
-    return open_npy(str(path))
+    return open_npy(*find_storage(str(path)))
 
 
 @pytest.mark.parametrize(
@@ -275,7 +276,7 @@ def test_a_text_that_is_no_text_is_damage_and_no_crash(tmp_path: Path) -> None:
 def test_a_file_that_is_no_zip_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"not a zip")
     with pytest.raises(UnknownFormatError):
-        open_npz(str(tmp_path / "x.npz"))
+        open_npz(*find_storage(str(tmp_path / "x.npz")))
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -288,7 +289,7 @@ def test_a_fortran_array_is_read_in_bands(tmp_path: Path, monkeypatch, save) -> 
     array = np.asfortranarray(np.random.default_rng(1).random((40, 25, 3)))
     path = tmp_path / "x.npz"
     save(path, w=array)
-    with open_npz(str(path)) as reader:
+    with open_npz(*find_storage(str(path))) as reader:
         blocks = [block.copy() for block in reader["w"].blocks(700)]
     assert b"".join(block.tobytes() for block in blocks) == array.tobytes()
     assert bands == [range(start, start + 8) for start in range(0, 40, 8)]
@@ -296,14 +297,15 @@ def test_a_fortran_array_is_read_in_bands(tmp_path: Path, monkeypatch, save) -> 
         data = bytearray(path.read_bytes())
         data[-500] ^= 1
         path.write_bytes(data)
-        with open_npz(str(path)) as reader, pytest.raises(DamagedFileError):
+        with open_npz(*find_storage(str(path))) as reader, pytest.raises(DamagedFileError):
             next(reader["w"].blocks(700))
 
 
 STREAM = """
 import re, sys
 from ckptread.formats.numpy.npz import open_npz
-with open_npz(sys.argv[1]) as reader:
+from ckptread.storage.addresses import find_storage
+with open_npz(*find_storage(sys.argv[1])) as reader:
     total = sum(int(block.sum()) for block in reader["w"].blocks())
 print(total, re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])
 """
@@ -332,7 +334,7 @@ def test_random_damage_gives_an_error_or_what_was_written(tmp_path: Path) -> Non
             data[rng.randrange(len(data))] = rng.randrange(256)
         path.write_bytes(data[: rng.randrange(len(data))] if rng.random() < 0.2 else data)
         try:
-            with open_npz(str(path)) as reader:
+            with open_npz(*find_storage(str(path))) as reader:
                 for key in reader:
                     read = np.asarray(reader[key])
                     assert key not in arrays or reader.problems or read.tobytes() == arrays[key].tobytes()

@@ -16,6 +16,7 @@ from safetensors.numpy import save, save_file
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UnsupportedError
 from ckptread.formats.safetensors.index import open_safetensors_shards
 from ckptread.formats.safetensors.reader import DTYPES, open_safetensors
+from ckptread.storage.addresses import find_storage
 from tests.conformance.cases import HOSTILE, needs_hostile
 
 
@@ -28,7 +29,7 @@ def whole(header: str | bytes | dict, data: bytes = b"", length: int | None = No
 def opened(tmp_path: Path, data: bytes):
     path = tmp_path / "x.safetensors"
     path.write_bytes(data)
-    return open_safetensors(str(path))
+    return open_safetensors(*find_storage(str(path)))
 
 
 def tensor(dtype: object = "F32", shape: object = (1,), begin: int = 0, end: int = 4, **more: object) -> dict:
@@ -49,7 +50,7 @@ def test_everything_reads_as_the_reference_wrote_it(tmp_path: Path, seed: int) -
         arrays[f"ü{number}"] = np.frombuffer(data, dtype).reshape(shape)
     path = str(tmp_path / "x.safetensors")
     save_file(arrays, path, metadata={"format": "np"})
-    with open_safetensors(path) as reader:
+    with open_safetensors(*find_storage(path)) as reader:
         assert (set(reader.tensors), reader.problems, reader.metadata) == (set(arrays), [], {"format": "np"})
         for key, expected in arrays.items():
             read = np.asarray(reader[key])
@@ -202,7 +203,7 @@ def sharded(folder: Path, weight_map: object | None = None, **more: object) -> s
 
 
 def test_a_sharded_checkpoint_is_one(tmp_path: Path) -> None:
-    with open_safetensors_shards(sharded(tmp_path)) as reader:
+    with open_safetensors_shards(*find_storage(sharded(tmp_path))) as reader:
         assert (list(reader.tensors), reader.problems) == (["c", "a", "b"], [])
         assert reader.metadata == {"format": "pt", "total_size": "28"}
         assert (reader.read("a").tolist(), reader.read("b", slice(1, 3)).tolist()) == ([0, 1, 2], [1, 2])
@@ -212,7 +213,7 @@ def test_a_sharded_checkpoint_is_one(tmp_path: Path) -> None:
 
 def test_a_total_that_the_tensors_do_not_come_to_is_a_warning(tmp_path: Path) -> None:
     index = sharded(tmp_path, metadata={"total_size": 27})
-    with open_safetensors_shards(index) as reader:
+    with open_safetensors_shards(*find_storage(index)) as reader:
         (found,) = reader.problems
     assert (found.severity, found.file) == ("warning", index)
     assert found.message == "the index states a total_size of 27, its tensors come to 28 bytes"
@@ -221,7 +222,7 @@ def test_a_total_that_the_tensors_do_not_come_to_is_a_warning(tmp_path: Path) ->
 def test_a_missing_shard_is_named_and_takes_only_its_own_tensors(tmp_path: Path) -> None:
     index = sharded(tmp_path)
     (tmp_path / "m-2.safetensors").unlink()
-    with open_safetensors_shards(index) as reader:
+    with open_safetensors_shards(*find_storage(index)) as reader:
         assert list(reader.tensors) == ["c", "a", "b"]
         assert reader.read("a").tolist() == [0, 1, 2]
         with pytest.raises(UnsupportedError, match=r"its file 'm-2.safetensors': it is missing"):
@@ -232,7 +233,7 @@ def test_a_missing_shard_is_named_and_takes_only_its_own_tensors(tmp_path: Path)
 def test_a_damaged_shard_takes_only_its_own_tensors(tmp_path: Path) -> None:
     index = sharded(tmp_path)
     (tmp_path / "m-1.safetensors").write_bytes(b"\1")
-    with open_safetensors_shards(index) as reader:
+    with open_safetensors_shards(*find_storage(index)) as reader:
         with pytest.raises(UnsupportedError, match="it has 1 bytes"):
             reader.read("a")
         assert reader.read("c") == 7
@@ -240,7 +241,7 @@ def test_a_damaged_shard_takes_only_its_own_tensors(tmp_path: Path) -> None:
 
 def test_an_index_of_another_checkpoint_is_noticed(tmp_path: Path) -> None:
     index = sharded(tmp_path, {"b": "m-1.safetensors", "d": "m-1.safetensors"})
-    with open_safetensors_shards(index) as reader:
+    with open_safetensors_shards(*find_storage(index)) as reader:
         text = "\n".join(p.message for p in reader.problems)
         assert "'b': its file 'm-1.safetensors' does not hold it" in text
         assert "1 tensor of 'm-2.safetensors' is not in the index: 'b'" in text
@@ -251,7 +252,7 @@ def test_an_index_of_another_checkpoint_is_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "a\\b", "..", ".", "", "C:x", "a\0b"])
 def test_an_index_that_points_out_of_its_folder_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnsafeFileError, match="no file beside it"):
-        open_safetensors_shards(sharded(tmp_path, {"d": name}))
+        open_safetensors_shards(*find_storage(sharded(tmp_path, {"d": name})))
 
 
 @pytest.mark.parametrize(
@@ -263,12 +264,14 @@ def test_an_index_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -> N
     path = tmp_path / "x.safetensors.index.json"
     path.write_text(text)
     with pytest.raises(DamagedFileError):
-        open_safetensors_shards(str(path))
+        open_safetensors_shards(*find_storage(str(path)))
 
 
 def test_too_many_shards_are_refused_unopened(tmp_path: Path) -> None:
     with pytest.raises(UnsafeFileError, match="in 604 files"):
-        open_safetensors_shards(sharded(tmp_path, {f"t{i}": f"m-{i}.safetensors" for i in range(3, 605)}))
+        open_safetensors_shards(
+            *find_storage(sharded(tmp_path, {f"t{i}": f"m-{i}.safetensors" for i in range(3, 605)}))
+        )
 
 
 def _samples() -> list[dict]:
@@ -283,9 +286,9 @@ def test_hostile_samples_give_what_they_must(sample: dict) -> None:
     path = str(HOSTILE / sample["file"])
     if sample["must"] == "error":
         with pytest.raises(CheckpointError):
-            open_safetensors(path)
+            open_safetensors(*find_storage(path))
         return
-    with open_safetensors(path) as reader:
+    with open_safetensors(*find_storage(path)) as reader:
         assert reader.problems == []
         for key in reader:
             reader.read(key)
