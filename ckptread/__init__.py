@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ckptread.model import ModelFacts as ModelFacts
     from ckptread.operations.digest.digest import Digest as Digest
     from ckptread.operations.digest.digest import digest as digest
+    from ckptread.operations.inspect.inspect import Listing as Listing
+    from ckptread.operations.inspect.inspect import inspect as inspect
     from ckptread.operations.inspect.layers import Amount as Amount
     from ckptread.operations.inspect.layers import LayerSummary as LayerSummary
     from ckptread.operations.inspect.layers import ModelSummary as ModelSummary
@@ -50,6 +52,7 @@ _MODULES = {
     "formats.locate": ("locate", "open"),
     "model": ("LayerFact", "ModelFacts"),
     "operations.digest.digest": ("Digest", "digest"),
+    "operations.inspect.inspect": ("Listing", "inspect"),
     "operations.inspect.layers": ("Amount", "LayerSummary", "ModelSummary", "ModelTotals", "summarize"),
     "operations.show.show": ("TensorSlice", "TensorStatistics", "show", "statistics"),
     "reader": ("Reader", "Tensor"),

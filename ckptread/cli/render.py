@@ -6,25 +6,22 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable
 from importlib import import_module
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.cli.parse.options import OutputFormat
-from ckptread.reports.cells import bytes_text, name_text, number_text, shape_text
+from ckptread.reports.cells import bytes_text, name_text, shape_text
 from ckptread.reports.report import Line, Report, Table
 from ckptread.reports.text import block_lines, folded
 from ckptread.select import records_roles
-from ckptread.tensors import TensorInfo, element_count
-from ckptread.wording import cut, plural
+from ckptread.tensors import TensorInfo
+from ckptread.wording import plural
 
 if TYPE_CHECKING:
     from ckptread.operations.diff.diff import Difference
     from ckptread.operations.each_tensor import TensorResult
     from ckptread.operations.extract.extract import SkippedTensor, WrittenTensor
-    from ckptread.operations.inspect.totals import PathTotals, Totals
     from ckptread.reader import Reader
 
 PATIENCE = 1.0
@@ -106,17 +103,6 @@ class _OneTable(Report):
         return [self._rows]
 
 
-def wrapped(rows: Sequence[tuple[str, str]]) -> None:
-    """Print titles and what is said of each, in lines that fit the terminal."""
-    import textwrap
-
-    wide = max(len(title) for title, _ in rows) + 2
-    width = max(40, (terminal_width() or 100) - wide)
-    for title, text in rows:
-        for at, part in enumerate(textwrap.wrap(text, width, break_on_hyphens=False) or [""]):
-            line((title if at == 0 else "").ljust(wide) + part)
-
-
 def terminal_width() -> int | None:
     """Return the width of the terminal that stdout is; None where it is none, and nothing is cut."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -128,93 +114,6 @@ def styled(text: str, style: str) -> str:
         return text
     codes = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
     return f"\x1b[{codes[style]}m{text}\x1b[0m"
-
-
-def heading(reader: Reader, counted: Totals, *, shown: int | None = None) -> None:
-    """Print what was opened, and what is in it."""
-    line(styled(name_text(reader.path), "bold"))
-    for about in described(reader):
-        line("  " + about)
-    some = "" if shown is None else f" (of {shown})"
-    aliases = f", {counted.aliases:,} further names" if counted.aliases else ""
-    line(
-        f"  {plural(counted.tensors, 'tensor')}{some}{aliases}, {plural(counted.parameters, 'parameter')}, "
-        f"{bytes_text(counted.nbytes)}"
-    )
-    line()
-
-
-def described(reader: Reader) -> list[str]:
-    """Return what the file says of itself, the usual left out, and how it was found."""
-    said = {key: name_text(value) for key, value in reader.metadata.items() if len(value) < LONGEST_VALUE}
-    opened, writer, model, name = (said.pop(key, "") for key in ("opened", "writer", "model_class", "model_name"))
-    first = [reader.format if reader.backend == "native" else f"{reader.format}, read by {reader.backend}", writer]
-    first += [f'{model} "{name}"' if model and name else model, said.pop("date_saved", "")]
-    rest = [f"{key} {value}" for key, value in said.items() if (key, value) not in USUAL and value not in writer]
-    return [" · ".join(part for part in [*first, *rest] if part), *([opened] if opened else [])]
-
-
-def tensor_table(tensors: Sequence[TensorInfo], names: str, *, exact: bool) -> Table:
-    """Return a row per tensor; ``exact`` gives sizes in bytes, for machines."""
-    titles = NAME_TITLES[names]
-    told = (_facts(t.dtype, t.shape, t.nbytes, t.trainable, _remark(t), exact) for t in tensors)
-    rows = [[*name_cells(t, names), *facts] for t, facts in zip(tensors, told, strict=True)]
-    columns = [*titles, "dtype", "shape", ">parameters", ">bytes", "trainable", "problem"]
-    return _without_empty(Table(columns, rows), keep=len(titles) + 4)
-
-
-def name_cells(tensor: TensorInfo, names: str) -> list[str]:
-    """Return what a tensor is called, as NAME_TITLES has it."""
-    if names == "variable":
-        return [name_text(tensor.name)]
-    return [name_text(tensor.key)] if names == "key" else [name_text(tensor.name), name_text(tensor.key)]
-
-
-def _remark(tensor: TensorInfo) -> str:
-    return tensor.problem or (f"same as {cut(tensor.alias_of)}" if tensor.alias_of else "")
-
-
-@lru_cache(maxsize=4096)
-def _facts(
-    dtype: str, shape: tuple[int, ...] | None, nbytes: int, trainable: bool | None, remark: str, exact: bool
-) -> list[str]:
-    """Return the cells that thousands of tensors have alike."""
-    count = 0 if shape is None else element_count(shape)
-    sizes = [str(count), str(nbytes)] if exact else [f"{count:,}", bytes_text(nbytes)]
-    flag = {True: "yes", False: "no", None: ""}[trainable]
-    return [name_text(dtype), shape_text(shape), *sizes, flag, name_text(remark)]
-
-
-def _without_empty(rows: Table, keep: int) -> Table:
-    """Leave out the columns behind the first ``keep`` that say nothing in any row."""
-    kept = [n for n in range(len(rows.titles)) if n < keep or any(row[n] for row in rows.rows)]
-    columns = itemgetter(*kept)
-    return Table(columns(rows.titles), list(map(columns, rows.rows)))
-
-
-def group_table(groups: Sequence[PathTotals], *, exact: bool) -> Table:
-    """Return a row per path prefix."""
-    size = str if exact else bytes_text
-    return Table(
-        ["path", ">tensors", ">parameters", ">bytes"],
-        [[name_text(g.path), f"{g.tensors}", number_text(g.parameters), size(g.nbytes)] for g in groups],
-    )
-
-
-def problems(reader: Reader, counted: Totals) -> None:
-    """Say on stderr what is wrong with the file, and how much cannot be read."""
-    for finding in reader.problems[:10]:
-        note(f"{finding.severity}: {name_text(finding.message)}")
-    if len(reader.problems) > 10:
-        note(f"... and {len(reader.problems) - 10:,} more: 'ckptread verify' lists them")
-    if counted.problems:
-        note(f"{plural(counted.problems, 'tensor')} cannot be read; {_reasons(reader.tensors.values())}")
-
-
-def _reasons(tensors: Iterable[TensorInfo]) -> str:
-    """Say why tensors cannot be read, where that is one reason for all: a row may have no room for it."""
-    reasons = {tensor.problem for tensor in tensors if tensor.problem is not None}
-    return name_text(reasons.pop()) if len(reasons) == 1 else "the last column says why"
 
 
 def untold(

@@ -12,18 +12,20 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(report: Report) -> Iterator[str]:
-    """Yield the lines of a CSV file; no cell is taken for a formula."""
+    """Yield the lines of a CSV file, an empty line between two tables; no cell is taken for a formula."""
     import csv
     import io
 
-    table = report.flat()
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
-    for row in chain([table.plain_titles], table.rows):
-        writer.writerow(map(_csv_cell, row))
-        yield line.getvalue()
-        line.seek(0)
-        line.truncate()
+    for at, table in enumerate(report.flat_tables()):
+        if at:
+            yield "\n"
+        for row in chain([table.plain_titles], table.rows):
+            writer.writerow(map(_csv_cell, row))
+            yield line.getvalue()
+            line.seek(0)
+            line.truncate()
 
 
 def _csv_cell(text: str) -> str:

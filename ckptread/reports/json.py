@@ -31,10 +31,12 @@ def json_text(document: msgspec.Struct) -> Iterator[str]:
 
 
 def _pieces(document: msgspec.Struct) -> Iterator[str]:
-    """Yield the fields of a document, and the entries of its lists one by one."""
+    """Yield the fields of a document that are set, and the entries of its lists one by one."""
     before = "{\n "
     for name in document.__struct_fields__:
         value = getattr(document, name)
+        if value is msgspec.UNSET:
+            continue
         yield f'{before}"{name}": '
         before = ",\n "
         if isinstance(value, list) and value:

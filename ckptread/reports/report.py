@@ -67,10 +67,9 @@ class Report:
         """Return the tables for programs (CSV, Markdown): every column, exact numbers, full names."""
         raise NotImplementedError
 
-    def flat(self) -> Table:
-        """Return one table for CSV. It is the only one, unless a subclass joins several."""
-        (table,) = self.tables()
-        return table
+    def flat_tables(self) -> Sequence[Table]:
+        """Return the tables for CSV: those of ``tables``, unless a subclass joins some."""
+        return self.tables()
 
     def lines(self) -> Iterable[Block]:
         """Return what people read, from top to bottom: headings, tables in short numbers, the verdict."""

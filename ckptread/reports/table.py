@@ -56,7 +56,8 @@ def least_width(table: Table) -> int:
 def without(table: Table, title: str) -> Table:
     """Return the table without a column."""
     at = list(table.titles).index(title)
-    return Table([*table.titles[:at], *table.titles[at + 1 :]], [[*row[:at], *row[at + 1 :]] for row in table.rows])
+    rows = [[*row[:at], *row[at + 1 :]] for row in table.rows]
+    return Table([*table.titles[:at], *table.titles[at + 1 :]], rows, table.optional)
 
 
 def _fit(widths: list[int], width: int, *, last_is_text: bool) -> None:

@@ -28,7 +28,7 @@ def test_frozen_and_trainable_are_told_apart_and_the_unknown_is_said(run):
     assert frozen.err == ""
     trainable = run("inspect", MODEL, "--trainable", "--format", "json")
     assert len(names(trainable)) == 12
-    assert "does not say whether they are trainable" in trainable.err
+    assert "left out: the file does not record whether they are trainable" in trainable.err
 
 
 def test_keys_are_shown_where_asked(run):

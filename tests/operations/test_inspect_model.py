@@ -85,7 +85,7 @@ def test_the_model_for_people(run):
 def test_a_file_without_a_config_says_so(run):
     ran = run("inspect", FIXTURES / "keras3" / "model.weights.h5", "--model")
     assert ran.code == 0
-    assert "holds no config" in ran.out
+    assert "has no model config" in ran.out
     said = json.loads(run("inspect", FIXTURES / "tf-object" / "ckpt-1", "--model", "--format", "json").out)
     assert said["model"] is None
 

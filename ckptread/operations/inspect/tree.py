@@ -57,7 +57,7 @@ def _rows(root: Branch, depth: int | None, *, exact: bool) -> Iterator[list[str]
     stack = [(child, "", depth) for child in reversed(root.branches.values())]
     while stack:
         node, before, left = stack.pop()
-        yield [name_text(before + node.name) if exact else before + _label(node, left), *_facts(node, exact=exact)]
+        yield [name_text(before + node.name) if exact else before + _label(node, left), *_cells(node, exact=exact)]
         if left is None or left > 1:
             deeper = None if left is None else left - 1
             below = f"{before}{node.name}/" if exact else before + "  "
@@ -69,7 +69,7 @@ def _label(node: Branch, left: int | None) -> str:
     return name_text(node.name) + ("/" if node.branches else "") + (" …" if folded else "")
 
 
-def _facts(node: Branch, *, exact: bool) -> list[str]:
+def _cells(node: Branch, *, exact: bool) -> list[str]:
     only = node.tensors[0] if node.tensors else None
     described = [name_text(only.dtype), shape_text(only.shape)] if only else ["", ""]
     if exact:

@@ -1,0 +1,121 @@
+"""How ``ckptread inspect --stats`` shows a listing: statistics of every tensor's values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ckptread.operations.documents import TensorDocument, tensor_fields
+from ckptread.operations.inspect.heading import heading
+from ckptread.operations.inspect.report import NAME_TITLES, ListingDocument, ListingReport, listing_fields, name_cells
+from ckptread.operations.show.report import StatisticsDocument, statistics_document
+from ckptread.reports.cells import name_text, shape_text
+from ckptread.reports.report import Block, Line, Table
+from ckptread.reports.table import without
+from ckptread.wording import plural, short
+
+if TYPE_CHECKING:
+    from ckptread.operations.each_tensor import TensorResult
+    from ckptread.operations.inspect.inspect import Names
+    from ckptread.values.statistics import Statistics
+
+TITLES = (">min", ">max", ">mean", ">std", ">L2", ">zeros", ">NaN", ">Inf")
+
+
+class TensorStatisticsDocument(TensorDocument, kw_only=True):
+    """One tensor of a listing, with statistics of its values."""
+
+    statistics: StatisticsDocument | None
+    """null if it could not be read: then ``problem`` says why."""
+
+
+class InspectStatsDocument(ListingDocument, kw_only=True):
+    """``ckptread inspect --stats --format json``."""
+
+    tensors: list[TensorStatisticsDocument]
+
+
+class StatisticsReport(ListingReport):
+    """A row of statistics per tensor, and a verdict on what is not an ordinary number."""
+
+    def document(self) -> InspectStatsDocument:
+        """Return the listing, with statistics."""
+        tensors = [_tensor(result) for result in self._results()]
+        return InspectStatsDocument(**listing_fields(self._found), tensors=tensors)
+
+    def lines(self) -> Iterator[Block]:
+        """Yield the heading, a row per tensor, and the verdict."""
+        yield from heading(self._found)
+        yield self._table(exact=False)
+        yield Line()
+        yield Line(_verdict(self._results()))
+
+    def _results(self) -> Sequence[TensorResult[Statistics]]:
+        return list((self._found.statistics or {}).values())
+
+    def _table(self, *, exact: bool) -> Table:
+        names = self._found.view.names
+        rows = [_row(result, names, exact=exact) for result in self._results()]
+        table = Table([*NAME_TITLES[names], "dtype", "shape", *TITLES, "problem"], rows, ["dtype", "shape"])
+        return table if exact else _short(table)
+
+
+def _tensor(result: TensorResult[Statistics]) -> TensorStatisticsDocument:
+    figures = None if result.figure is None else statistics_document(result.figure)
+    fields = {**tensor_fields(result.tensor), "problem": result.problem or None}
+    return TensorStatisticsDocument(**fields, statistics=figures)
+
+
+def _row(result: TensorResult[Statistics], names: Names, *, exact: bool) -> list[str]:
+    tensor = result.tensor
+    cells = _exact_cells(result) if exact else _short_cells(result)
+    return [*name_cells(tensor, names), name_text(tensor.dtype), shape_text(tensor.shape), *cells]
+
+
+def _exact_cells(result: TensorResult[Statistics]) -> list[str]:
+    found = result.figure
+    if found is None:
+        return [*[""] * len(TITLES), name_text(result.problem)]
+    values = (found.minimum, found.maximum, found.mean, found.std, found.l2)
+    return [*("" if value is None else repr(value) for value in values), str(found.zeros), str(found.nans),
+            str(found.infs), ""]  # fmt: skip
+
+
+def _short_cells(result: TensorResult[Statistics]) -> list[str]:
+    found = result.figure
+    if found is None:
+        return _exact_cells(result)
+    values = (found.minimum, found.maximum, found.mean, found.std, found.l2)
+    note = f"same as {short(result.tensor.alias_of)}" if result.tensor.alias_of else ""
+    return [*map(_digits, values), *(f"{count:,}" for count in (found.zeros, found.nans, found.infs)), note]
+
+
+def _digits(value: float | None) -> str:
+    """Return a number in few digits; a short integer as it is."""
+    if value is None:
+        return "-"
+    if isinstance(value, int) and abs(value) < 10**6:
+        return f"{value:,}"
+    digits = f"{value:.4g}"
+    return f"{value:.3g}" if "e" in digits else digits
+
+
+def _short(table: Table) -> Table:
+    """Leave out counts of NaN and Inf that are all zero, and a column of problems that is empty."""
+    for title in (">NaN", ">Inf", "problem"):
+        at = list(table.titles).index(title)
+        if all(row[at] in {"", "0"} for row in table.rows):
+            table = without(table, title)
+    return table
+
+
+def _verdict(results: Sequence[TensorResult[Statistics]]) -> str:
+    """Return one line on what is not an ordinary number; a second name of a tensor does not count."""
+    keys = {result.tensor.key for result in results}
+    own = [result for result in results if result.tensor.alias_of not in keys]
+    known = [result.figure for result in own if result.figure is not None]
+    counts = {"NaN": sum(found.nans > 0 for found in known), "Inf": sum(found.infs > 0 for found in known)}
+    found = [f"{word} in {plural(count, 'tensor')}" for word, count in counts.items() if count]
+    unread = len(own) - len(known)
+    rest = f"; {plural(unread, 'tensor')} could not be read" if unread else ""
+    return (", ".join(found) or f"no NaN and no Inf in {plural(len(known), 'tensor')}") + rest
