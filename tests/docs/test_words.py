@@ -40,7 +40,7 @@ PAGES = (
     "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "demo.sh", "docs/*.md",
     "fixtures/README.md", "fixtures/make/*.py", "benchmarks/*.py",
 )  # fmt: skip
-GENERATED = {"docs/api.md", "docs/cli.md", "docs/architectures.md"}
+GENERATED = {"docs/api.md", "docs/cli.md"}
 QUOTED = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 """In a page: code, and what commands print."""
 

@@ -32,10 +32,10 @@ FORMATS = (".keras", ".weights.h5", ".h5", "TF checkpoint", "SavedModel")
 TRAINED_BELOW = 10_000_000
 """Parameters of the largest model that is trained one step."""
 EXEMPT = {
-    "LayerScale": "ConvNeXt's LayerScale is a class of its own and names its weight by a global counter "
-    "(`variable_18`): its name is given by position, its flag is None in a .keras.",
-    "BatchNormalization": "a BatchNormalization with one of gamma and beta: a .weights.h5 has no config, so which one "
-    "its first weight is stays open, and its name is given by position.",
+    "LayerScale": "ConvNeXt's LayerScale is a custom class that names its weight with a global counter "
+    "(`variable_18`). Its name is given by position, and its flag is None in a .keras.",
+    "BatchNormalization": "a BatchNormalization with only gamma or only beta: a .weights.h5 has no config, so it does "
+    "not show which one the weight is. Its name is given by position.",
 }
 SMALLEST = {"Xception": 71, "InceptionV3": 75, "InceptionResNetV2": 75, "NASNetLarge": 331, "NASNetMobile": 224}
 """Side of the smallest square image, where it is not 32; NASNet with its top takes one size only."""
@@ -173,16 +173,20 @@ def table(results: dict[str, Any]) -> str:
     head = [
         "# Names of the models in keras.applications",
         "",
-        "Made by `python -m tests.names.keras.architectures --write docs/architectures.md`: every model is built for",
-        "the smallest input it takes, compiled, trained one step where it has fewer than 10 million parameters,",
-        "written in five formats, and opened with ckptread.",
+        "`python -m tests.names.keras.architectures --write docs/architectures.md` writes this page. It",
+        "builds every model for its smallest input, compiles it, trains it one step if it has fewer than 10 million",
+        "parameters, writes it in five formats, and opens each file with ckptread.",
         "",
-        "**yes** in `.keras`, `.h5`, TF checkpoint and SavedModel (`model.export`): the same weights in the order of",
-        "`model.weights`, of the same shapes, with unique names that agree with Keras' paths (one a suffix of the",
-        "other by whole components), and no trainable flag that contradicts Keras. In `.keras` and `.h5` the layers",
-        "and totals of `inspect --layers` are those of `model.summary()`; in `.keras` and a SavedModel all flags are",
-        "known. A `.weights.h5` tells no order, and it and a TF checkpoint tell no flags but those of weights that are",
-        "never trained.",
+        "**yes** for `.keras`, `.h5`, TF checkpoint and SavedModel (`model.export`) means:",
+        "",
+        "- the same weights, in the order of `model.weights`, with the same shapes",
+        "- unique names that agree with Keras' paths (one is the ending of the other, in complete components)",
+        "- no trainable flag that contradicts Keras",
+        "- for `.keras` and `.h5`: the layers and totals of `inspect --layers` are those of `model.summary()`",
+        "- for `.keras` and SavedModel: all flags are known",
+        "",
+        "A `.weights.h5` records no order. A `.weights.h5` and a TF checkpoint record no flags, except for weights",
+        "that are never trained.",
         "",
         "| architecture | parameters | weights | " + " | ".join(FORMATS) + " |",
         "|---|---:|---:|" + "---|" * len(FORMATS),
