@@ -1,15 +1,15 @@
-# make demo    a first look: installs the core into .venv, and reads the checkpoints in fixtures/
+# make demo    a first look: installs the package into .venv, and reads the checkpoints in fixtures/
 # make test    the whole suite from nothing, TensorFlow included
 # make test-fast    what needs neither TensorFlow nor Keras and is not slow: under a minute
-# make fuzz    every parser, guided by coverage: RUNS executions for each target (TARGETS)
-# make fuzz-commands    changed HDF5 files through the whole command line, FILES of them
-# make check   ruff, mypy, import-linter, the docs
+# make fuzz    fuzzes every parser, guided by coverage: RUNS executions for each of TARGETS
+# make fuzz-commands    runs every command on FILES changed HDF5 files
+# make check   runs ruff, mypy and import-linter, and compares the docs with the code
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The suite runs one process per core; TensorFlow is kept from taking all of them in each.
+# The suite runs one process per core, so TensorFlow must not use all cores in each.
 TEST_ENV := TF_CPP_MIN_LOG_LEVEL=3 KERAS_BACKEND=tensorflow TF_ENABLE_ONEDNN_OPTS=0 CUDA_VISIBLE_DEVICES=
-# pip compiles what it installs, but not what it installs for editing: the first start should be as fast as the next.
+# pip does not compile an editable install; without this, the first start would be slow.
 COMPILE = $(BIN)/python -m compileall -q ckptread
 
 .PHONY: demo test test-fast check format docs fuzz fuzz-commands clean
@@ -45,7 +45,7 @@ $(VENV)/.core: $(VENV)/bin/python pyproject.toml
 	$(COMPILE)
 	touch $@
 
-# pip older than 25.1 knows no dependency groups: brought up to date first, in the environment alone.
+# pip before 25.1 does not support dependency groups, so upgrade it, in this environment only.
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . --group test --group check
