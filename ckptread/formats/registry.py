@@ -11,13 +11,12 @@ from importlib import import_module
 import msgspec
 
 from ckptread.formats.candidate import Candidate
+from ckptread.formats.hdf5.superblock import SIGNATURE
 from ckptread.formats.mistakes import find_mistake
 from ckptread.reader import Reader, Remains
 from ckptread.storage.addresses import find_storage
 from ckptread.tensors import Finding
 
-TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_PLACES = (0, 512, 1024, 2048)
 """Where the signature may stand, behind a user block; beyond 2048 the HDF5 library looks, and people do not write."""
 
@@ -38,7 +37,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _is_hdf5(c: Candidate) -> bool:
-    return any(c.head[at : at + 8] == HDF5_MAGIC for at in HDF5_PLACES)
+    return any(c.head[at : at + 8] == SIGNATURE for at in HDF5_PLACES)
 
 
 def _is_zip(c: Candidate) -> bool:
@@ -55,7 +54,9 @@ def _is_keras(c: Candidate) -> bool:
 
 
 def _is_table(c: Candidate) -> bool:
-    return c.tail.endswith(TABLE_MAGIC)
+    from ckptread.formats.tensorflow.leveldb_table import MAGIC
+
+    return c.tail.endswith(MAGIC)
 
 
 def _is_v1(c: Candidate) -> bool:

@@ -247,12 +247,17 @@ class Worker:
         return UnsupportedError(self._path, f"the {self._library} library {problem}", advice=advice)
 
     def invalid_reply(self) -> DamagedFileError:
-        """Return the error of a reply that is no message, or one that cannot be true."""
-        return DamagedFileError(self._path, f"the {self._library} worker sent an invalid reply")
+        """Return the error of a reply that cannot be true, or is not an answer to the question."""
+        return invalid_reply(self._path, self._library)
 
     def close(self) -> None:
         """End the child, if it still runs."""
         _end(self._process)
+
+
+def invalid_reply(path: str, library: str) -> DamagedFileError:
+    """Return the error of a reply that cannot be true, or is not an answer to the question."""
+    return DamagedFileError(path, f"the {library} worker sent an invalid reply")
 
 
 def _start_or_take_over(module: str, opening: Opening) -> tuple[subprocess.Popen[bytes], Opening]:

@@ -1,5 +1,6 @@
 """What the fuzzers begin with: the fixtures, taken apart into the records that each target takes."""
 
+import io
 import json
 import struct
 import zipfile
@@ -9,6 +10,19 @@ from pathlib import Path
 
 from ckptread.formats.tensorflow.leveldb_table import LevelTable
 from ckptread.storage.local import FileSource
+from ckptread.worker.protocol import (
+    DatasetLayout,
+    DatasetsListed,
+    End,
+    Entries,
+    Failed,
+    FoundAttributes,
+    FoundDataset,
+    FoundProblem,
+    LongText,
+    Values,
+    write_message,
+)
 from tests import table_writer
 from tests.conformance.cases import FIXTURES
 from tests.fuzz.records import joined
@@ -172,36 +186,37 @@ def _hdf5_values():
     ]
 
 
-ROWS = [
-    {"key": "a", "shape": [2, 3], "dtype": "float32", "nbytes": 24, "layout": "contiguous", "offset": 96,
-     "problem": None, "alias_of": None},
-    {"key": "b", "shape": [4], "dtype": "<f8", "nbytes": 32, "layout": "chunked", "chunk": [2], "filters": [2, 1],
-     "fill": "0000000000000000", "problem": None, "alias_of": "a"},
-    {"key": "c", "shape": None, "dtype": "object", "nbytes": 0, "layout": "none", "problem": "why"},
-    {"finding": "a link", "key": "d", "severity": "note"},
-    {"group": "layers", "attributes": {"name": "x", "n": 1, "f": 0.5, "list": ["a", "b"]}},
-    {"group": "layers", "text": "model_config"},
+ENTRIES = [
+    FoundDataset(key="a", shape=(2, 3), dtype="float32", nbytes=24, layout=DatasetLayout(kind="contiguous", offset=96)),
+    FoundDataset(
+        key="b", shape=(4,), dtype="<f8", nbytes=32, alias_of="a",
+        layout=DatasetLayout(kind="chunked", chunk=(2,), filters=(2, 1), fill=bytes(8)),
+    ),
+    FoundDataset(key="c", shape=None, dtype="object", problem="why"),
+    FoundProblem(key="d", message="a link", severity="note"),
+    FoundAttributes(group="layers", attributes={"name": "x", "n": 1, "f": 0.5, "list": ["a", "b"]}),
 ]  # fmt: skip
+TEXT = LongText(group="layers", name="model_config", nbytes=4)
+FAILED = Failed(kind="DamagedFileError", problem="it broke", advice="do")
+
+
+def _framed(*messages):
+    pipe = io.BytesIO()
+    for message in messages:
+        write_message(pipe, message, bytes(getattr(message, "nbytes", 0)))
+    return pipe.getvalue()
 
 
 def _worker_index():
-    told = [json.dumps({"entries": ROWS[:-1]}).encode(), json.dumps({"end": True}).encode()]
-    long = [
-        json.dumps({"entries": ROWS[-1:], "nbytes": 4}).encode() + b"",
-        json.dumps({"error": "x", "kind": "UnsafeFileError"}).encode(),
-    ]
-    return [joined(told), joined(long), joined([json.dumps({"entries": [row]}).encode() for row in ROWS])]
+    def listed(*messages):
+        return joined(_framed(message)[4:] for message in messages)
+
+    one_by_one = [Entries(entries=[entry]) for entry in ENTRIES]
+    return [listed(Entries(entries=ENTRIES), DatasetsListed(), End()), listed(TEXT, FAILED), listed(*one_by_one)]
 
 
 def _worker_stream():
-    def framed(message, raw=b""):
-        data = json.dumps({**message, "nbytes": len(raw)} if raw else message).encode()
-        return struct.pack("<I", len(data)) + data + raw
-
-    return [
-        framed({"entries": ROWS[:2]}) + framed({"end": True}),
-        framed({}, b"raw bytes") + framed({"error": "it broke", "kind": "DamagedFileError", "advice": "do"}),
-    ]
+    return [_framed(Entries(entries=ENTRIES[:2]), DatasetsListed(), End()), _framed(Values(nbytes=9), FAILED)]
 
 
 SEEDS = {

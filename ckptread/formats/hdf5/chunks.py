@@ -19,6 +19,7 @@ import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.chunk_cache import DECODED
+from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, SHUFFLE, fletcher32, unshuffle
 from ckptread.limits import MAX_CHUNK_BYTES, MAX_CHUNKS
 from ckptread.slicing import overlap
 from ckptread.storage.source import Source
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from ckptread.tensors import Array
 
-DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
 FEW = 16
 """So few chunks are gone through whether they were written or not."""
 MOST_OPEN = 4
@@ -207,54 +207,29 @@ class OpenChunks:
         self._open.clear()
 
 
-def chunk_table(raw: bytes, chunk: Sequence[int], size: int) -> dict[tuple[int, ...], Chunk]:
-    """Return the chunks that the worker told: rows of position, mask, offset and stored bytes. Raises ValueError.
+def chunk_table(raw: bytes, chunk: Sequence[int], source: Source, key: str) -> dict[tuple[int, ...], Chunk]:
+    """Return the chunks that the worker found, by position: ``raw`` has a row of numbers for each, see LocateChunks.
 
-    ``chunk`` is the shape of one, ``size`` that of the file.
+    ``chunk`` is the shape of one. Raises DamagedFileError where the rows contradict it, each other or the file's size.
     """
     import numpy as np
 
     rank = len(chunk)
+    row_bytes = 8 * (rank + 3)
+    if len(raw) % row_bytes:
+        raise _bad_table(source, key, "their list is incomplete")
+    if len(raw) > MAX_CHUNKS * row_bytes:
+        raise _bad_table(source, key, f"there are {len(raw) // row_bytes:,}; at most {MAX_CHUNKS:,} are read")
     rows = np.frombuffer(raw, "<u8").reshape(-1, rank + 3)
-    if len(rows) > MAX_CHUNKS:
-        raise ValueError(f"there are {len(rows):,}; at most {MAX_CHUNKS:,} are read")
     table = {tuple(row[:rank]): Chunk(*row[rank:]) for row in rows.tolist()}
     if len(table) < len(rows):
-        raise ValueError("two of them claim the same place")
+        raise _bad_table(source, key, "two of them claim the same place")
     if rank and 0 not in chunk and (rows[:, :rank] % np.array(chunk, "<u8")).any():
-        raise ValueError("one stands where no chunk begins")
-    if any(each.offset + each.nbytes > size for each in table.values()):
-        raise ValueError("a chunk lies outside the file")
+        raise _bad_table(source, key, "one is at a position where no chunk begins")
+    if any(each.offset + each.nbytes > source.size for each in table.values()):
+        raise _bad_table(source, key, "a chunk is outside the file")
     return table
 
 
-def unshuffle(data: bytes, itemsize: int) -> bytes:
-    """Put the bytes of each element together again; what is no whole element stays at the end."""
-    import numpy as np
-
-    count = len(data) // itemsize
-    if itemsize < 2 or count < 2:
-        return data
-    whole = count * itemsize
-    octets = np.frombuffer(data, np.uint8, whole).reshape(itemsize, count)
-    return octets.T.tobytes() + data[whole:]
-
-
-def fletcher32(data: bytes) -> int:
-    """Return HDF5's Fletcher-32: of big-endian 16-bit words, an odd byte last; sums folded to 16 bits."""
-    import numpy as np
-
-    padded = data + b"\0" if len(data) % 2 else data
-    words = np.frombuffer(padded, ">u2").astype(np.uint64)
-    low = high = 0
-    for at in range(0, words.size, 1 << 16):
-        piece = words[at : at + (1 << 16)]
-        weights = np.arange(piece.size, 0, -1, dtype=np.uint64)
-        high = (high + low * piece.size + int((piece * weights).sum())) % 65535
-        low = (low + int(piece.sum())) % 65535
-    return _folded(high, words) << 16 | _folded(low, words)
-
-
-def _folded(total: int, words: Array) -> int:
-    """HDF5 folds its sums, by which 0 and 65535 are told apart: only all-zero data has the sum 0."""
-    return 65535 if total == 0 and words.any() else total
+def _bad_table(source: Source, key: str, problem: str) -> DamagedFileError:
+    return DamagedFileError(source.name, f"the chunks of {escape(key)!r}: {problem}")

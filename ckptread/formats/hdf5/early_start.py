@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from ckptread.formats.hdf5.superblock import SIGNATURE
 from ckptread.worker.parent import start_early
 
 MODULE = "ckptread.formats.hdf5.reference.main"
 MOST = 2
 """A command opens one file or two; of longer lists, each is opened in its turn."""
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\3\4"
 
 
@@ -31,5 +31,5 @@ def _wants_worker(path: str) -> bool:
     if not os.path.isfile(path):  # nothing that is no file is opened, or waited for
         return False
     with open(path, "rb") as file:
-        head = file.read(len(HDF5_MAGIC))
-    return head == HDF5_MAGIC or (head.startswith(ZIP_MAGIC) and path.endswith(".keras"))
+        head = file.read(len(SIGNATURE))
+    return head == SIGNATURE or (head.startswith(ZIP_MAGIC) and path.endswith(".keras"))

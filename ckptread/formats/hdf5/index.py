@@ -10,6 +10,7 @@ from ckptread.errors import DamagedFileError
 from ckptread.limits import LISTING_BYTES, MAX_ENTRIES, MAX_FILTERS, MAX_KEY_BYTES
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding, Severity, TensorInfo, shape_problem
+from ckptread.worker.parent import invalid_reply
 from ckptread.worker.protocol import (
     Answer,
     Attribute,
@@ -49,7 +50,7 @@ class Hdf5Index(msgspec.Struct):
             for entry in reply.entries:
                 self._add_entry(entry)
         elif not isinstance(reply, DatasetsListed):
-            raise ValueError("not an answer to this question")  # noqa: TRY004 - as all that is wrong with a reply
+            raise invalid_reply(self.path, "HDF5")
         if len(self.tensors) > MAX_ENTRIES or self._nbytes > LISTING_BYTES:
             raise DamagedFileError(self.path, "the HDF5 worker lists more than a checkpoint may hold")
 
@@ -79,10 +80,9 @@ class Hdf5Index(msgspec.Struct):
         if key in self.tensors:
             self._add_problem("error", f"two datasets are called {key!r}; the first one is taken", key)
             return
-        if layout.kind == "chunked" and len(layout.chunk) != len(entry.shape or ()):
-            raise ValueError("a chunk of another rank than its dataset")
-        if len(layout.filters) > MAX_FILTERS:
-            raise ValueError("too many filters")
+        wrong_rank = layout.kind == "chunked" and len(layout.chunk) != len(entry.shape or ())
+        if wrong_rank or len(layout.filters) > MAX_FILTERS:
+            raise invalid_reply(self.path, "HDF5")
         problem = self._problem(entry)
         in_place = problem is None and layout.kind == "contiguous" and self.source.addressable
         self.layouts[key] = layout

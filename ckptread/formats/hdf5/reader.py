@@ -128,8 +128,6 @@ class Hdf5Reader(Reader):
             for reply, raw in self._worker.ask(ListDatasets(attributes=True, orphans=True), self._seconds):
                 self._index.add(reply, raw)
                 listed = listed or isinstance(reply, DatasetsListed)
-        except ValueError as error:
-            raise self._worker.invalid_reply() from error
         except DamagedFileError as error:
             if not listed:
                 raise
@@ -231,10 +229,7 @@ class Hdf5Reader(Reader):
         found = self._chunks.get(info.key)
         if found is None:
             raw = self._answer(info, LocateChunks(key=info.key))
-            try:
-                table = chunk_table(raw, self._index.layouts[info.key].chunk, self._source.size)
-            except ValueError as error:
-                raise DamagedFileError(self.path, f"the chunks of {escape(info.key)!r}: {error}") from error
+            table = chunk_table(raw, self._index.layouts[info.key].chunk, self._source, info.key)
             dtype = numpy_dtype(info.dtype, self.path)
             found = Chunks(self._source, info.key, self._index.layouts[info.key], dtype, table)
             self._chunks.add(info.key, found)

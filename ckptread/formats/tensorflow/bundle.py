@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.tensorflow.entries import BundleEntry, array_problem, decode_entries
-from ckptread.formats.tensorflow.evidence import OBJECT_GRAPH, gather_tensorflow_evidence, named
+from ckptread.formats.tensorflow.evidence import gather_tensorflow_evidence, named
 from ckptread.formats.tensorflow.index import read_bundle_header, read_tensor_index
 from ckptread.formats.tensorflow.leveldb_table import unmask
 from ckptread.formats.tensorflow.ordered_code import SLICE_PREFIX, slice_key
@@ -23,6 +23,7 @@ from ckptread.formats.tensorflow.shards import Shards
 from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tensorflow.strings import decode_strings
 from ckptread.limits import MAX_KEY_BYTES, MAX_STRINGS_BYTES
+from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, normalize, read_box
 from ckptread.storage.source import CloseOnError, Source, Stamp, Storage
@@ -172,14 +173,14 @@ class TfBundleReader(Reader):
         return None if problem is None else f"{name}: {problem}"
 
     def _object_graph(self) -> bytes | None:
-        info = self.tensors.get(OBJECT_GRAPH)
+        info = self.tensors.get(OBJECT_GRAPH_KEY)
         if info is None or info.problem is not None or info.dtype != "string" or info.size != 1:
             return None
         try:
-            return self.strings(OBJECT_GRAPH)[0]
+            return self.strings(OBJECT_GRAPH_KEY)[0]
         except CheckpointError as error:
             message = f"the object graph cannot be read: {error.problem}"
-            self.problems.append(Finding(severity="error", message=message, key=OBJECT_GRAPH, file=error.path))
+            self.problems.append(Finding(severity="error", message=message, key=OBJECT_GRAPH_KEY, file=error.path))
             return None
 
     def _same_checksum(self, key: str, other: str) -> bool:

@@ -10,9 +10,10 @@ from typing import Literal
 import msgspec
 
 from ckptread.errors import DamagedFileError
-from ckptread.formats.tensorflow.messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, SHAPE, message_shape, slice_of
+from ckptread.formats.tensorflow.messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, message_shape, slice_of
 from ckptread.formats.tensorflow.slices import Extents
 from ckptread.limits import ENTRIES_COST, ENTRY_COST, MAX_SHARDS, MAX_STRINGS
+from ckptread.names.tensorflow.messages import SHAPE
 from ckptread.tensors import ITEM_BYTES, element_count, shape_problem
 from ckptread.untrusted.binary import Allowance, Malformed
 

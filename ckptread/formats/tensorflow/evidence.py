@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping
 
 from ckptread.errors import CheckpointError
 from ckptread.limits import DESCRIPTION_BYTES
-from ckptread.names.tensorflow.describe import TensorFlowEvidence, name_tensorflow_tensors
-from ckptread.names.tensorflow.messages import OBJECT_GRAPH as OBJECT_GRAPH_MESSAGE
+from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY, TensorFlowEvidence, name_tensorflow_tensors
+from ckptread.names.tensorflow.messages import OBJECT_GRAPH
 from ckptread.storage.small_files import read_small_file
 from ckptread.storage.source import Storage
 from ckptread.tensors import Finding, TensorInfo
 from ckptread.untrusted.binary import Malformed
 
-OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-"""The key under which TensorFlow 2 keeps the graph of the objects that were saved."""
 VARIABLES = "variables/variables"
 """The prefix of the checkpoint in a SavedModel's folder."""
 DESCRIPTION_FILES = {"saved_model": "saved_model.pb", "keras_metadata": "keras_metadata.pb"}
@@ -44,13 +42,13 @@ def named(
     problems = []
     if evidence.object_graph is not None and not _is_graph(evidence.object_graph):
         message = "the object graph cannot be read: keys are shown as they are stored"
-        problems.append(Finding(severity="warning", message=message, key=OBJECT_GRAPH))
+        problems.append(Finding(severity="warning", message=message, key=OBJECT_GRAPH_KEY))
     return {info.key: info for info in name_tensorflow_tensors(list(tensors.values()), evidence)}, problems
 
 
 def _is_graph(data: bytes) -> bool:
     try:
-        OBJECT_GRAPH_MESSAGE.decode(data)
+        OBJECT_GRAPH.decode(data)
     except (Malformed, RecursionError):
         return False
     return True

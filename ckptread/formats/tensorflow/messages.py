@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ckptread.names.tensorflow.messages import SHAPE
 from ckptread.untrusted.binary import (
     Message,
-    bool_field,
     bytes_field,
     fixed32_field,
     int_field,
@@ -28,8 +28,6 @@ DTYPES = {
 """types.proto's DataType, by numpy's and ml_dtypes' names."""
 
 VERSION = Message({1: int_field("producer"), 2: int_field("min_consumer")})
-DIM = Message({1: int_field("size")})
-SHAPE = Message({2: message_field("dims", DIM, repeated=True), 3: bool_field("unknown_rank")})
 EXTENT = Message({1: int_field("start"), 2: int_field("length")})
 SLICE = Message({1: message_field("extents", EXTENT, repeated=True)})
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from ckptread.errors import CheckpointError, DamagedFileError, UnsupportedError
 from ckptread.formats.tensorflow.evidence import (
     DESCRIPTION_FILES,
-    OBJECT_GRAPH,
     VARIABLES,
     gather_tensorflow_evidence,
     named,
 )
 from ckptread.limits import MAX_ENTRIES, TENSORFLOW_SECONDS, TENSORFLOW_STRINGS_BYTES
+from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection, Slicing, normalize
 from ckptread.storage.addresses import find_storage
@@ -79,7 +79,7 @@ class TfCheckpointReader(Reader):
 
     def _object_graph(self) -> bytes | None:
         try:
-            graph = self.read(OBJECT_GRAPH)[()] if OBJECT_GRAPH in self.tensors else None
+            graph = self.read(OBJECT_GRAPH_KEY)[()] if OBJECT_GRAPH_KEY in self.tensors else None
         except CheckpointError:
             return None  # its shard may be missing: list the rest
         return graph if isinstance(graph, bytes) else None

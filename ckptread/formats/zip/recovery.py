@@ -19,11 +19,10 @@ from ckptread.formats.zip.directory import (
     read_directory,
     zip64_values,
 )
+from ckptread.formats.zip.rules import DESCRIBED, STORED
 from ckptread.limits import MAX_ENTRIES
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding
-
-STORED, DESCRIBED = 0, 0x8
 
 
 def read_remains(source: Source) -> Directory:

@@ -20,6 +20,7 @@ from ckptread.names.tensorflow.object_graph import GraphNode
 from ckptread.tensors import Role, TensorInfo
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The key under which TensorFlow 2 keeps the graph of the objects that were saved."""
 OBJECT_KEY = "/.ATTRIBUTES/"
 """What every key of an object's value holds."""
 SECOND_LIST = "_all_variables/"

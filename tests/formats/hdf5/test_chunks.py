@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import ckptread
-from ckptread.formats.hdf5.chunks import chunk_table, fletcher32
+from ckptread.formats.hdf5.chunks import chunk_table
+from ckptread.formats.hdf5.filters import fletcher32
+from ckptread.formats.tensorflow.leveldb_table import BytesSource
 from ckptread.operations.verify.verify import verify
 
 DATASETS = 60
@@ -99,8 +101,8 @@ ROW = struct.Struct("<5Q")  # position, mask, offset, bytes
 @pytest.mark.parametrize(("position", "message"), [((0, 2), "the same place"), ((1, 2), "where no chunk begins")])
 def test_a_worker_that_tells_of_impossible_chunks_is_not_believed(position, message):
     rows = ROW.pack(0, 2, 0, 0, 16) + ROW.pack(*position, 0, 16, 16)
-    with pytest.raises(ValueError, match=message):
-        chunk_table(rows, (2, 2), 64)
+    with pytest.raises(ckptread.DamagedFileError, match=f"'d'.*{message}"):
+        chunk_table(rows, (2, 2), BytesSource(bytes(64), "f.h5"), "d")
 
 
 @pytest.mark.parametrize("options", [{}, {"shuffle": True}, {"fletcher32": True}], ids=str)

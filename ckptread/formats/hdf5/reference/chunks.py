@@ -12,12 +12,12 @@ import h5py
 from h5py import h5d, h5s, h5t
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SZIP
 from ckptread.limits import MAX_CHUNK_BYTES
 from ckptread.tensors import element_count
 
-DEFLATE, SHUFFLE, FLETCHER32, LZF = 1, 2, 3, 32000
-UNCHECKED = {4, 5, 6}
-"""szip, nbit and scaleoffset, whose streams only the library can read."""
+UNCHECKED = {SZIP, NBIT, SCALEOFFSET}
+"""Filters whose streams only the library can read."""
 LZF_TOKEN = re.compile(
     b"[\x20-\xdf].|[\xe0-\xff]..|" + b"|".join(re.escape(bytes([n])) + b".{%d}" % (n + 1) for n in range(32)), re.DOTALL
 )

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from h5py import h5a, h5d, h5g, h5s, h5t
 
-from ckptread.formats.hdf5.reference.chunks import DEFLATE, FLETCHER32, SHUFFLE
+from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SHUFFLE, SZIP
 from ckptread.limits import (
     CLAIM_BYTES,
     CLAIM_RATIO,
@@ -24,11 +24,10 @@ from ckptread.worker.protocol import Attribute, DatasetLayout, FoundDataset
 
 replace = msgspec.structs.replace
 
-SZIP, NBIT, SCALEOFFSET, LZF = 4, 5, 6, 32000
 BY_PARENT = {DEFLATE, SHUFFLE, FLETCHER32}
-"""The filters that the parent undoes itself, with exact sizes."""
+"""The filters that the parent undoes itself, checking the size of every chunk."""
 BY_LIBRARY = {SZIP: "szip", NBIT: "nbit", SCALEOFFSET: "scaleoffset", LZF: "lzf"}
-"""The filters that h5py's library brings along."""
+"""The filters that come with h5py's library."""
 OPAQUE_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 """What Keras stores as opaque bytes, with the name in an attribute."""
 SMALL_FLOATS = {(2, 15, 7, 8, 0, 7, 127): "bfloat16"}

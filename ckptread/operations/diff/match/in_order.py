@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 
-from ckptread.tensors import TensorInfo
+from ckptread.tensors import OBJECT_VALUE, TensorInfo
 
 Key = Callable[[TensorInfo], Hashable]
-
-ATTRIBUTES = "/.ATTRIBUTES/VARIABLE_VALUE"
-"""How the key of a variable ends in a TensorFlow checkpoint."""
 
 
 def compatible(a: TensorInfo, b: TensorInfo) -> bool:
@@ -20,7 +17,7 @@ def compatible(a: TensorInfo, b: TensorInfo) -> bool:
 
 def last_name(info: TensorInfo) -> str:
     """Return the last component of a name: ``kernel``, of ``dense/kernel``; ``weight``, of ``fc.weight``."""
-    return info.name.removesuffix(ATTRIBUTES).removesuffix(":0").replace(".", "/").rsplit("/", 1)[-1]
+    return info.name.removesuffix(OBJECT_VALUE).removesuffix(":0").replace(".", "/").rsplit("/", 1)[-1]
 
 
 def in_turn(
