@@ -1,1 +1,10 @@
-"""."""
+"""Arithmetic on blocks of values.
+
+- ``statistics``: minimum, mean, norm and histogram of one tensor
+- ``comparison``: whether the values of two tensors differ
+- ``difference``: what is measured of a difference, and the tolerance
+- ``running_change``: that difference, accumulated piece by piece
+- ``float_kernels``: the fast arithmetic of it
+- ``equality``: whether arrays are the same, bit for bit
+- ``conversion``: how many values another dtype cannot hold
+"""

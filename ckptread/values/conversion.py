@@ -1,7 +1,7 @@
-"""How many values do not survive in another dtype. Rounding within floats is no loss; all else is one.
+"""How many values another dtype cannot hold. Rounding from float to float does not count as a loss.
 
-Lost are, to an integer: NaN, infinities, fractions and what is out of its range; to a float: what becomes infinite; to
-a bool: all but 0 and 1; to a real dtype: an imaginary part.
+An integer cannot hold NaN, infinities, fractions and numbers outside its range; a float cannot hold finite numbers
+that would become infinite; a bool holds 0 and 1 only; a real dtype cannot hold an imaginary part.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ if TYPE_CHECKING:
     Dtype = np.dtype[Any]
 
 
-def lossless(source: Dtype, target: Dtype) -> bool:
-    """Return whether every value of one dtype has a place in another."""
+def is_lossless(source: Dtype, target: Dtype) -> bool:
+    """Whether one dtype can hold every value of another."""
     import numpy as np
 
     return np.can_cast(source, target, "safe")
 
 
-def lost(values: Array, target: Dtype) -> int:
-    """Return how many of these numbers do not survive in ``target``."""
+def count_lost(values: Array, target: Dtype) -> int:
+    """Return how many of these numbers ``target`` cannot hold."""
     import numpy as np
 
     with np.errstate(all="ignore"):
-        return int(np.count_nonzero(~_survive(values, target)))
+        return int(np.count_nonzero(~_fit_any(values, target)))
 
 
-def _survive(values: Array, target: Dtype) -> Array:
+def _fit_any(values: Array, target: Dtype) -> Array:
     if values.dtype.kind != "c":
-        return _fit(_plain(values), target)
-    kept: Array = values.imag == 0 if target.kind != "c" else _fit(values.imag, target)
-    return kept & _fit(values.real, target)
+        return _fit_real(_widen_short(values), target)
+    kept: Array = values.imag == 0 if target.kind != "c" else _fit_real(values.imag, target)
+    return kept & _fit_real(values.real, target)
 
 
-def _plain(values: Array) -> Array:
-    """Short numbers, and those of ml_dtypes, in a dtype that holds the bounds of any integer."""
-    wide = values.dtype.itemsize < 4 or values.dtype.type.__module__ != "numpy"
-    return values.astype("float64") if wide else values
+def _widen_short(values: Array) -> Array:
+    """Return short numbers, and those of ml_dtypes, in a dtype that holds the bounds of any integer."""
+    short = values.dtype.itemsize < 4 or values.dtype.type.__module__ != "numpy"
+    return values.astype("float64") if short else values
 
 
-def _fit(values: Array, target: Dtype) -> Array:
-    """Return which real numbers have a place in ``target``."""
+def _fit_real(values: Array, target: Dtype) -> Array:
+    """Return which real numbers ``target`` can hold."""
     import numpy as np
 
     if target.kind == "b":
@@ -58,11 +58,11 @@ def _fit(values: Array, target: Dtype) -> Array:
 
 
 def _fit_integer(values: Array, low: int, high: int) -> Array:
-    """Return which real numbers are integers of ``low`` to ``high``."""
+    """Return which real numbers are integers from ``low`` to ``high``."""
     import numpy as np
 
     if values.dtype.kind != "f":
         fit: Array = (values >= low) & (values <= high)
         return fit
-    whole: Array = np.trunc(values) == values  # which an infinity is too
+    whole: Array = np.trunc(values) == values  # also true for infinities
     return whole & (values >= float(low)) & (values < float(high + 1))  # powers of two: exact in any float

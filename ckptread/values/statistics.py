@@ -1,6 +1,6 @@
-"""Figures of one tensor's values, in one pass over its blocks.
+"""Statistics of one tensor's values, in one pass over its blocks.
 
-Sums are taken in float64 over pieces that stay in the processor's cache, and merged by Chan's formula (Chan, Golub
+Sums are computed in float64 over pieces that stay in the processor's cache, and merged by Chan's formula (Chan, Golub
 and LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances"), so that they do not
 depend on the size of the blocks. NaN and infinities are counted, and left out of mean, std and L2 norm.
 """
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from ckptread.tensors import Array
 
 ROW = 8 << 10
-"""Elements of one dot product: OpenBLAS shares out those of more than 10,000 between threads of its own."""
+"""Elements of one dot product: for more than 10,000, OpenBLAS starts threads of its own."""
 PIECE = 4 * ROW
-"""Elements that are worked on at once: 256 KiB as float64."""
+"""Elements that are processed at once: 256 KiB as float64."""
 BINS = 16
 NUMERIC = "biufc"
 STRINGS = "OSU"
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures of a tensor's values; None where they have no meaning (strings, empty tensors)."""
+    """Statistics of a tensor's values; None if they are undefined (strings, empty tensors)."""
 
     count: int
     minimum: float | int | None = None
-    """The least value, infinities included, NaN not; None for complex numbers."""
+    """The smallest value, infinities included, NaN not; None for complex numbers."""
     maximum: float | int | None = None
     mean: float | None = None
     """Of the finite values."""
     std: float | None = None
-    """Population standard deviation of the finite values; of a complex number, of its distance to the mean."""
+    """Population standard deviation of the finite values; for complex numbers, of |x - mean|."""
     l2: float | None = None
     """Square root of the sum of squares of the finite values."""
     zeros: int = 0
@@ -49,7 +49,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Histogram(msgspec.Struct, frozen=True):
-    """How the finite values are spread over equal bins from ``low`` to ``high``."""
+    """Counts of the finite values in bins of equal width from ``low`` to ``high``."""
 
     low: float
     high: float
@@ -57,15 +57,15 @@ class Histogram(msgspec.Struct, frozen=True):
 
 
 def statistics(tensor: Tensor) -> Statistics:
-    """Return the figures of a whole tensor. Raises CheckpointError as reading does, also for its checksum."""
-    running = Running()
+    """Return the statistics of a tensor. Raises CheckpointError as reading does, also for its checksum."""
+    running = RunningStatistics()
     for piece in pieces(tensor):
         running.add(piece)
     return running.result()
 
 
 def histogram(tensor: Tensor, stats: Statistics, bins: int = BINS) -> Histogram | None:
-    """Return how a tensor's finite values are spread; None where there is no range to spread them over."""
+    """Return a histogram of a tensor's finite values; None if they do not span a finite range."""
     import numpy as np
 
     if stats.mean is None or stats.minimum is None:
@@ -95,7 +95,7 @@ def _finite_pieces(tensor: Tensor) -> Iterator[Array]:
 
 
 def pieces(tensor: Tensor) -> Iterator[Array]:
-    """Yield a tensor's values flat, in pieces that stay in cache; each is valid until the next one."""
+    """Yield a tensor's values as flat pieces that stay in cache; each is valid until the next one."""
     for block in tensor.blocks(out=tensor.buffer()):
         flat = block.reshape(-1)
         for at in range(0, flat.size, PIECE):
@@ -103,19 +103,19 @@ def pieces(tensor: Tensor) -> Iterator[Array]:
 
 
 def as_float(values: Array) -> Array:
-    """Return numbers as float64 (complex128 for complex numbers), exactly where 64 bits can hold them."""
+    """Return numbers as float64 (complex numbers as complex128), exactly if 64 bits can hold them."""
     import numpy as np
 
-    with np.errstate(invalid="ignore"):  # a signalling NaN is one more NaN
+    with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
         if values.dtype.kind == "c":
             return values.astype(np.complex128)
         if values.dtype.itemsize <= 2 and values.dtype.kind not in "biu":
-            return values.astype(np.float32).astype(np.float64)  # ml_dtypes' own way to float64 is slow
+            return values.astype(np.float32).astype(np.float64)  # ml_dtypes converts slowly to float64
         return values.astype(np.float64)
 
 
 def square_sum(values: Array) -> float:
-    """Return the sum of |x|² of flat floats, in rows too short for BLAS to start threads that wait for ours."""
+    """Return the sum of |x|² of flat floats, in rows too short for BLAS to start threads of its own."""
     import numpy as np
 
     whole = values.size - values.size % ROW
@@ -125,7 +125,7 @@ def square_sum(values: Array) -> float:
 
 
 def exact_float(values: Array) -> Array:
-    """Return numbers as floats that hold them: 64-bit integers as long doubles, whose significand has 64 bits."""
+    """Return numbers as floats that hold them exactly: 64-bit integers as long doubles, with 64-bit significands."""
     import numpy as np
 
     if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
@@ -134,12 +134,12 @@ def exact_float(values: Array) -> Array:
 
 
 def is_numeric(dtype: np.dtype[Any]) -> bool:
-    """Whether values of this dtype are numbers: numpy's own, or ml_dtypes' small ones."""
+    """Whether values of this dtype are numbers, of numpy or ml_dtypes."""
     return dtype.kind in NUMERIC or (dtype.kind == "V" and dtype.names is None and dtype.type.__module__ != "numpy")
 
 
-class Running:
-    """Statistics in the making."""
+class RunningStatistics:
+    """Accumulates the statistics of values that come in pieces."""
 
     def __init__(self) -> None:
         self._count = self._finite = self._zeros = self._nans = self._infs = 0
@@ -152,7 +152,7 @@ class Running:
         self._real = True
 
     def add(self, values: Array) -> None:
-        """Take in some values, flat."""
+        """Add some values, flat."""
         self._count += values.size
         if not is_numeric(values.dtype):
             self._numeric = False
@@ -170,17 +170,17 @@ class Running:
         self._zeros += int(np.count_nonzero(values == 0))
         with np.errstate(over="ignore", invalid="ignore"):
             mean = numbers.mean()
-        if not np.isfinite(mean):  # the usual case, and the fast one, is that all values are finite
-            finite, numbers = self._leave_out_special(numbers)
+        if not np.isfinite(mean):  # usually all values are finite
+            finite, numbers = self._drop_special(numbers)
             with np.errstate(over="ignore", invalid="ignore"):
                 mean = finite.mean() if finite.size else mean
         if self._real and numbers.size:
-            self._bounds(values if values.dtype.kind in "biu" else numbers)
+            self._update_bounds(values if values.dtype.kind in "biu" else numbers)
         if finite.size:
-            self._moments(finite, mean)
+            self._add_moments(finite, mean)
 
-    def _leave_out_special(self, numbers: Array) -> tuple[Array, Array]:
-        """Count NaN and infinities; return the finite numbers, and those that are no NaN."""
+    def _drop_special(self, numbers: Array) -> tuple[Array, Array]:
+        """Count NaN and infinities; return the finite numbers, and those that are not NaN."""
         import numpy as np
 
         mask, nans = np.isfinite(numbers), np.isnan(numbers)
@@ -188,14 +188,14 @@ class Running:
         self._infs += int(np.count_nonzero(~mask & ~nans))
         return numbers[mask], numbers[~nans]
 
-    def _bounds(self, values: Array) -> None:
-        """Integers keep their own type here: float64 would round the large ones."""
+    def _update_bounds(self, values: Array) -> None:
+        """Update minimum and maximum. Integers keep their type, as float64 would round large ones."""
         low, high = values.min().item() + 0, values.max().item() + 0  # + 0: False is 0
         self._minimum = low if self._minimum is None else min(low, self._minimum)
         self._maximum = high if self._maximum is None else max(high, self._maximum)
 
-    def _moments(self, values: Array, mean: Any) -> None:
-        """Take in finite values. The sum of their squares is that around their mean, and what the mean makes of it."""
+    def _add_moments(self, values: Array, mean: Any) -> None:
+        """Add finite values. Their sum of squares is that around the mean, plus their count times the mean squared."""
         import numpy as np
 
         with np.errstate(over="ignore", invalid="ignore"):
@@ -203,14 +203,14 @@ class Running:
             size = float(abs(mean))
             self._squares += deviation + size * size * values.size
             delta = mean - self._mean
-            apart = float(abs(delta))
+            distance = float(abs(delta))
             together = self._finite + values.size
             self._mean += delta * (values.size / together)
-            self._deviation += deviation + apart * apart * (self._finite * values.size / together)
+            self._deviation += deviation + distance * distance * (self._finite * values.size / together)
             self._finite = together
 
     def result(self) -> Statistics:
-        """Return the statistics of all that was taken in."""
+        """Return the statistics of all values so far."""
         if not self._numeric or self._count == 0:
             return Statistics(count=self._count, zeros=self._zeros)
         known = self._finite > 0

@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from ckptread.values.conversion import lossless, lost
+from ckptread.values.conversion import count_lost, is_lossless
 
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
 FLOATS = ["float16", "float32", "float64", "bfloat16", "float8_e4m3fn"]
@@ -48,13 +48,13 @@ def test_what_is_lost_is_counted_exactly(source, target):
     values = values_of(source)
     exact = [v.item() if source in INTEGERS else float(v) for v in values]
     expected = sum(not fits(v, target) for v in exact)
-    assert lost(values, np.dtype(target)) == expected
-    if lossless(values.dtype, np.dtype(target)):
+    assert count_lost(values, np.dtype(target)) == expected
+    if is_lossless(values.dtype, np.dtype(target)):
         assert expected == 0
 
 
 def test_an_imaginary_part_is_lost_where_there_is_no_place_for_it():
     values = np.array([1, 1j, 2 + 1j, 1e300, complex(0, math.nan), 0.5], "complex128")
-    assert lost(values, np.dtype("float64")) == 3
-    assert lost(values, np.dtype("complex64")) == 1
-    assert lost(values, np.dtype("int8")) == 5
+    assert count_lost(values, np.dtype("float64")) == 3
+    assert count_lost(values, np.dtype("complex64")) == 1
+    assert count_lost(values, np.dtype("int8")) == 5

@@ -88,7 +88,7 @@ def test_statistics_of_small_dtypes_agree_with_numpy(array, piece):
 
 @given(st.sampled_from(PLAIN).flatmap(arrays) | small_arrays(), st.lists(st.integers(0, 1728), max_size=6))
 def test_statistics_do_not_depend_on_where_values_are_cut(array, cuts):
-    running = stats.Running()
+    running = stats.RunningStatistics()
     for block in np.split(array.reshape(-1), sorted(min(cut, array.size) for cut in cuts)):
         running.add(block)
     check(running.result(), array)

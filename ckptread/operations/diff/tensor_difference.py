@@ -11,8 +11,9 @@ from ckptread.operations.diff.match.layouts import Arrangement
 from ckptread.operations.diff.match.pairs import Basis, Certainty, Pair
 from ckptread.reader import Reader, Tensor
 from ckptread.tensors import TensorInfo
-from ckptread.values.comparison import compare_values, same_kind
+from ckptread.values.comparison import compare_values
 from ckptread.values.difference import Change, Tolerance
+from ckptread.values.equality import same_kind
 from ckptread.values.statistics import is_numeric
 
 Status = Literal[

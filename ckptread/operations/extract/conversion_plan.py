@@ -14,7 +14,7 @@ from ckptread.reader import Tensor
 from ckptread.slicing import Selection, normalize, split
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import element_count
-from ckptread.values.conversion import lossless, lost
+from ckptread.values.conversion import count_lost, is_lossless
 from ckptread.wording import escape
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Plan:
         self._selection = selection
         self._strings: Array | None = None
         self.dtype, self._note = self._target(conversion)
-        self._lossy = conversion.dtype is not None and not lossless(tensor.dtype, self.dtype)
+        self._lossy = conversion.dtype is not None and not is_lossless(tensor.dtype, self.dtype)
         self._lost = 0
         self._bits = conversion.raw and self.dtype.kind == "u"
 
@@ -162,7 +162,7 @@ class Plan:
         if self._bits:
             return np.ascontiguousarray(block).view(self.dtype)
         if self._lossy:
-            self._lost += lost(block, self.dtype)
+            self._lost += count_lost(block, self.dtype)
         if block.dtype.kind == "c" and self.dtype.kind not in "cb":
             block = block.real
         with np.errstate(over="ignore", invalid="ignore"):

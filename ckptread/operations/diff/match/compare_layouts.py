@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ckptread.operations.diff.match.layouts import Arrangement, arrangements, box, plain, runs, select
 from ckptread.reader import Tensor
-from ckptread.values.difference import Change, RunningChange, Tolerance
-from ckptread.values.float_kernels import changed_objects
+from ckptread.values.comparison import change_between, compare_blocks
+from ckptread.values.difference import Change, Tolerance
+from ckptread.values.equality import same_bits
+from ckptread.values.running_change import RunningChange
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ckptread.tensors import Array
 
 Agreement = Literal["bits", "values"]
@@ -66,23 +66,8 @@ def compare_arranged(a: Tensor, b: Tensor, arrangement: Arrangement, tolerance: 
     for tensor in (a, b):
         if tensor.nbytes > WHOLE_BYTES and tensor.info.extent and tensor.info.extent.checksum:
             _verify(tensor)
-    running, equal_first, unequal = RunningChange(tolerance), 0, False
-    for one, other in blocks(a, b, arrangement):
-        equal = tolerance.nan_equal and _same_bits(one, other)
-        unequal = unequal or not equal
-        if not unequal:
-            equal_first += 1
-        elif equal:
-            running.add_equal(one)
-        else:
-            running.add(one, other)
-    if not unequal:
-        return None
-    for _, (one, _other) in zip(range(equal_first), blocks(a, b, arrangement), strict=False):
-        running.add_equal(one)
-    change = running.result()
-    same = not (tolerance.nan_equal or change.changed or change.signed_zeros or change.nans_a)
-    return None if same and _same_kind(a.dtype, b.dtype) else change
+    sums = compare_blocks(lambda: blocks(a, b, arrangement), tolerance)
+    return change_between(a, b, sums, tolerance)
 
 
 def _verify(tensor: Tensor) -> None:
@@ -127,7 +112,7 @@ def _arranged(a: Array, b: Array, arrangement: Arrangement) -> tuple[Array, Arra
 
 
 def _agreement(a: Array, b: Array) -> Agreement | None:
-    if _same_bits(a, b):
+    if same_bits(a, b):
         return "bits"
     return "values" if _equal_values(a, b) else None
 
@@ -135,29 +120,4 @@ def _agreement(a: Array, b: Array) -> Agreement | None:
 def _equal_values(a: Array, b: Array) -> bool:
     running = RunningChange(Tolerance())
     running.add(a, b)
-    return running.result().changed == 0
-
-
-def _same_bits(a: Array, b: Array) -> bool:
-    """Whether two arrays of one shape are of one dtype and the same bit for bit."""
-    if not _same_kind(a.dtype, b.dtype):
-        return False
-    b = b.astype(a.dtype, copy=False)
-    if a.dtype.hasobject:
-        return changed_objects(a, b) == 0
-    one, other = _bits(a), _bits(b)
-    return bool((one == other).all())
-
-
-def _same_kind(a: np.dtype[Any], b: np.dtype[Any]) -> bool:
-    return a.newbyteorder("=") == b.newbyteorder("=")
-
-
-def _bits(values: Array) -> Array:
-    """Return the values as unsigned integers, whatever the order of their axes; parts of one make one axis more."""
-    import numpy as np
-
-    size = values.dtype.itemsize
-    if size in {1, 2, 4, 8}:
-        return values.view(f"u{size}")
-    return np.ascontiguousarray(values)[..., None].view("u1")
+    return running.sums.changed == 0
