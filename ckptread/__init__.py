@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ckptread.model import ModelFacts as ModelFacts
     from ckptread.operations.digest.digest import Digest as Digest
     from ckptread.operations.digest.digest import digest as digest
+    from ckptread.operations.extract.extract import extract as extract
+    from ckptread.operations.extract.written import Extraction as Extraction
+    from ckptread.operations.extract.written import SkippedTensor as SkippedTensor
+    from ckptread.operations.extract.written import WrittenTensor as WrittenTensor
     from ckptread.operations.inspect.inspect import Listing as Listing
     from ckptread.operations.inspect.inspect import inspect as inspect
     from ckptread.operations.inspect.layers import Amount as Amount
@@ -52,6 +56,8 @@ _MODULES = {
     "formats.locate": ("locate", "open"),
     "model": ("LayerFact", "ModelFacts"),
     "operations.digest.digest": ("Digest", "digest"),
+    "operations.extract.extract": ("extract",),
+    "operations.extract.written": ("Extraction", "SkippedTensor", "WrittenTensor"),
     "operations.inspect.inspect": ("Listing", "inspect"),
     "operations.inspect.layers": ("Amount", "LayerSummary", "ModelSummary", "ModelTotals", "summarize"),
     "operations.show.show": ("TensorSlice", "TensorStatistics", "show", "statistics"),

@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 from ckptread.cli.parse.options import OutputFormat
-from ckptread.reports.cells import bytes_text, name_text, shape_text
-from ckptread.reports.report import Line, Report, Table
+from ckptread.reports.cells import bytes_text, name_text
+from ckptread.reports.report import Line, Report, Reportable, Table
 from ckptread.reports.text import block_lines, folded
 from ckptread.select import records_roles
 from ckptread.tensors import TensorInfo
@@ -21,7 +21,6 @@ from ckptread.wording import plural
 if TYPE_CHECKING:
     from ckptread.operations.diff.diff import Difference
     from ckptread.operations.each_tensor import TensorResult
-    from ckptread.operations.extract.extract import SkippedTensor, WrittenTensor
     from ckptread.reader import Reader
 
 PATIENCE = 1.0
@@ -41,8 +40,18 @@ def report(found: Report, layout: str) -> None:
     else:
         renderer = import_module(f"ckptread.reports.{layout}")
         sys.stdout.writelines(getattr(renderer, f"as_{layout}")(found))
+    notes(found)
+
+
+def notes(found: Report) -> None:
+    """Print what a report has for stderr."""
     for text in found.notes():
         note(text)
+
+
+def live(result: Reportable) -> None:
+    """Print one of several results as soon as it is there."""
+    _page(result.report())
 
 
 def _page(found: Report) -> None:
@@ -127,27 +136,6 @@ def untold(
     if count:
         they = "it is trainable: it is" if count == 1 else "they are trainable: they are"
         note(f"note: of {plural(count, 'tensor')} the file does not say whether {they} in neither")
-
-
-def written(results: Iterable[WrittenTensor | SkippedTensor], *, quiet: bool = False) -> int:
-    """Say of each tensor where it was written, and what was done to its values; return how many were not."""
-    from ckptread.operations.extract.extract import SkippedTensor
-
-    skipped = 0
-    for result in results:
-        if isinstance(result, SkippedTensor):
-            skipped += 1
-            note(f"{name_text(result.tensor.name)} was not written: {result.error}")
-            continue
-        if not quiet:
-            shape = shape_text(result.shape)
-            line(f"{name_text(result.tensor.name)}  {name_text(result.dtype)} {shape}  ->  {name_text(result.path)}")
-            sys.stdout.flush()  # writing gigabytes takes minutes: what is done is seen at once, in a pipe too
-        if result.note:
-            note(f"note: {name_text(result.tensor.name)}: {result.note}")
-    if skipped:
-        note(f"not written: {plural(skipped, 'tensor')}")
-    return skipped
 
 
 def differences(rows: Table, unchanged: str, layout: OutputFormat) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import ckptread
-from ckptread.operations.extract.extract import to_file, to_folder, to_npz
+from ckptread.operations.extract.npy_files import to_file, to_folder, to_npz
 from ckptread.operations.verify.verify import verify
 from ckptread.storage.local import FileSource
 from ckptread.storage.writing import written_whole
@@ -91,7 +91,7 @@ def test_a_kill_between_any_two_calls_leaves_the_old_file_or_the_new_one(tmp_pat
 
 PROGRAM = """
 import sys, ckptread
-from ckptread.operations.extract.extract import to_file
+from ckptread.operations.extract.npy_files import to_file
 with ckptread.open(sys.argv[1]) as reader:
     print("ready", flush=True)
     while True:

@@ -130,7 +130,7 @@ def test_raw_bits_and_another_dtype_are_not_both_given(run, checkpoint, tmp_path
 def test_several_tensors_do_not_go_into_one_npy_file(run, checkpoint, tmp_path):
     ran = run("extract", checkpoint, "dense", "-o", tmp_path / "x.npy")
     assert ran.code == 2
-    assert "2 tensors are meant, and" in ran.err
+    assert "2 tensors match, and" in ran.err
     assert "x.npy is one file: give a folder or a .npz" in ran.err
     assert not (tmp_path / "x.npy").exists()
 

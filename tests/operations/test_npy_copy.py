@@ -13,8 +13,8 @@ from numpy.lib import format as npy
 
 import ckptread
 from ckptread.operations.extract import npy_copy as copying
-from ckptread.operations.extract.extract import to_file
 from ckptread.operations.extract.npy_copy import DESCRIPTIONS, npy_header
+from ckptread.operations.extract.npy_files import to_file
 from ckptread.storage import writing as output
 from tests import table_writer
 

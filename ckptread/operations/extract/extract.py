@@ -1,165 +1,103 @@
-"""Tensors written out as .npy and .npz files.
-
-A tensor is written block by block, and its checksum verified before the file gets its name.
-"""
+"""Tensors written out as .npy and .npz files."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from typing import IO, TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ckptread.errors import CheckpointError
-from ckptread.operations.extract.conversion_plan import Conversion, Plan, plan_of
-from ckptread.operations.extract.file_names import file_names, member_names, spare
-from ckptread.operations.extract.npy_copy import Copy
-from ckptread.reader import Reader, Tensor
-from ckptread.slicing import Selection
-from ckptread.storage.progress import SILENT, Meter
-from ckptread.storage.writing import make_folder, written_whole
-from ckptread.tensors import TensorInfo
+from ckptread.errors import TensorNotFoundError, UsageError
+from ckptread.operations.extract.conversion_plan import Conversion
+from ckptread.operations.extract.npy_files import to_file, to_folder, to_npz, to_stream
+from ckptread.operations.extract.target import Target
+from ckptread.operations.extract.written import Extraction, SkippedTensor, WrittenTensor
+from ckptread.operations.opening import Checkpoint, opened
+from ckptread.select import match_tensors
+from ckptread.storage.progress import Meter, Progress
 
 if TYPE_CHECKING:
-    from zipfile import ZipFile
+    from ckptread.reader import Reader
+    from ckptread.slicing import Selection
+    from ckptread.tensors import TensorInfo
+
+Result = WrittenTensor | SkippedTensor
 
 
-class WrittenTensor(msgspec.Struct, frozen=True, kw_only=True):
-    """A tensor that was written."""
-
-    tensor: TensorInfo
-    path: str
-    dtype: str
-    """The dtype in the file."""
-    shape: tuple[int, ...]
-    """The shape in the file: of what was selected."""
-    note: str
-    """What was done to the values, or ""."""
+class _Options(msgspec.Struct, frozen=True):
+    selection: Selection
+    conversion: Conversion
+    force: bool
 
 
-class SkippedTensor(msgspec.Struct, frozen=True):
-    """A tensor that could not be written: it cannot be read, or .npy cannot hold it."""
-
-    tensor: TensorInfo
-    error: CheckpointError
-
-
-def to_file(
-    tensor: Tensor,
-    target: str,
+def extract(
+    checkpoint: Checkpoint,
+    names: str | Sequence[str],
+    output: str | None = None,
     *,
-    selection: Selection = (),
-    conversion: Conversion | None = None,
+    slice: Selection | None = None,  # noqa: A002 - called as on the command line
+    dtype: str | None = None,
+    raw: bool = False,
     force: bool = False,
-    meter: Meter = SILENT,
-) -> WrittenTensor:
-    """Write one tensor to the .npy file ``target``. An existing file is kept unless ``force``.
+    backend: str = "auto",
+    progress: Progress | None = None,
+    each: Callable[[Result], object] | None = None,
+) -> Extraction:
+    """Write tensors to .npy files, or to one .npz file, as ``ckptread extract`` does.
 
-    Raises CheckpointError as reading does, and where the target exists, is the checkpoint's own or cannot be written.
+    ``checkpoint`` is a path or an open reader, ``names`` a name, path or glob, or several. ``output`` is a .npy file
+    for one tensor, a folder or a .npz file for several, "-" for stdout; None is ``NAME.npy`` in the working directory.
+    ``slice`` writes a part of one tensor, ``dtype`` converts the values to a numpy dtype, ``raw`` keeps the bits of
+    what .npy cannot hold, ``force`` replaces files. ``progress(done, total)`` is called with bytes of values;
+    ``each`` with every result, as soon as it is written.
+
+    Of several tensors, those that cannot be written are skipped. Raises CheckpointError where the target cannot be
+    written, or a single tensor cannot be read; UsageError for options that do not go together.
+
+    >>> import ckptread, os, tempfile
+    >>> target = os.path.join(tempfile.mkdtemp(), "kernel.npy")
+    >>> ckptread.extract("fixtures/tf-object/ckpt-1", "sequential/dense/kernel", target)
+    <extraction: 1 tensor written, 0 skipped>
     """
-    spare(tensor.reader, target)
-    plan = plan_of(tensor, selection, conversion or Conversion())
-    with written_whole(target, force) as file:
-        plan.write(file, meter)
-    return _written(tensor.info, target, plan)
+    if raw and dtype is not None:
+        raise UsageError("--raw keeps the bits and --dtype converts the values: give one of them")
+    options = _Options(() if slice is None else slice, Conversion(dtype, raw), force)
+    with opened(checkpoint, backend) as reader:
+        tensors = _matching(reader, [names] if isinstance(names, str) else names)
+        target = Target.of(output, tensors, sliced=slice is not None)
+        meter = Meter(progress, sum(tensor.nbytes for tensor in tensors))
+        done = []
+        for result in _write(reader, tensors, target, options, meter):
+            done.append(result)
+            if each is not None:
+                each(result)
+    return Extraction(tuple(done))
 
 
-def to_stream(
-    tensor: Tensor, stream: IO[bytes], *, selection: Selection = (), conversion: Conversion | None = None
-) -> WrittenTensor:
-    """Write one tensor as .npy to an open stream: the bytes go before the checksum's verdict."""
-    plan = plan_of(tensor, selection, conversion or Conversion())
-    plan.write(stream)
-    return _written(tensor.info, "-", plan)
+def _matching(reader: Reader, names: Sequence[str]) -> list[TensorInfo]:
+    """Return the tensors that match. The name of one tensor is that one, even if it is also a path to others."""
+    if len(names) == 1:
+        try:
+            return [reader[names[0]].info]
+        except TensorNotFoundError:
+            pass
+    return match_tensors(reader.path, reader.tensors, names)
 
 
-def _written(tensor: TensorInfo, path: str, plan: Plan | Copy) -> WrittenTensor:
-    return WrittenTensor(tensor=tensor, path=path, dtype=plan.dtype_name, shape=plan.shape, note=plan.note)
+def _write(
+    reader: Reader, tensors: Sequence[TensorInfo], target: Target, options: _Options, meter: Meter
+) -> Iterator[Result]:
+    selection, conversion, force = options.selection, options.conversion, options.force
+    if target.kind == "stream":
+        import sys
 
-
-def attempt(
-    tensor: Tensor,
-    target: str,
-    *,
-    selection: Selection = (),
-    conversion: Conversion,
-    force: bool,
-    meter: Meter,
-) -> WrittenTensor | SkippedTensor:
-    """Write one of several tensors to its file. Raises CheckpointError only where the target is the trouble."""
-    try:
-        return to_file(tensor, target, selection=selection, conversion=conversion, force=force, meter=meter)
-    except CheckpointError as error:
-        if error.path == target:  # the disk is full, or the file is there
-            raise
-        return SkippedTensor(tensor.info, error)
-
-
-def to_folder(
-    reader: Reader,
-    tensors: Sequence[TensorInfo],
-    folder: str,
-    *,
-    selection: Selection = (),
-    conversion: Conversion | None = None,
-    force: bool = False,
-    meter: Meter = SILENT,
-) -> Iterator[WrittenTensor | SkippedTensor]:
-    """Write each tensor to a .npy file of its own in ``folder``, which is made if need be.
-
-    What cannot be written is skipped. Raises CheckpointError where the folder, or a file in it, cannot be.
-    """
-    make_folder(folder)
-    how = conversion or Conversion()
-    for tensor, name in zip(tensors, file_names(tensors), strict=True):
-        target = os.path.join(folder, name + ".npy")
-        yield attempt(Tensor(reader, tensor), target, selection=selection, conversion=how, force=force, meter=meter)
-
-
-def to_npz(
-    reader: Reader,
-    tensors: Sequence[TensorInfo],
-    target: str,
-    *,
-    selection: Selection = (),
-    conversion: Conversion | None = None,
-    force: bool = False,
-    meter: Meter = SILENT,
-) -> Iterator[WrittenTensor | SkippedTensor]:
-    """Write all tensors to one uncompressed .npz file, under safe forms of their names.
-
-    What cannot be written is skipped. Raises CheckpointError where that is all, or the file cannot be written.
-    """
-    import zipfile
-
-    spare(reader, target)
-    with written_whole(target, force) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for tensor, name in zip(tensors, member_names(tensors), strict=True):
-            try:
-                plan = plan_of(Tensor(reader, tensor), selection, conversion or Conversion())
-                _add(archive, name, plan, meter)
-            except CheckpointError as error:
-                yield SkippedTensor(tensor, error)
-            else:
-                yield _written(tensor, f"{target}[{name}]", plan)
-        if tensors and not archive.filelist:
-            raise CheckpointError(target, "nothing is left to write, and the file is not made")
-
-
-def _add(archive: ZipFile, name: str, plan: Plan | Copy, meter: Meter) -> None:
-    """Write one member, or none where reading it fails: what was written of it is taken back."""
-    import zipfile
-
-    member = zipfile.ZipInfo(name + ".npy")  # its date is 1980: the same tensors, the same bytes
-    start = archive.start_dir
-    try:
-        with archive.open(member, "w", force_zip64=True) as stream:
-            plan.write(stream, meter)
-    except CheckpointError:
-        archive.filelist.remove(member)
-        del archive.NameToInfo[member.filename]
-        archive.start_dir = start  # where the next member goes, or the directory
-        if archive.fp is not None:
-            archive.fp.truncate(start)
-        raise
+        tensor = reader[tensors[0].key]
+        yield to_stream(tensor, sys.stdout.buffer, selection=selection, conversion=conversion)
+    elif target.kind == "file":
+        tensor = reader[tensors[0].key]
+        yield to_file(tensor, target.path, selection=selection, conversion=conversion, force=force, meter=meter)
+    else:
+        write = to_npz if target.kind == "npz" else to_folder
+        yield from write(
+            reader, tensors, target.path, selection=selection, conversion=conversion, force=force, meter=meter
+        )

@@ -9,7 +9,9 @@ import msgspec
 from ckptread.errors import UnsafeFileError
 from ckptread.limits import MAX_LAYER_DEPTH, ROWS_BYTES
 from ckptread.model import LayerFact, ModelFacts
+from ckptread.operations.opening import Checkpoint, opened
 from ckptread.reader import Reader
+from ckptread.reports.report import Report, Reportable
 from ckptread.select import filter_tensors, records_roles
 from ckptread.tensors import OBJECT_VALUE, TensorInfo
 
@@ -64,34 +66,51 @@ class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
     """All weights: trained, frozen and unknown. It is what Keras 2 prints as the total."""
 
 
-class ModelSummary(msgspec.Struct, frozen=True):
+class ModelSummary(Reportable, msgspec.Struct, frozen=True):
     """The layers of a model, in its order, and its totals."""
 
     layers: tuple[LayerSummary, ...]
     totals: ModelTotals
 
+    def report(self) -> Report:
+        """Return what ``ckptread inspect --layers`` prints below the heading."""
+        from ckptread.operations.inspect.layers_report import LayersReport
 
-def summarize(checkpoint: Reader, *, tensors: Iterable[TensorInfo] | None = None, depth: int = 1) -> ModelSummary:
-    """Return the layers and totals of the model in an open checkpoint.
+        return LayersReport(self)
 
-    A row is a layer of the model; what is in it counts to it. Layers without weights have rows where the config lists
-    them. Where the file tells of no tensor what it is for, all of them count, and the rows are the paths to them. With
-    ``depth`` above 1 the layers in a layer follow it as rows of their own, down to that depth. A layer that the file
-    has in two places counts once, at the first. ``tensors`` are those to count, all by default; a layer with none of
-    them then has no row. Raises UnsafeFileError where there are too many layers within layers.
+
+def summarize(checkpoint: Checkpoint, *, tensors: Iterable[TensorInfo] | None = None, depth: int = 1) -> ModelSummary:
+    """Return the layers of the model in a checkpoint, and its totals.
+
+    ``checkpoint`` is a path or an open reader. A row is a layer of the model, with all that is in it; with ``depth``
+    above 1, the layers in a layer follow it as rows of their own, down to that depth. Layers without weights have rows
+    if the config lists them. A layer that the file has in two places counts once, at the first. In a file that records
+    no roles all tensors count, and the rows are the paths to them. ``tensors`` are those to count, all by default;
+    layers with none of them have no row. Raises CheckpointError; UnsafeFileError for too many layers within layers.
+
+    >>> import ckptread
+    >>> summary = ckptread.summarize("fixtures/keras3/model.keras")
+    >>> [(layer.name, layer.class_name, layer.weights.parameters) for layer in summary.layers][:2]
+    [('series', 'InputLayer', 0), ('both_ways', 'Bidirectional', 80)]
+    >>> summary.totals.trained.parameters
+    104
     """
-    counted = list(checkpoint.tensors.values() if tensors is None else tensors)
-    weights = [info for info in filter_tensors(checkpoint.tensors, counted, "model") if info.alias_of is None]
-    if checkpoint.model is not None and checkpoint.model.trainable is False:
-        weights = [
-            msgspec.structs.replace(info, trainable=False) for info in weights
-        ]  # nothing is trained, thawed layers or not
-    facts = checkpoint.model.layers if checkpoint.model is not None else ()
-    paths = _paths(weights, by_place=not records_roles(checkpoint.tensors))
-    above = _around(paths, checkpoint.model)
+    with opened(checkpoint) as reader:
+        return _summarized(reader, tensors, depth)
+
+
+def _summarized(reader: Reader, tensors: Iterable[TensorInfo] | None, depth: int) -> ModelSummary:
+    counted = list(reader.tensors.values() if tensors is None else tensors)
+    weights = [info for info in filter_tensors(reader.tensors, counted, "model") if info.alias_of is None]
+    if reader.model is not None and reader.model.trainable is False:
+        # Nothing is trained, whatever the flags of the layers.
+        weights = [msgspec.structs.replace(info, trainable=False) for info in weights]
+    facts = reader.model.layers if reader.model is not None else ()
+    paths = _paths(weights, by_place=not records_roles(reader.tensors))
+    above = _around(paths, reader.model)
     inside = [(path[len(above) :] if path[: len(above)] == above else path, info) for path, info in paths]
     rows = _rows(inside, facts, () if facts else above, depth + (0 if facts else len(above)), empty=tensors is None)
-    return ModelSummary(tuple(_bounded(rows, checkpoint)), _totals(weights, _states(checkpoint, counted)))
+    return ModelSummary(tuple(_bounded(rows, reader)), _totals(weights, _states(reader, counted)))
 
 
 def _bounded(rows: Iterable[LayerSummary], checkpoint: Reader) -> Iterator[LayerSummary]:

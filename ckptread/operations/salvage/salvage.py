@@ -10,8 +10,9 @@ import msgspec
 
 from ckptread.errors import CheckpointError
 from ckptread.operations.extract.conversion_plan import Conversion
-from ckptread.operations.extract.extract import SkippedTensor, attempt
 from ckptread.operations.extract.file_names import file_names
+from ckptread.operations.extract.npy_files import write_or_skip
+from ckptread.operations.extract.written import SkippedTensor
 from ckptread.operations.verify.verify import Verification
 from ckptread.reader import Reader, Tensor
 from ckptread.storage.progress import SILENT, Meter
@@ -103,7 +104,7 @@ def _save(
     meter: Meter,
 ) -> SavedTensor | LostTensor:
     tensor = Tensor(reader, info)
-    written = attempt(tensor, target, conversion=Conversion(raw=raw), force=force, meter=meter)
+    written = write_or_skip(tensor, target, conversion=Conversion(raw=raw), force=force, meter=meter)
     if isinstance(written, SkippedTensor):
         return LostTensor(info, written.error.problem)
     name = os.path.basename(target)

@@ -1,4 +1,4 @@
-"""Where ``ckptread extract`` writes to, as the user said it."""
+"""Where ``ckptread extract`` writes to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ckptread.wording import escape
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A file, a folder, one .npz for all, or stdout."""
+    """A file, a folder, one .npz for all tensors, or stdout."""
 
     kind: Literal["file", "folder", "npz", "stream"]
     path: str
@@ -25,16 +25,16 @@ class Target(msgspec.Struct, frozen=True):
         """Return the target that ``-o`` means for these tensors. Raises UsageError where it means none."""
         several = len(tensors) > 1
         if several and sliced:
-            raise UsageError(f"--slice is for one tensor, and {len(tensors)} are meant")
+            raise UsageError(f"--slice is for one tensor, and {len(tensors)} match")
         if several and (output is None or output == "-"):
-            raise UsageError(f"{len(tensors)} tensors are meant: say where to with -o FOLDER or -o FILE.npz")
+            raise UsageError(f"{len(tensors)} tensors match: write them with -o FOLDER or -o FILE.npz")
         if output is None:
             return cls("file", file_names(tensors)[0] + ".npy")
         return cls("stream", "-") if output == "-" else cls._path(output, tensors)
 
     @classmethod
     def _path(cls, output: str, tensors: Sequence[TensorInfo]) -> Target:
-        """A path that ends in a slash, or is a folder, is one; else its ending says what it is, else their number."""
+        """A path that ends in a slash, or is a folder, is a folder; else its ending decides, else their number."""
         several = len(tensors) > 1
         if output.endswith(("/", os.sep)) or os.path.isdir(output):
             return cls("folder", output)
@@ -42,6 +42,6 @@ class Target(msgspec.Struct, frozen=True):
             return cls("npz", output)
         if several and output.endswith(".npy"):
             raise UsageError(
-                f"{len(tensors)} tensors are meant, and {escape(output)} is one file: give a folder or a .npz"
+                f"{len(tensors)} tensors match, and {escape(output)} is one file: give a folder or a .npz file"
             )
         return cls("folder" if several else "file", output)
