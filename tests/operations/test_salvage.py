@@ -134,14 +134,14 @@ def h5(path):
 def test_an_hdf5_file_cut_short_gives_what_is_before_the_cut(salvaged, tmp_path, share):
     path = h5(tmp_path / "w.h5")
     cut(path, share)
-    with pytest.raises(ckptread.DamagedFileError, match=r"cut short: .* bytes are missing"):
+    with pytest.raises(ckptread.DamagedFileError, match=r"truncated: .* bytes are missing"):
         ckptread.open(path)
     code, manifest, arrays = salvaged(path)
     assert code == 1
     assert len(arrays) >= 3
     assert agree(arrays, VALUES)
     assert {s["trust"] for s in manifest["saved"]} == {"unchecked"}
-    assert any("cut short" in finding["message"] for finding in manifest["findings"])
+    assert any("truncated" in finding["message"] for finding in manifest["findings"])
 
 
 def test_a_damaged_chunk_takes_its_tensor_alone(salvaged, tmp_path):

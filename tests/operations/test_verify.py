@@ -296,7 +296,7 @@ TRUNCATED = {
     "zip": ("a.npz", lambda path: np.savez(path, w=np.arange(3000.0)), r"bytes of its last member"),
     "npy": ("a.npy", lambda path: np.save(path, np.arange(3000.0)), r"100 of its 24,000 bytes are missing"),
     "safetensors": ("a.safetensors", save_safetensors, r"100 bytes are missing at its end"),
-    "hdf5": ("a.h5", save_hdf5, r"cut short: 100 of its [\d,]+ bytes are missing"),
+    "hdf5": ("a.h5", save_hdf5, r"truncated: 100 of its [\d,]+ bytes are missing"),
     "keras": ("a.keras", save_keras, r"bytes of its last member"),
 }
 

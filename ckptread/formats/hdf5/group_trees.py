@@ -1,7 +1,7 @@
-"""The B-trees that list an HDF5 file's groups, in the file format that HDF5 writes by default.
+"""Checks the B-trees of an HDF5 file's groups, in the file format that HDF5 writes by default.
 
-The library follows what it needs of them, and compares little: a node that is its own sibling goes unnoticed until
-something walks along. Here every node of a level must point to the next one and back.
+The library reads only the nodes it needs and compares little: a node that is its own sibling goes unnoticed until
+something iterates over it. Here every node of a level must point to the next one and back.
 Specification: HDF5 File Format Specification 3.0, III.A.1 "Version 1 B-trees", III.B "Group Symbol Table Nodes".
 """
 
@@ -12,7 +12,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from ckptread.errors import CheckpointError, DamagedFileError
-from ckptread.formats.hdf5.superblock import HEAD_BYTES, OFFSET_BYTES, SIGNATURE, SIZES_AT
+from ckptread.formats.hdf5.superblock import HEAD_BYTES, OFFSET_BYTES, SIGNATURE, SIZES_AT, find_superblock
 from ckptread.storage.source import Source
 
 UNDEFINED = (1 << 64) - 1
@@ -21,12 +21,12 @@ SYMBOLS = Struct("<4sBBH")
 SYMBOL = Struct("<QQLLQQ")
 BASE_AT = {0: 24, 1: 28}
 ROOT_AT = {0: 56, 1: 60}
-"""By version of the superblock: where the base address stands, and the entry of the root group."""
+"""By version of the superblock: the positions of the base address and of the root group's entry."""
 CACHED = 1  # the entry holds the addresses of the group's tree and names
 
 
 class TreeNode(NamedTuple):
-    """A node of a tree, and where it stands."""
+    """A node of a tree, and its address."""
 
     at: int
     level: int
@@ -36,7 +36,7 @@ class TreeNode(NamedTuple):
 
 
 class _Places:
-    """The bytes of a file by the addresses in it. Nodes share no bytes, so all of them are no more than the file."""
+    """Reads a file by address, no more than its size in all: nodes share no bytes."""
 
     def __init__(self, source: Source, base: int) -> None:
         self.source = source
@@ -44,7 +44,7 @@ class _Places:
         self._left = source.size
 
     def read(self, at: int, nbytes: int) -> bytes | None:
-        """Return the bytes at an address; None outside the file, and where more was read than nodes can hold."""
+        """Return the bytes at an address; None outside the file, and once more was read than the file holds."""
         self._left -= nbytes
         if self._left < 0:
             return None
@@ -57,8 +57,8 @@ class _Places:
 def check_trees(source: Source) -> bool:
     """Walk over the trees of all groups that can be found. Returns false: they have no checksum.
 
-    Raises DamagedFileError where the nodes of a level are not each other's neighbours. What else may be wrong with
-    them is the library's to say.
+    Raises DamagedFileError where the nodes of a level are not each other's neighbours. The library reports anything
+    else that is wrong with them.
     """
     found = _root(source)
     if found is None:
@@ -75,18 +75,16 @@ def check_trees(source: Source) -> bool:
 
 def _root(source: Source) -> tuple[int, int] | None:
     """Return the base of all addresses, and the root group's tree; None in another version of the format."""
-    at = 0
-    while at + 2 * HEAD_BYTES <= source.size:
-        head = source.read(at, 2 * HEAD_BYTES)
-        if head.startswith(SIGNATURE):
-            version = head[len(SIGNATURE)]
-            if version not in ROOT_AT or head[SIZES_AT[version]] != OFFSET_BYTES:
-                return None
-            entry = SYMBOL.unpack_from(head, ROOT_AT[version])
-            base = int.from_bytes(head[BASE_AT[version] : BASE_AT[version] + OFFSET_BYTES], "little")
-            return (base, entry[4]) if entry[2] == CACHED else None
-        at = max(512, 2 * at)
-    return None
+    found = find_superblock(source, 2 * HEAD_BYTES)
+    if found is None:
+        return None
+    head = found.data
+    version = head[len(SIGNATURE)]
+    if version not in ROOT_AT or head[SIZES_AT[version]] != OFFSET_BYTES:
+        return None
+    entry = SYMBOL.unpack_from(head, ROOT_AT[version])
+    base = int.from_bytes(head[BASE_AT[version] : BASE_AT[version] + OFFSET_BYTES], "little")
+    return (base, entry[4]) if entry[2] == CACHED else None
 
 
 def _check_tree(places: _Places, root: int) -> Iterator[int]:
@@ -113,8 +111,8 @@ def _check_neighbours(places: _Places, nodes: list[TreeNode]) -> None:
             file, offset = places.source.locate(places.base + node.at)
             raise DamagedFileError(
                 file,
-                f"the node of a group's tree at byte {offset:,} has another neighbour than the tree says",
-                advice="what the group holds may be listed twice, or not at all: fetch the file again",
+                f"the node of a group's tree at byte {offset:,} has the wrong neighbour",
+                advice="members of the group may be listed twice, or not at all: fetch the file again",
                 offset=offset,
             )
 
@@ -132,7 +130,7 @@ def _node(places: _Places, at: int) -> TreeNode | None:
 
 
 def _trees_below(places: _Places, at: int) -> Iterator[int]:
-    """Yield the trees of the groups that a node of symbols lists."""
+    """Yield the trees of the groups that a symbol node lists."""
     head = places.read(at, SYMBOLS.size)
     if head is None or not head.startswith(b"SNOD"):
         return

@@ -18,7 +18,7 @@ from ckptread.formats.hdf5.chunks import Chunks, OpenChunks, chunk_table
 from ckptread.formats.hdf5.early_start import MODULE
 from ckptread.formats.hdf5.group_trees import check_trees
 from ckptread.formats.hdf5.index import Hdf5Index
-from ckptread.formats.hdf5.superblock import cut_short, stated_end
+from ckptread.formats.hdf5.superblock import stated_end, truncation_error
 from ckptread.formats.keras.evidence import gather_keras_evidence
 from ckptread.limits import MAX_READ_BYTES, VALUES_BYTES
 from ckptread.model import ModelFacts
@@ -90,7 +90,7 @@ class Hdf5Reader(Reader):
         self.path = path
         self._source = source
         self._remains = remains
-        self._cut = cut_short(source)
+        self._cut = truncation_error(source)
         if self._cut is not None and not remains:
             raise self._cut
         self._seconds = deadline(source.size)

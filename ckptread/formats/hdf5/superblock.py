@@ -1,4 +1,4 @@
-"""The head of an HDF5 file: where the file says that it ends, and whether its writer has closed it.
+"""The superblock of an HDF5 file: the size that it records, and whether its writer closed the file.
 
 Specification: HDF5 File Format Specification 3.0, II.A "Disk Format: Level 0A - Format Signature and Superblock".
 """
@@ -14,18 +14,18 @@ from ckptread.storage.source import Source
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HEAD_BYTES = 64
 SIZES_AT = {0: 13, 1: 13, 2: 9, 3: 9}
-"""By version: where the size of an offset stands, from the signature."""
+"""By version: the position of the size of an offset, from the signature."""
 END_AT = {0: 40, 1: 44, 2: 28, 3: 28}
-"""By version: where the end-of-file address stands, with offsets of eight bytes."""
+"""By version: the position of the end-of-file address, with offsets of eight bytes."""
 OFFSET_BYTES = 8
 MASK = (1 << 32) - 1
 CHECKED = (2, 3)
-"""The versions that end in a checksum, with the flags of a file that is being written."""
+"""The versions with a checksum, and flags of a file that is being written."""
 FLAGS_AT, CHECKSUM_AT = 11, 44
 
 
 class Head(NamedTuple):
-    """The first bytes of a file, and where they stand."""
+    """The superblock's bytes, and their offset in the file."""
 
     at: int
     data: bytes
@@ -38,29 +38,28 @@ class Head(NamedTuple):
 
 
 def stated_end(source: Source) -> int | None:
-    """Return the size that the file is to have; None where it does not begin as HDF5 files do, or says none."""
-    head = _head(source)
+    """Return the size that the file records; None where it has no superblock, or one of unusual offsets."""
+    head = find_superblock(source, HEAD_BYTES)
     return None if head is None else _end_of(head.data)
 
 
-def mended_head(source: Source) -> Head | None:
-    """Return the head of a file as if its writer had closed it, and its checksum were right; None of older kinds.
+def repaired_superblock(source: Source) -> Head | None:
+    """Return the superblock without its "open for write" flag and with a correct checksum; None of older versions.
 
-    The library refuses a file whose writer was killed, by the flags in the head, and so the whole of a file for a
-    wrong bit there.
+    libhdf5 refuses a file whose flag is still set, or whose superblock checksum is wrong.
     """
-    head = _head(source)
+    head = find_superblock(source, HEAD_BYTES)
     if head is None or head.data[8] not in CHECKED or head.data[SIZES_AT[head.data[8]]] != OFFSET_BYTES:
         return None
     closed = head.data[:FLAGS_AT] + b"\0" + head.data[FLAGS_AT + 1 : CHECKSUM_AT]
     return Head(head.at, closed + lookup3(closed).to_bytes(4, "little"))
 
 
-def _head(source: Source) -> Head | None:
-    """Return the first bytes: of the file, or behind a user block of 512 bytes, 1,024, 2,048 and so on."""
+def find_superblock(source: Source, nbytes: int) -> Head | None:
+    """Return ``nbytes`` from the signature on, which may follow a user block of 512, 1,024, 2,048 ... bytes."""
     at = 0
-    while at + HEAD_BYTES <= source.size:
-        head = source.read(at, HEAD_BYTES)
+    while at + nbytes <= source.size:
+        head = source.read(at, nbytes)
         if head.startswith(SIGNATURE):
             return Head(at, head)
         at = max(512, 2 * at)
@@ -75,16 +74,16 @@ def _end_of(head: bytes) -> int | None:
     return int.from_bytes(head[start : start + OFFSET_BYTES], "little")
 
 
-def cut_short(source: Source) -> DamagedFileError | None:
-    """Return the error of a file that ends before it says; None of one that does not."""
+def truncation_error(source: Source) -> DamagedFileError | None:
+    """Return the error of a file that is shorter than it records, None of any other."""
     end = stated_end(source)
     missing = 0 if end is None else end - source.size
     if missing <= 0 or end is None or end >> 63:
         return None
     return DamagedFileError(
         source.name,
-        f"it is cut short: {missing:,} of its {end:,} bytes {'is' if missing == 1 else 'are'} missing",
-        advice="its download or copy was interrupted: fetch it again; 'ckptread salvage' saves what is whole",
+        f"it is truncated: {missing:,} of its {end:,} bytes {'is' if missing == 1 else 'are'} missing",
+        advice="its download or copy was interrupted: fetch it again, or save what is intact with 'ckptread salvage'",
         offset=source.locate(source.size)[1],
     )
 
@@ -103,19 +102,19 @@ def lookup3(data: bytes) -> int:
 
 
 def _mixed(a: int, b: int, c: int) -> tuple[int, int, int]:
-    for turn in (4, 6, 8, 16, 19, 4):
-        a = (a - c ^ _turned(c, turn)) & MASK
+    for count in (4, 6, 8, 16, 19, 4):
+        a = (a - c ^ _rotate(c, count)) & MASK
         c = (c + b) & MASK
         a, b, c = b, c, a
     return a, b, c
 
 
 def _final(a: int, b: int, c: int) -> int:
-    for turn in (14, 11, 25, 16, 4, 14, 24):
-        c = ((c ^ b) - _turned(b, turn)) & MASK
+    for count in (14, 11, 25, 16, 4, 14, 24):
+        c = ((c ^ b) - _rotate(b, count)) & MASK
         a, b, c = b, c, a
     return b
 
 
-def _turned(value: int, turn: int) -> int:
-    return (value << turn | value >> 32 - turn) & MASK
+def _rotate(value: int, count: int) -> int:
+    return (value << count | value >> 32 - count) & MASK

@@ -1,4 +1,4 @@
-"""Where the chunks of a dataset lie, and whether they are whole. Part of the child of hdf5.py."""
+"""Finds the chunks of a dataset in the HDF5 worker, and checks that they are complete."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from h5py import h5d, h5s, h5t
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SZIP
+from ckptread.formats.hdf5.reference import FAILURES
 from ckptread.limits import MAX_CHUNK_BYTES
 from ckptread.tensors import element_count
 
@@ -21,9 +22,9 @@ UNCHECKED = {SZIP, NBIT, SCALEOFFSET}
 LZF_TOKEN = re.compile(
     b"[\x20-\xdf].|[\xe0-\xff]..|" + b"|".join(re.escape(bytes([n])) + b".{%d}" % (n + 1) for n in range(32)), re.DOTALL
 )
-MOST_LOOKED_UP, LOOKED_UP_BYTES = 4096, 16 << 20
-"""So many chunks are looked up one by one, which reads them: a few hundredths of a second."""
-AGAIN = "fetch the file again"
+MAX_LOOKUPS, MAX_LOOKUP_BYTES = 4096, 16 << 20
+"""Up to here, every chunk is also looked up, which reads it: a few hundredths of a second."""
+FETCH_AGAIN = "fetch the file again"
 
 
 class StoredChunk(NamedTuple):
@@ -41,17 +42,18 @@ class StoredChunk(NamedTuple):
 def stored_chunks(dataset: h5d.DatasetID) -> list[StoredChunk]:
     """Return the chunks that are stored, each at its true position.
 
-    Raises DamagedFileError where the index contradicts itself: the library, which goes through it in one way and looks
-    a chunk up in another, would then read one chunk for another, or none at all, and say nothing.
+    Raises DamagedFileError where the index contradicts itself. The library iterates over an index in one way and looks
+    chunks up in another: of a damaged one, it would silently read one chunk for another, or none.
     """
     grid, unlimited = _grid(dataset)
-    found = _gone_through(dataset, grid, unlimited)
+    found = _iterate_chunks(dataset, grid, unlimited)
     positions = [chunk.position for chunk in found]
     if not (_ascend(positions) or (unlimited and _ascend([_swizzled(p, unlimited) for p in positions]))):
-        raise DamagedFileError("", "the index of its chunks is damaged: they stand out of order", advice=AGAIN)
-    few = len(found) <= MOST_LOOKED_UP and sum(chunk.nbytes for chunk in found) <= LOOKED_UP_BYTES
+        raise DamagedFileError("", "the index of its chunks is damaged: they are out of order", advice=FETCH_AGAIN)
+    few = len(found) <= MAX_LOOKUPS and sum(chunk.nbytes for chunk in found) <= MAX_LOOKUP_BYTES
     if few and not all(_agrees(dataset, chunk) for chunk in found):
-        raise DamagedFileError("", "the index of its chunks is damaged: one is not found by its place", advice=AGAIN)
+        problem = "the index of its chunks is damaged: one is not found at its position"
+        raise DamagedFileError("", problem, advice=FETCH_AGAIN)
     return found
 
 
@@ -60,47 +62,61 @@ def _ascend(positions: Sequence[tuple[int, ...]]) -> bool:
 
 
 def _swizzled(position: tuple[int, ...], unlimited: int) -> tuple[int, ...]:
-    """Return a position as an extensible array has it: the unlimited dimension comes first."""
+    """Return a position in the order of an extensible array: the unlimited dimension comes first."""
     return (position[unlimited], *position[:unlimited], *position[unlimited + 1 :])
 
 
-def _agrees(dataset: h5d.DatasetID, chunk: StoredChunk) -> bool:
-    """Whether the library finds this chunk by its position, or need not, for it lies outside the dataset by now."""
-    if any(at >= dim for at, dim in zip(chunk.position, dataset.get_space().shape, strict=True)):
-        return True
+def _is_inside(dataset: h5d.DatasetID, position: tuple[int, ...]) -> bool:
+    return all(at < dim for at, dim in zip(position, dataset.get_space().shape, strict=True))
+
+
+def _look_up(dataset: h5d.DatasetID, position: tuple[int, ...]) -> tuple[int, bytes] | None:
+    """Return the filter mask and stored bytes of the chunk at a position, None where there is none."""
     try:
-        mask, data = dataset.read_direct_chunk(chunk.position)
-    except (OSError, RuntimeError, ValueError):
-        return False
-    return (mask, len(data)) == (chunk.filter_mask, chunk.nbytes)
+        mask, data = dataset.read_direct_chunk(position)
+    except FAILURES:
+        return None
+    return mask, data
 
 
-def _gone_through(dataset: h5d.DatasetID, grid: list[int], unlimited: int | None) -> list[StoredChunk]:
-    """Return the chunks as the library tells them, going through the index.
+def _agrees(dataset: h5d.DatasetID, chunk: StoredChunk) -> bool:
+    """Whether the library finds this chunk by its position too, or it is outside the dataset, which was shrunk."""
+    if not _is_inside(dataset, chunk.position):
+        return True
+    found = _look_up(dataset, chunk.position)
+    return found is not None and (found[0], len(found[1])) == (chunk.filter_mask, chunk.nbytes)
 
-    The library (HDF5 1.14 and 2.0) counts wrongly through an extensible array, the index of a dataset with one
-    unlimited dimension, unless that dimension is the first: these positions are put right.
+
+def _iterate_chunks(dataset: h5d.DatasetID, grid: list[int], unlimited: int | None) -> list[StoredChunk]:
+    """Return the chunks as the library iterates over them, with its wrong positions corrected.
+
+    An extensible array indexes the chunks of a dataset with one unlimited dimension. If that is not the first one, the
+    array is "swizzled": its order has the unlimited dimension moved to the front. H5Dearray.c of HDF5 1.14 and 2.0
+    looks chunks up in that order, but its idx_iterate computes positions as if the array were in the dataset's order.
     """
-    said: list[StoredChunk] = []
+    found: list[StoredChunk] = []
     dataset.chunk_iter(
-        lambda info: said.append(StoredChunk(tuple(info.chunk_offset), info.filter_mask, info.byte_offset, info.size))
+        lambda info: found.append(StoredChunk(tuple(info.chunk_offset), info.filter_mask, info.byte_offset, info.size))
     )
-    if unlimited is None or unlimited == 0 or not said:
-        return said
+    if unlimited is None or unlimited == 0 or not found:
+        return found
     chunk = dataset.get_create_plist().get_chunk()
-    numbers = [_number(each.position, chunk, grid, unlimited) for each in said]
-    # Counted wrongly, the last chunk stands where none is: its number times the chunks of a row, or beyond all.
-    last = max(range(len(said)), key=numbers.__getitem__)
-    if _is_there(dataset, said[last].position):
-        return said
-    true = [each._replace(position=_position(n, chunk, grid, unlimited)) for each, n in zip(said, numbers, strict=True)]
-    if not _is_there(dataset, true[last].position):
-        raise DamagedFileError("", "the library finds a chunk nowhere that its index tells of")
-    return true
+    numbers = [_array_index(each.position, chunk, grid, unlimited) for each in found]
+    # With wrong positions, the last chunk is at one where there is none.
+    last = max(range(len(found)), key=numbers.__getitem__)
+    if _is_stored(dataset, found[last].position):
+        return found
+    corrected = [
+        each._replace(position=_position_at(number, chunk, grid, unlimited))
+        for each, number in zip(found, numbers, strict=True)
+    ]
+    if not _is_stored(dataset, corrected[last].position):
+        raise DamagedFileError("", "the index of its chunks is damaged: one is not found at its position")
+    return corrected
 
 
 def _grid(dataset: h5d.DatasetID) -> tuple[list[int], int | None]:
-    """Return how many chunks each dimension may have at most, and which one alone is unlimited (1 stands for it)."""
+    """Return the most chunks along each dimension (1 if unlimited), and the one unlimited dimension or None."""
     limits = dataset.get_space().get_simple_extent_dims(True)
     chunk = dataset.get_create_plist().get_chunk()
     unlimited = [axis for axis, limit in enumerate(limits) if limit == h5s.UNLIMITED]
@@ -108,42 +124,29 @@ def _grid(dataset: h5d.DatasetID) -> tuple[list[int], int | None]:
     return grid, unlimited[0] if len(unlimited) == 1 else None
 
 
-def _number(position: Sequence[int], chunk: Sequence[int], grid: Sequence[int], unlimited: int) -> int:
-    """Return the number in the array that the library was at: it counts as if the array were in the dataset's order.
-
-    H5Dearray.c: its idx_iterate knows nothing of the ``swizzled`` order that idx_get_addr looks up by.
-    """
-    number = position[unlimited] // chunk[unlimited]
+def _array_index(position: Sequence[int], chunk: Sequence[int], grid: Sequence[int], unlimited: int) -> int:
+    """Return the index in the array from which the library computed a position, in the dataset's order."""
+    index = position[unlimited] // chunk[unlimited]
     for axis in range(unlimited + 1, len(chunk)):
-        number = number * grid[axis] + position[axis] // chunk[axis]
-    return number
+        index = index * grid[axis] + position[axis] // chunk[axis]
+    return index
 
 
-def _position(number: int, chunk: Sequence[int], grid: Sequence[int], unlimited: int) -> tuple[int, ...]:
-    """Return the position of a number: the array is in C order with the unlimited dimension moved to the front."""
+def _position_at(index: int, chunk: Sequence[int], grid: Sequence[int], unlimited: int) -> tuple[int, ...]:
+    """Return the true position of an index: C order with the unlimited dimension moved to the front."""
     scaled = [0] * len(chunk)
     for axis in reversed([axis for axis in range(len(chunk)) if axis != unlimited]):
-        number, scaled[axis] = divmod(number, grid[axis])
-    scaled[unlimited] = number
+        index, scaled[axis] = divmod(index, grid[axis])
+    scaled[unlimited] = index
     return tuple(at * dim for at, dim in zip(scaled, chunk, strict=True))
 
 
-def _is_there(dataset: h5d.DatasetID, position: tuple[int, ...]) -> bool:
-    """Whether the library finds a chunk at this position: looking one up is sound, unlike counting."""
-    if any(at >= dim for at, dim in zip(position, dataset.get_space().shape, strict=True)):
-        return False
-    try:
-        dataset.read_direct_chunk(position)
-    except (OSError, RuntimeError, ValueError):
-        return False
-    return True
+def _is_stored(dataset: h5d.DatasetID, position: tuple[int, ...]) -> bool:
+    return _is_inside(dataset, position) and _look_up(dataset, position) is not None
 
 
 def verify_chunks(dataset: h5py.Dataset) -> None:
-    """See to the index, and that every chunk comes to its size, before the library reads them.
-
-    It would pad a short one with old memory.
-    """
+    """Verify the chunk index and every chunk's decompressed size: libhdf5 pads short chunks with stale heap memory."""
     plist = dataset.id.get_create_plist()
     if plist.get_layout() != h5d.CHUNKED:
         return
@@ -157,7 +160,7 @@ def verify_chunks(dataset: h5py.Dataset) -> None:
 
 
 def _expanded_bytes(dataset: h5py.Dataset, chunk: StoredChunk, applied: set[int]) -> int:
-    """Return how many bytes a chunk comes to, once the filters that were applied to it are undone."""
+    """Return the size of a chunk with its filters undone."""
     checksum_bytes = 4 if FLETCHER32 in applied else 0
     if not applied & {DEFLATE, LZF}:
         return chunk.nbytes - checksum_bytes
@@ -167,7 +170,7 @@ def _expanded_bytes(dataset: h5py.Dataset, chunk: StoredChunk, applied: set[int]
 
 
 def _disk_bytes(kind: h5t.TypeID, address_bytes: int) -> int:
-    """Return the size of a type in the file: what lies on its heap is a length, an address and an index there."""
+    """Return the size of a type in the file: values on the heap are a length, an address and an index."""
     what = kind.get_class()
     if what == h5t.VLEN or (what == h5t.STRING and kind.is_variable_str()):
         return 4 + address_bytes + 4
@@ -181,10 +184,10 @@ def _disk_bytes(kind: h5t.TypeID, address_bytes: int) -> int:
 
 
 def _lzf_bytes(data: bytes) -> int:
-    """Return how many bytes a chunk expands to, as LibLZF does it; -1 where it is no whole stream.
+    """Return the size that a LibLZF stream expands to; -1 where it is incomplete.
 
-    A byte below 32 says how many follow as they are, less one; any other begins a repetition, whose length stands in
-    its upper three bits, less two, and where these are all set, the next byte is added.
+    A byte below 32 is one less than the number of literal bytes that follow. Any other begins a repetition: its upper
+    three bits are the length less two; where all three are set, the next byte is added.
     """
     tokens = LZF_TOKEN.findall(data)
     if sum(map(len, tokens)) != len(data):
@@ -193,12 +196,12 @@ def _lzf_bytes(data: bytes) -> int:
 
 
 def _inflated_bytes(data: bytes) -> int:
-    """Return how many bytes a chunk inflates to; more than a chunk may have counts as too many."""
+    """Return the size that a deflate stream inflates to; -1 where it is incomplete."""
     inflater = zlib.decompressobj()
     try:
         size = len(inflater.decompress(data, MAX_CHUNK_BYTES + 1))
     except zlib.error as error:
-        raise DamagedFileError("", f"a chunk is no deflate stream: {error}") from error
+        raise DamagedFileError("", f"a chunk is not a deflate stream: {error}") from error
     if size > MAX_CHUNK_BYTES:
-        raise UnsafeFileError("", "a chunk inflates beyond what is read")
+        raise UnsafeFileError("", f"a chunk inflates to more than the {MAX_CHUNK_BYTES:,} bytes that are read")
     return size if inflater.eof else -1

@@ -10,6 +10,7 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5s, h5t
 
 from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SHUFFLE, SZIP
+from ckptread.formats.hdf5.reference import FAILURES
 from ckptread.limits import (
     CLAIM_BYTES,
     CLAIM_RATIO,
@@ -215,7 +216,7 @@ def attributes(group: h5g.GroupID) -> tuple[dict[str, Attribute], list[str]]:
             attribute = h5a.open(group, index=number)
             name = text(attribute.name)
             value = _attribute(attribute)
-        except (TypeError, ValueError, RuntimeError, OSError, KeyError, MemoryError):
+        except (*FAILURES, MemoryError):
             unreadable.append(name)
             continue
         budget -= len(str(value))

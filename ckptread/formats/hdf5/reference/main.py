@@ -18,7 +18,7 @@ from h5py import h5d
 from ckptread.errors import DamagedFileError, TensorNotFoundError, UnsafeFileError
 from ckptread.formats.hdf5.reference.chunks import stored_chunks, verify_chunks
 from ckptread.formats.hdf5.reference.walk import LinkWalk
-from ckptread.formats.hdf5.superblock import mended_head
+from ckptread.formats.hdf5.superblock import repaired_superblock
 from ckptread.formats.hdf5.values import encode
 from ckptread.limits import MEMORY_BYTES, VALUES_BYTES
 from ckptread.storage.inflate import rebuild_source
@@ -56,7 +56,7 @@ class Stream(io.RawIOBase):
         self._source = source
         self._remains = claims is not None
         self._size = max(source.size, claims or 0)
-        self._head = mended_head(source) if self._remains else None
+        self._head = repaired_superblock(source) if self._remains else None
         self._at = 0
 
     def readable(self) -> bool:

@@ -13,25 +13,22 @@ import contextlib
 import io
 import re
 from collections.abc import Container, Iterable, Iterator
-from struct import Struct
 from typing import Any
 
 import h5py
 import numpy as np
 from h5py import h5, h5d, h5g, h5l, h5r
 
+from ckptread.formats.hdf5.group_trees import SYMBOL, SYMBOLS
+from ckptread.formats.hdf5.reference import FAILURES
 from ckptread.limits import MAX_NODE_SYMBOLS, MAX_ORPHANS
 from ckptread.storage.source import Source
 
 OBJECT, NODE_OF_GROUP = re.compile(b"OHDR\2"), re.compile(b"SNOD\1\0")
 PIECE_BYTES = 4 << 20
-NODE = Struct("<4sBBH")
-SYMBOL = Struct("<QQLLQQ")
 
 Address = int
 """Of an object's header, counted from the superblock."""
-FAILURES = (KeyError, RuntimeError, OSError, ValueError, TypeError)
-"""What h5py raises when the library refuses something."""
 
 
 def find_orphans(file: h5py.File, source: Source, seen: Container[Address]) -> Iterator[tuple[Address, Any]]:
@@ -45,7 +42,7 @@ def find_orphans(file: h5py.File, source: Source, seen: Container[Address]) -> I
 def _addresses(source: Source, base: int) -> Iterator[Address]:
     """Yield the addresses of what may be objects."""
     for at in range(0, source.size, PIECE_BYTES):
-        data = source.read(at, min(PIECE_BYTES + NODE.size, source.size - at))
+        data = source.read(at, min(PIECE_BYTES + SYMBOLS.size, source.size - at))
         yield from (at + match.start() - base for match in OBJECT.finditer(data))
         for match in NODE_OF_GROUP.finditer(data):
             yield from _listed(source, at + match.start())
@@ -53,11 +50,11 @@ def _addresses(source: Source, base: int) -> Iterator[Address]:
 
 def _listed(source: Source, at: int) -> Iterator[Address]:
     """Yield the addresses in a group's node, as far as its entries are in the file."""
-    if at + NODE.size > source.size:
+    if at + SYMBOLS.size > source.size:
         return
-    count = min(NODE.unpack(source.read(at, NODE.size))[3], MAX_NODE_SYMBOLS)
-    there = min(count * SYMBOL.size, source.size - at - NODE.size) // SYMBOL.size * SYMBOL.size
-    yield from (entry[1] for entry in SYMBOL.iter_unpack(source.read(at + NODE.size, there)))
+    count = min(SYMBOLS.unpack(source.read(at, SYMBOLS.size))[3], MAX_NODE_SYMBOLS)
+    there = min(count * SYMBOL.size, source.size - at - SYMBOLS.size) // SYMBOL.size * SYMBOL.size
+    yield from (entry[1] for entry in SYMBOL.iter_unpack(source.read(at + SYMBOLS.size, there)))
 
 
 def _opened(file: h5py.File, addresses: Iterable[Address]) -> Iterator[tuple[Address, Any]]:

@@ -9,8 +9,9 @@ import h5py
 from h5py import h5, h5d, h5g, h5l, h5o
 
 from ckptread.errors import UnsafeFileError
+from ckptread.formats.hdf5.reference import FAILURES
 from ckptread.formats.hdf5.reference.describe import attributes, describe_dataset, null_references
-from ckptread.formats.hdf5.reference.orphans import FAILURES, find_orphans
+from ckptread.formats.hdf5.reference.orphans import find_orphans
 from ckptread.limits import MAX_ENTRIES, MAX_GROUP_DEPTH, MAX_KEY_BYTES, MAX_LINK_HOPS
 from ckptread.storage.source import Source
 from ckptread.tensors import Severity
