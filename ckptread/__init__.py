@@ -21,12 +21,25 @@ if TYPE_CHECKING:
     from ckptread.formats.locate import open_checkpoint
     from ckptread.model import LayerFact as LayerFact
     from ckptread.model import ModelFacts as ModelFacts
+    from ckptread.operations.check.check import CheckedCheckpoint as CheckedCheckpoint
+    from ckptread.operations.check.check import CheckResult as CheckResult
+    from ckptread.operations.check.check import check as check
+    from ckptread.operations.check.rule_checker import Offender as Offender
+    from ckptread.operations.check.rule_checker import RuleResult as RuleResult
+    from ckptread.operations.check.rules import Rule as Rule
     from ckptread.operations.digest.digest import Digest as Digest
     from ckptread.operations.digest.digest import digest as digest
+    from ckptread.operations.digest.listing import LineResult as LineResult
+    from ckptread.operations.each_tensor import TensorResult as TensorResult
     from ckptread.operations.extract.extract import extract as extract
     from ckptread.operations.extract.written import Extraction as Extraction
     from ckptread.operations.extract.written import SkippedTensor as SkippedTensor
     from ckptread.operations.extract.written import WrittenTensor as WrittenTensor
+    from ckptread.operations.history.history import GroupFigures as GroupFigures
+    from ckptread.operations.history.history import History as History
+    from ckptread.operations.history.history import StepFigures as StepFigures
+    from ckptread.operations.history.history import history as history
+    from ckptread.operations.history.steps import Step as Step
     from ckptread.operations.inspect.inspect import Listing as Listing
     from ckptread.operations.inspect.inspect import inspect as inspect
     from ckptread.operations.inspect.layers import Amount as Amount
@@ -34,10 +47,16 @@ if TYPE_CHECKING:
     from ckptread.operations.inspect.layers import ModelSummary as ModelSummary
     from ckptread.operations.inspect.layers import ModelTotals as ModelTotals
     from ckptread.operations.inspect.layers import summarize as summarize
+    from ckptread.operations.salvage.salvage import LostTensor as LostTensor
+    from ckptread.operations.salvage.salvage import Salvage as Salvage
+    from ckptread.operations.salvage.salvage import SavedTensor as SavedTensor
+    from ckptread.operations.salvage.salvage import salvage as salvage
     from ckptread.operations.show.show import TensorSlice as TensorSlice
     from ckptread.operations.show.show import TensorStatistics as TensorStatistics
     from ckptread.operations.show.show import show as show
     from ckptread.operations.show.show import tensor_statistics
+    from ckptread.operations.verify.verify import Verification as Verification
+    from ckptread.operations.verify.verify import verify as verify
     from ckptread.reader import Reader as Reader
     from ckptread.reader import Tensor as Tensor
     from ckptread.tensors import Extent as Extent
@@ -55,12 +74,21 @@ _MODULES = {
                "UnsupportedError", "UsageError"),
     "formats.locate": ("locate", "open"),
     "model": ("LayerFact", "ModelFacts"),
+    "operations.check.check": ("CheckResult", "CheckedCheckpoint", "check"),
+    "operations.check.rule_checker": ("Offender", "RuleResult"),
+    "operations.check.rules": ("Rule",),
     "operations.digest.digest": ("Digest", "digest"),
+    "operations.digest.listing": ("LineResult",),
+    "operations.each_tensor": ("TensorResult",),
     "operations.extract.extract": ("extract",),
     "operations.extract.written": ("Extraction", "SkippedTensor", "WrittenTensor"),
+    "operations.history.history": ("GroupFigures", "History", "StepFigures", "history"),
+    "operations.history.steps": ("Step",),
     "operations.inspect.inspect": ("Listing", "inspect"),
     "operations.inspect.layers": ("Amount", "LayerSummary", "ModelSummary", "ModelTotals", "summarize"),
+    "operations.salvage.salvage": ("LostTensor", "Salvage", "SavedTensor", "salvage"),
     "operations.show.show": ("TensorSlice", "TensorStatistics", "show", "statistics"),
+    "operations.verify.verify": ("Verification", "verify"),
     "reader": ("Reader", "Tensor"),
     "tensors": ("Extent", "Finding", "Region", "TensorInfo"),
 }  # fmt: skip

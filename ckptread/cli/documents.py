@@ -19,8 +19,6 @@ if TYPE_CHECKING:  # a listing needs neither, and each takes milliseconds to imp
     from ckptread.operations.diff.diff import Difference, TensorDifference
     from ckptread.operations.inspect.layers import ModelSummary
     from ckptread.operations.inspect.totals import PathTotals, Totals
-    from ckptread.operations.salvage.salvage import Salvage
-    from ckptread.operations.verify.verify import Verification
     from ckptread.values.statistics import Statistics
 
 SCHEMA = 1
@@ -124,58 +122,6 @@ def difference(found: Difference, tensors: Sequence[TensorDifference], verdict: 
         "counts": dict(found.counts),
         "tensors": [tensor_difference(entry) for entry in tensors],
     }
-
-
-def verifications(found: Sequence[Verification]) -> Document:
-    """Return what was checked of each checkpoint, and what was found."""
-    from ckptread.cli.views.verify import verify_verdict, worst_exit
-
-    checked = [
-        {
-            "path": each.path,
-            "format": each.format or None,
-            "verdict": verify_verdict(each),
-            "tensors": each.tensors,
-            "nbytes": each.nbytes,
-            "checksums": each.checksums,
-            "unchecked": {"tensors": len(each.unchecked), "nbytes": sum(info.nbytes for info in each.unchecked)},
-            "findings": findings(each.findings),
-        }
-        for each in found
-    ]
-    return {"schema": SCHEMA, "exit": worst_exit(found), "checkpoints": checked}
-
-
-def manifest(found: Salvage) -> Document:
-    """Return what was saved of a checkpoint, and what was lost."""
-    return {
-        "schema": SCHEMA,
-        "path": found.path,
-        "format": found.format,
-        "whole": found.whole,
-        "saved": [
-            {**_named(s.tensor), "file": s.file, "file_dtype": s.dtype, "note": s.note or None, "sha256": s.sha256,
-             "trust": s.trust, "source": _source(s.tensor)}
-            for s in found.saved
-        ],
-        "lost": [{**_named(lost.tensor), "reason": lost.reason, "source": _source(lost.tensor)} for lost in found.lost],
-        "findings": findings(found.findings),
-    }  # fmt: skip
-
-
-def _named(info: TensorInfo) -> Document:
-    return {
-        "key": info.key,
-        "variable": info.variable,
-        "dtype": info.dtype,
-        "shape": None if info.shape is None else list(info.shape),
-    }
-
-
-def _source(info: TensorInfo) -> Document | None:
-    """Return where a tensor's bytes lie, or null where they are not one run."""
-    extent = info.extent
-    return None if extent is None else {"file": extent.file, "offset": extent.offset, "nbytes": extent.nbytes}
 
 
 def tensor_difference(entry: TensorDifference) -> Document:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from ckptread.formats.locate import open_checkpoint
+from ckptread.formats.locate import open_checkpoint, open_remains
 from ckptread.reader import Reader
 
 Checkpoint = str | os.PathLike[str] | Reader
@@ -21,3 +21,23 @@ def opened(checkpoint: Checkpoint, backend: str = "auto") -> Iterator[Reader]:
         return
     with open_checkpoint(checkpoint, backend=backend) as reader:
         yield reader
+
+
+@contextmanager
+def opened_remains(checkpoint: Checkpoint) -> Iterator[Reader]:
+    """Have an open reader, also of what is left of a damaged checkpoint. Raises CheckpointError if nothing is."""
+    if isinstance(checkpoint, Reader):
+        yield checkpoint
+        return
+    with open_remains(checkpoint) as reader:
+        yield reader
+
+
+def as_sequence(checkpoints: Checkpoint | Iterable[Checkpoint]) -> list[Checkpoint]:
+    """Return one checkpoint, or several, as a list."""
+    return [checkpoints] if isinstance(checkpoints, str | os.PathLike | Reader) else list(checkpoints)
+
+
+def as_texts(patterns: str | Iterable[str]) -> tuple[str, ...]:
+    """Return one pattern, or several, as a tuple."""
+    return (patterns,) if isinstance(patterns, str) else tuple(patterns)

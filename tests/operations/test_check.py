@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ckptread.errors import CheckpointError
-from ckptread.operations.check.check import check
+from ckptread.operations.check.rule_checker import check_rules
 from ckptread.operations.check.rules import Rule, read_rules, rules_from
 from tests.conformance.cases import FIXTURES, ROOT, SHARED, needs_shared
 from tests.conftest import write
@@ -22,7 +22,7 @@ GOOD = {
 
 def broken_by(rule, **arrays):
     """Return what of these tensors breaks a rule: names and reasons."""
-    [outcome] = check(InMemory(**arrays), [rule])
+    [outcome] = check_rules(InMemory(**arrays), [rule])
     return {offender.name: offender.reason for offender in outcome.offenders} or outcome.problem
 
 
@@ -59,19 +59,19 @@ def test_a_rule_is_broken_by_what_breaks_it(rule, arrays, broken):
 @pytest.mark.parametrize("name", ["no-nan", "no-inf", "finite", "no-zero", "has", "frozen", "changed"])
 def test_a_pattern_that_matches_nothing_fails(name):
     same = InMemory(a=np.ones(1))
-    [outcome] = check(same, [Rule(name, "nosuch/*")], before=same)
+    [outcome] = check_rules(same, [Rule(name, "nosuch/*")], before=same)
     assert not outcome.passed
     assert "no tensor matches the pattern 'nosuch/*'" in outcome.problem
 
 
 def test_a_role_without_tensors_fails():
-    [outcome] = check(InMemory(a=np.ones(1)), [Rule("finite")], role="optimizer")
+    [outcome] = check_rules(InMemory(a=np.ones(1)), [Rule("finite")], role="optimizer")
     assert (outcome.passed, "of the role optimizer" in outcome.problem) == (False, True)
 
 
 def frozen_and_changed(before, after, pattern="*"):
     rules = [Rule("frozen", pattern), Rule("changed", pattern)]
-    outcomes = check(InMemory(**after), rules, before=InMemory(**before))
+    outcomes = check_rules(InMemory(**after), rules, before=InMemory(**before))
     return [{offender.name: offender.reason for offender in outcome.offenders} for outcome in outcomes]
 
 

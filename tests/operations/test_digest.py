@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 import ckptread
 from ckptread.operations.digest import digest as digests
-from ckptread.operations.digest.digest import canonical_dtype, digest, digest_tensor
+from ckptread.operations.digest.digest import canonical_dtype, digest, digest_tensor, digest_tensors
 from ckptread.tensors import TensorInfo
 from tests.conformance.cases import CASES, FIXTURES, ROOT
 from tests.conftest import write
@@ -137,7 +137,7 @@ def test_the_documented_pipe_gives_the_last_line(run, tmp_path):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_tensor_has_the_digest_of_its_values_whatever_the_parts(case, monkeypatch):
     with ckptread.open(case.path) as reader:
-        whole = digest(reader, reader.tensors.values())
+        whole = digest(reader, role="all")
         for entry in whole.tensors:
             if entry.figure is None or canonical_dtype(entry.tensor.dtype) == "string":
                 continue
@@ -148,10 +148,10 @@ def test_every_tensor_has_the_digest_of_its_values_whatever_the_parts(case, monk
             monkeypatch.setattr("ckptread.storage.threads.thread_count", lambda count=threads: count)
             monkeypatch.setattr(digests, "PART_BYTES", 5)
             monkeypatch.setattr(digests, "LARGE_BYTES", 0)
-            assert digest(reader, reader.tensors.values()) == whole
+            assert digest(reader, role="all") == whole
             largest = max(reader.tensors.values(), key=lambda t: t.nbytes, default=None)
             if largest is not None:
-                [alone] = digest(reader, [largest]).tensors
+                [alone] = digest_tensors(reader, [largest])
                 assert alone in whole.tensors or largest.alias_of is not None
 
 
@@ -232,7 +232,7 @@ def test_a_second_name_has_no_line(run):
     case = next(case for case in CASES if case.name == "saved-model-keras/.")
     with ckptread.open(case.path) as reader:
         aliases = [t for t in reader.tensors.values() if t.alias_of is not None]
-        listed = {e.tensor.key for e in digest(reader, reader.tensors.values()).tensors}
+        listed = {e.tensor.key for e in digest(reader, role="all").tensors}
         assert aliases
         assert listed == set(reader.tensors) - {t.key for t in aliases}
     alone = run("digest", case.path, aliases[0].key).out.splitlines()
@@ -255,7 +255,7 @@ def test_names_count_only_where_asked_for():
     a, b = np.arange(3), np.arange(4)
     one, swapped = InMemory(x=a, y=b), InMemory(x=b, y=a)
     assert digest(one).whole == digest(swapped).whole
-    by_key = [digest(reader, naming=lambda t: t.key).whole for reader in (one, swapped)]
+    by_key = [digest(reader, names="key").whole for reader in (one, swapped)]
     assert by_key[0] != by_key[1]
     lines = sorted(f"{tensor_digest(array)}  {name}\n" for name, array in (("x", a), ("y", b)))
     assert by_key[0] == hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ckptread.errors import CheckpointError
+from ckptread.operations import opening as opening_module
 from ckptread.operations.history import history as module
-from ckptread.operations.history.history import Chosen, first_nan, history
+from ckptread.operations.history.history import Followed, find_first_nan, follow_steps
 from ckptread.operations.history.steps import find_steps, order_steps
 from tests.conformance.cases import FIXTURES, SHARED, needs_shared
 from tests.conftest import write
@@ -128,7 +129,7 @@ def test_figures_agree_with_numpy(tmp_path):
     ]  # fmt: skip
     for step, arrays in enumerate(steps):
         write(tmp_path / f"ckpt-{step}", arrays)
-    found = list(history(find_steps([str(tmp_path)])))
+    found = list(follow_steps(find_steps([str(tmp_path)])))
     for step, figures in enumerate(found):
         now = steps[step]
         a, b = figures.groups
@@ -172,7 +173,7 @@ def test_values_that_are_not_finite_leave_the_norms(tmp_path):
     write(tmp_path / "ckpt-1", one([1.0, 2.0, 3.0]))
     write(tmp_path / "ckpt-2", one([2.0, np.nan, np.inf]))
     write(tmp_path / "ckpt-3", one([2.0, np.nan, 3.0]))
-    second, third = list(history(find_steps([str(tmp_path)])))[1:]
+    second, third = list(follow_steps(find_steps([str(tmp_path)])))[1:]
     group = second.groups[0]
     assert (group.l2, group.distance, group.nans, group.infs) == (2.0, 1.0, 1, 1)
     assert third.groups[0].distance == 0.0
@@ -181,8 +182,8 @@ def test_values_that_are_not_finite_leave_the_norms(tmp_path):
 def test_the_first_step_with_a_nan_is_named(run, tmp_path):
     for step, value in ((1, 1.0), (2, np.nan), (3, np.nan)):
         write(tmp_path / f"ckpt-{step}", {"a/kernel": np.ones(2, "f4"), "b/kernel": np.full(3, value, "f4")})
-    found = list(history(find_steps([str(tmp_path)])))
-    step, group = first_nan(found)
+    found = list(follow_steps(find_steps([str(tmp_path)])))
+    step, group = find_first_nan(found)
     assert (step.step.number, group.name, group.nans) == (2, "b", 3)
     ran = run("history", tmp_path)
     assert ran.code == 0
@@ -247,7 +248,7 @@ def test_other_groups_are_followed_where_asked_for(tmp_path):
     steps = find_steps([str(tmp_path)])
 
     def groups(**chosen):
-        return [(group.name, group.tensors) for group in next(history(steps, Chosen(**chosen))).groups]
+        return [(group.name, group.tensors) for group in next(follow_steps(steps, Followed(**chosen))).groups]
 
     assert groups() == [("a", 2), ("b", 1)]
     assert groups(by="tensor") == [("a/x", 1), ("a/y", 1), ("b/x", 1)]
@@ -258,7 +259,9 @@ def test_other_groups_are_followed_where_asked_for(tmp_path):
 
 def test_the_role_is_the_models_unless_asked_otherwise(tmp_path):
     steps = find_steps([str(FIXTURES / "tf-object")])
-    model, everything = (next(history(steps, Chosen(role=role, by="all"))).groups[0] for role in ("model", "all"))
+    model, everything = (
+        next(follow_steps(steps, Followed(role=role, by="all"))).groups[0] for role in ("model", "all")
+    )
     assert (model.tensors, everything.tensors) == (4, 17)
 
 
@@ -269,7 +272,7 @@ def test_another_shape_is_no_small_change(run, tmp_path):
     second, third = run("history", tmp_path).out.splitlines()[2:4]
     assert (second.split()[2], "the shapes of 1 tensor differ" in second) == ("-", True)
     assert (third.split()[2], "differ" in third) == ("0", False)
-    steps = list(history(find_steps([str(tmp_path)]), Chosen()))
+    steps = list(follow_steps(find_steps([str(tmp_path)]), Followed()))
     assert [(step.groups[0].change, step.groups[0].reshaped) for step in steps] == [(None, 0), (None, 1), (0.0, 0)]
 
 
@@ -277,7 +280,7 @@ def test_nothing_to_follow_is_an_error(run, tmp_path):
     np.savez(tmp_path / "run-1.npz", w=np.float32([np.nan]))
     ran = run("history", tmp_path / "run-1.npz", "--role", "optimizer")
     assert (ran.code, ran.out) == (2, "")
-    assert "no tensor of the role optimizer to follow in any step" in ran.err
+    assert "no step has a tensor of the role optimizer to follow" in ran.err
     assert "first NaN" in run("history", tmp_path / "run-1.npz").out
     assert run("history", tmp_path / "nope").err.startswith("ckptread: ")
 
@@ -299,9 +302,9 @@ def test_two_checkpoints_are_open_at_a_time(run_folder, monkeypatch):
         reader.close = lambda: (open_now.discard(path), close())
         return reader
 
-    open_checkpoint = module.open_checkpoint
-    monkeypatch.setattr(module, "open_checkpoint", opening)
-    assert len(list(history(find_steps([str(run_folder)])))) == 3
+    open_checkpoint = opening_module.open_checkpoint
+    monkeypatch.setattr(opening_module, "open_checkpoint", opening)
+    assert len(list(follow_steps(find_steps([str(run_folder)])))) == 3
     assert (max(most), open_now) == (2, set())
 
 

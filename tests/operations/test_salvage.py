@@ -55,11 +55,11 @@ def test_all_of_a_whole_checkpoint_is_saved_and_told(salvaged, checkpoint, tmp_p
 
 @each([case for case in CASES if "objects" not in case.name])
 def test_nothing_is_lost_of_what_the_libraries_wrote(case, tmp_path):
-    from ckptread.operations.salvage.salvage import LostTensor, salvage
+    from ckptread.operations.salvage.salvage import LostTensor, save_tensors
     from ckptread.operations.verify.verify import verify
 
     with ckptread.open(case.path) as reader:
-        lost = [each for each in salvage(reader, verify(reader), str(tmp_path)) if isinstance(each, LostTensor)]
+        lost = [each for each in save_tensors(reader, verify(reader), str(tmp_path)) if isinstance(each, LostTensor)]
     assert all("without loss" in each.reason or "cannot be written" in each.reason for each in lost), lost
 
 

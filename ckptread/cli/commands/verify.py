@@ -1,4 +1,4 @@
-"""``ckptread verify``: whether a checkpoint is whole."""
+"""``ckptread verify``: whether a checkpoint is intact."""
 
 from __future__ import annotations
 
@@ -7,45 +7,32 @@ from typing import Annotated
 import typer
 
 import ckptread
-from ckptread.cli import documents, render
+from ckptread.cli import render
 from ckptread.cli.parse.combinations import VERIFY, refuse
-from ckptread.cli.parse.options import CHECKPOINT_HELP, OutputFormat, UseLayout
-from ckptread.cli.views.verify import findings_table, report, worst_exit
-from ckptread.operations.verify.verify import Verification, verify_nbytes
-from ckptread.operations.verify.verify import verify as check
-from ckptread.storage.progress import Meter
-from ckptread.tensors import trouble
-
-Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help=CHECKPOINT_HELP, show_default=False)]
+from ckptread.cli.parse.options import Checkpoints, OutputFormat, UseLayout
 
 
 def verify_command(
     paths: Checkpoints,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but the exit code.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing; only set the exit code.")] = False,
     layout: UseLayout = OutputFormat.table,
 ) -> None:
-    """Check whether a checkpoint is whole, and say what is wrong.
+    """Check whether a checkpoint is intact, and list what is wrong.
 
-    All that it states of itself is checked: sizes, places, names, and every checksum, reading every byte.
+    Sizes, offsets, names and every checksum in the file are checked, and every byte is read.
     Exit 0: nothing is wrong (there may be notes), 1: errors or warnings, 2: one cannot be opened at all.
     """
     refuse(VERIFY, {"--quiet": quiet, "--format": layout is not OutputFormat.table})
-    done = []
-    for path in paths:
-        done.append(_one(path))
-        if layout is OutputFormat.table and not quiet:
-            render.prose(report(done[-1]))
-    if layout is OutputFormat.json:
-        render.json_document(documents.verifications(done))
-    elif layout is not OutputFormat.table:
-        render.table(findings_table(done), layout)
-    raise typer.Exit(worst_exit(done))
+    codes: list[int] = []
 
+    def verified(path: str) -> ckptread.Verification:
+        with render.Progress() as progress:
+            found = ckptread.verify(path, progress=progress)
+        codes.append(found.exit_code)
+        return found
 
-def _one(path: str) -> Verification:
-    """Verify one checkpoint; one that cannot be opened has no format."""
-    try:
-        with ckptread.open(path) as reader, render.Progress() as progress:
-            return check(reader, meter=Meter(progress, verify_nbytes(reader)))
-    except ckptread.CheckpointError as error:
-        return Verification.failed(path, trouble(error))
+    if quiet:
+        list(map(verified, paths))
+    else:
+        render.report(ckptread.Verification.report_all(map(verified, paths)), layout)
+    raise typer.Exit(max(codes))

@@ -1,268 +1,184 @@
-"""Whether a checkpoint keeps its promises.
+"""Check that checkpoints obey rules.
 
-A promise about tensors that are not there, or cannot be read, is not kept.
+A rule about tensors that are missing or unreadable fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ckptread.errors import CheckpointError, TensorNotFoundError
-from ckptread.formats.locate import open_checkpoint
-from ckptread.operations.check.rules import Rule
-from ckptread.operations.diff.diff import SAME, TensorDifference, compare
-from ckptread.operations.diff.match.by_name import align, choose
-from ckptread.operations.diff.match.pairs import Pair
-from ckptread.operations.digest.digest import canonical_dtype
-from ckptread.operations.each_tensor import TensorResult, survey
-from ckptread.operations.inspect.layers import summarize
-from ckptread.operations.inspect.totals import total
-from ckptread.reader import Reader, Tensor
-from ckptread.select import filter_tensors, match_tensors, without_aliases
-from ckptread.storage.progress import SILENT, Meter
-from ckptread.tensors import TensorInfo
-from ckptread.values.statistics import Statistics, as_float, pieces, statistics
+from ckptread.errors import CheckpointError, UsageError
+from ckptread.operations.check.rule_checker import OF_PAIRS, RuleResult, advised, check_rules
+from ckptread.operations.check.rules import Rule, RuleFile, read_rules, rules_from
+from ckptread.operations.notes import role_notes
+from ckptread.operations.opening import Checkpoint, as_sequence, opened
+from ckptread.reader import Reader
+from ckptread.reports.report import Report, Reportable
+from ckptread.storage.progress import Meter, Progress
+from ckptread.wording import plural
 
 if TYPE_CHECKING:
-    from ckptread.tensors import Array
+    import numpy as np
 
-OF_VALUES = frozenset({"no-nan", "no-inf", "finite", "no-zero", "max-abs"})
-OF_PAIRS = frozenset({"frozen", "changed"})
-"""The rules that compare with another checkpoint."""
+    Array = np.ndarray[Any, Any]
 
-
-class Offender(msgspec.Struct, frozen=True):
-    """A tensor that breaks a rule."""
-
-    name: str
-    key: str
-    reason: str
-    unreadable: bool = False
-    """Whether it breaks it in that it could not be read."""
+Patterns = str | Sequence[str]
 
 
-class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a rule."""
+class CheckedCheckpoint(msgspec.Struct, frozen=True):
+    """A checkpoint, and the result of each rule."""
 
-    rule: Rule
-    checked: int
-    """Tensors, or pairs of tensors, that it is about."""
-    offenders: tuple[Offender, ...] = ()
+    path: str
+    outcomes: tuple[RuleResult, ...]
     problem: str = ""
-    """Why the rule as a whole is broken: its pattern matches nothing, say; or ""."""
-    unreadable: bool = False
-    """Whether that is because something could not be read."""
-    against: str | None = None
-    """The checkpoint that was compared with."""
+    """Why it could not be opened, or ""."""
 
     @property
     def passed(self) -> bool:
-        """Whether the promise is kept."""
-        return not self.offenders and not self.problem
+        """Whether all rules hold."""
+        return not self.problem and all(outcome.passed for outcome in self.outcomes)
 
     @property
     def trouble(self) -> bool:
         """Whether something could not be read."""
-        return self.unreadable or any(offender.unreadable for offender in self.offenders)
+        return bool(self.problem) or any(outcome.trouble for outcome in self.outcomes)
 
 
-class _Measured(msgspec.Struct, frozen=True):
-    """What rules ask of a tensor's values."""
+class CheckResult(Reportable, msgspec.Struct, frozen=True):
+    """The results of all rules for all checkpoints. It is true where every rule holds for every one."""
 
-    statistics: Statistics
-    magnitude: float | int | None
-    """The largest |x|, NaN left out; None where there is no number."""
+    checkpoints: tuple[CheckedCheckpoint, ...]
+    notes: tuple[str, ...] = ()
+    """What a user should know of the choice of tensors."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rule holds for every checkpoint."""
+        return all(entry.passed for entry in self.checkpoints)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command: 0 where all rules hold, 1 where one fails, 2 where something is unreadable."""
+        return 2 if any(entry.trouble for entry in self.checkpoints) else int(not self.passed)
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def report(self) -> Report:
+        """Return what ``ckptread check`` prints."""
+        from ckptread.operations.check.report import CheckReport
+
+        return CheckReport(self)
+
+    def __repr__(self) -> str:
+        failed = sum(not entry.passed for entry in self.checkpoints)
+        verdict = f"{failed:,} of {plural(len(self.checkpoints), 'checkpoint')} failed" if failed else "passed"
+        return f"<CheckResult of {plural(len(self.checkpoints), 'checkpoint')}: {verdict}>"
 
 
 def check(
-    reader: Reader,
-    rules: Iterable[Rule],
+    checkpoints: Checkpoint | Iterable[Checkpoint],
     *,
-    before: Reader | None = None,
+    no_nan: bool | Patterns = False,
+    no_inf: bool | Patterns = False,
+    finite: bool | Patterns = False,
+    no_zero: Patterns = (),
+    dtype: Patterns | Mapping[str, str] = (),
+    max_abs: Patterns | float | Mapping[str, float] = (),
+    has: Patterns = (),
+    params: int | None = None,
+    frozen: Patterns = (),
+    changed: Patterns = (),
+    same_as: Patterns = (),
+    base: Checkpoint | None = None,
     role: str | None = None,
-    meter: Meter = SILENT,
-) -> list[RuleResult]:
-    """Return what came of each rule; of each tensor that any rule is about, the values are read once.
+    rules: str | os.PathLike[str] | Iterable[Rule] = (),
+    backend: str = "auto",
+    progress: Progress | None = None,
+) -> CheckResult:
+    """Check that checkpoints obey rules.
 
-    ``before`` is the checkpoint that 'frozen' and 'changed' compare with; without one they are left out. ``role``
-    keeps the tensors of one role, for all rules.
+    Each rule takes a pattern, or several; ``dtype`` and ``max_abs`` take values for all tensors ('float32', 10.0),
+    texts 'PATTERN=VALUE', or a mapping from patterns to values. ``frozen`` and ``changed`` compare each checkpoint
+    with the one before it, or with ``base``. ``rules`` is the path of a TOML file with more rules, or ``Rule`` objects.
+    A rule whose pattern matches nothing fails, and so does one that meets a tensor that cannot be read.
+
+    Raises UsageError where there is no rule or a rule's value is invalid, CheckpointError where the file of rules is.
+    A checkpoint that cannot be opened is part of the result.
+
+    >>> import ckptread
+    >>> result = ckptread.check("fixtures/tf-object/ckpt-1", finite=True, has="**/kernel")
+    >>> bool(result), [outcome.checked for outcome in result.checkpoints[0].outcomes]
+    (True, [17, 2])
     """
-    wanted = [rule for rule in rules if before is not None or rule.name not in OF_PAIRS]
-    return _Check(reader, before, role, meter).outcomes(wanted)
+    file = _rule_file(rules)
+    given = {
+        "no-nan": no_nan, "no-inf": no_inf, "finite": finite, "no-zero": no_zero, "dtype": dtype, "max-abs": max_abs,
+        "has": has, "params": params, "frozen": frozen, "changed": changed, "same-as": same_as,
+    }  # fmt: skip
+    wanted = [*rules_from({name: _plain(value) for name, value in given.items()}), *file.rules]
+    listed, base = as_sequence(checkpoints), file.base if base is None else base
+    _refuse_nothing(wanted, listed, base)
+    role = role or file.role
+    notes: list[str] = []
+    checked = tuple(_check_each(listed, wanted, base, role, backend, notes, progress))
+    return CheckResult(checked, tuple(notes))
 
 
-class _Check:
-    """A checkpoint, and what was measured of it."""
+def _rule_file(rules: str | os.PathLike[str] | Iterable[Rule]) -> RuleFile:
+    return read_rules(os.fspath(rules)) if isinstance(rules, str | os.PathLike) else RuleFile(tuple(rules))
 
-    def __init__(self, reader: Reader, before: Reader | None, role: str | None, meter: Meter) -> None:
-        self._reader = reader
-        self._before = before
-        self._role = role
-        self._meter = meter
-        self._measured: dict[str, TensorResult[_Measured]] = {}
 
-    def outcomes(self, rules: Sequence[Rule]) -> list[RuleResult]:
-        """Return what came of each rule."""
-        self._measure(rule for rule in rules if rule.name in OF_VALUES)
-        return [self._outcome(rule) for rule in rules]
+def _plain(value: Any) -> Any:
+    """Return an option as a file of rules would have it."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
 
-    def _measure(self, rules: Iterable[Rule]) -> None:
-        """Read the values of every tensor that a rule is about, once."""
-        wanted: dict[str, TensorInfo] = {}
-        for rule in rules:
+
+def _refuse_nothing(rules: Sequence[Rule], checkpoints: Sequence[object], base: object) -> None:
+    """Raise ValueError where there is nothing to check, or nothing to compare with."""
+    if not rules:
+        raise UsageError("no rule is given: see 'ckptread check --help'")
+    pairwise = [rule.name for rule in rules if rule.name in OF_PAIRS]
+    if pairwise and base is None and len(checkpoints) < 2:
+        raise UsageError(f"--{pairwise[0]} compares two checkpoints: give another, or one to compare with by --base")
+
+
+def _check_each(
+    checkpoints: Iterable[Checkpoint],
+    rules: Sequence[Rule],
+    base: Checkpoint | None,
+    role: str | None,
+    backend: str,
+    notes: list[str],
+    progress: Progress | None,
+) -> Iterator[CheckedCheckpoint]:
+    """Yield the result of each checkpoint, also of one that cannot be opened. Two are open at a time."""
+    with ExitStack() as stack:
+        fixed = None if base is None else stack.enter_context(opened(base, backend))
+        before, previous = fixed, ExitStack()
+        for checkpoint in checkpoints:
+            current = stack.enter_context(ExitStack())
             try:
-                wanted |= {tensor.key: tensor for tensor in self._tensors(rule)}
-            except TensorNotFoundError:
-                continue  # the rule's own outcome says so
-        for entry in survey(self._reader, wanted.values(), _measure, meter=self._meter):
-            self._measured[entry.tensor.key] = entry
-
-    def _tensors(self, rule: Rule) -> list[TensorInfo]:
-        patterns = [] if rule.pattern is None else [rule.pattern]
-        return without_aliases(
-            filter_tensors(
-                self._reader.tensors, match_tensors(self._reader.path, self._reader.tensors, patterns), self._role
-            )
-        )
-
-    def _outcome(self, rule: Rule) -> RuleResult:
-        try:
-            if rule.name == "params":
-                return self._params(rule)
-            if rule.name == "same-as":
-                with open_checkpoint(str(rule.value)) as other:
-                    return self._compared(rule, other)
-            if rule.name in OF_PAIRS and self._before is not None:
-                return self._compared(rule, self._before)
-            return self._of_tensors(rule)
-        except TensorNotFoundError as error:
-            return RuleResult(rule=rule, checked=0, problem=_said(error))
-        except CheckpointError as error:
-            return RuleResult(rule=rule, checked=0, problem=str(error), unreadable=True)
-
-    def _of_tensors(self, rule: Rule) -> RuleResult:
-        tensors = self._tensors(rule)
-        if not tensors:
-            return RuleResult(rule=rule, checked=0, problem=self._nothing())
-        if rule.name == "has":
-            return RuleResult(rule=rule, checked=len(tensors))
-        judged = [self._dtype(rule, t) if rule.name == "dtype" else self._values(rule, t) for t in tensors]
-        return RuleResult(
-            rule=rule, checked=len(tensors), offenders=tuple(offender for offender in judged if offender is not None)
-        )
-
-    def _nothing(self) -> str:
-        return "there are no tensors" + ("" if self._role is None else f" of the role {self._role} that it is about")
-
-    def _dtype(self, rule: Rule, tensor: TensorInfo) -> Offender | None:
-        try:
-            found = canonical_dtype(tensor.dtype)
-        except CheckpointError:
-            found = tensor.dtype
-        return None if found == rule.value else Offender(tensor.name, tensor.key, found)
-
-    def _values(self, rule: Rule, tensor: TensorInfo) -> Offender | None:
-        entry = self._measured[tensor.key]
-        if entry.figure is None:
-            return Offender(tensor.name, tensor.key, entry.problem, unreadable=True)
-        reason = _broken(rule, entry.figure)
-        return Offender(tensor.name, tensor.key, reason) if reason else None
-
-    def _params(self, rule: Rule) -> RuleResult:
-        """The model's parameters, as Keras counts them; all of them where the file tells of no roles."""
-        tensors = filter_tensors(self._reader.tensors, self._reader.tensors.values(), self._role)
-        everything = total(tensors).parameters
-        told = self._role is None and any(t.role is not None for t in tensors)
-        found = summarize(self._reader).totals.model.parameters if told else everything
-        if found == rule.value:
-            return RuleResult(rule=rule, checked=len(tensors))
-        rest = f" in the model, {everything:,} in all" if told else ""
-        return RuleResult(rule=rule, checked=len(tensors), problem=f"there are {found:,}{rest}")
-
-    def _compared(self, rule: Rule, other: Reader) -> RuleResult:
-        aligned = align(*(list(side.tensors.values()) for side in (other, self._reader)))
-        patterns = [] if rule.pattern is None else [rule.pattern]
-        pairs = choose(other, self._reader, aligned, patterns, role=self._role)
-        if not pairs:
-            return RuleResult(rule=rule, checked=0, problem=self._nothing(), against=other.path)
-        found = compare(other, self._reader, _unlike(pairs), meter=self._meter)
-        broken = [_unkept(rule, entry) for entry in found.tensors]
-        return RuleResult(
-            rule=rule, checked=len(pairs), offenders=tuple(o for o in broken if o is not None), against=other.path
-        )
+                reader = current.enter_context(opened(checkpoint, backend))
+            except CheckpointError as error:
+                yield CheckedCheckpoint(os.fspath(checkpoint), (), advised(error))  # type: ignore[arg-type]
+                continue
+            notes.extend(role_notes([reader], role))
+            meter = Meter(progress, _bytes_to_check(reader, rules))
+            outcomes = check_rules(reader, rules, before=before, role=role, meter=meter)
+            yield CheckedCheckpoint(reader.path, tuple(outcomes))
+            previous.close()
+            before, previous = (reader if fixed is None else fixed), current
 
 
-def _unlike(pairs: Sequence[Pair]) -> list[Pair]:
-    """Leave out second names on either side: their tensors are compared under their first."""
-    return [pair for pair in pairs if not all(t is None or t.alias_of is not None for t in (pair.a, pair.b))]
-
-
-def _measure(tensor: Tensor) -> _Measured:
-    stats = statistics(tensor)
-    if stats.minimum is not None and stats.maximum is not None:
-        return _Measured(stats, max(abs(stats.minimum), abs(stats.maximum)))
-    return _Measured(stats, _largest(tensor) if tensor.dtype.kind == "c" and stats.count else None)
-
-
-def _largest(tensor: Tensor) -> float | None:
-    """Return the largest magnitude of complex numbers, which have no minimum and no maximum."""
-    import numpy as np
-
-    found = None
-    for piece in pieces(tensor):
-        sizes: Array = np.abs(as_float(piece))
-        sizes = sizes[~np.isnan(sizes)]
-        if sizes.size:
-            found = max(float(sizes.max()), found or 0.0)
-    return found
-
-
-def _broken(rule: Rule, measured: _Measured) -> str:
-    """Say how a tensor's values break a rule, or ""."""
-    stats = measured.statistics
-    special = [f"{count:,} {word}" for word, count in (("NaN", stats.nans), ("Inf", stats.infs)) if count]
-    if rule.name == "no-nan":
-        return f"{stats.nans:,} NaN" if stats.nans else ""
-    if rule.name == "no-inf":
-        return f"{stats.infs:,} Inf" if stats.infs else ""
-    if rule.name == "finite":
-        return ", ".join(special)
-    if rule.name == "no-zero":
-        return "all zeros" if stats.count and stats.zeros == stats.count else ""
-    over = measured.magnitude is not None and measured.magnitude > float(rule.value or 0)
-    return f"{measured.magnitude:g}" if over else ""
-
-
-def _unkept(rule: Rule, entry: TensorDifference) -> Offender | None:
-    """Say how a pair breaks a rule, or None. A tensor without its like was neither frozen nor trained."""
-    tensor = entry.b or entry.a
-    if tensor is None:
-        return None
-    if entry.unreadable:
-        return Offender(tensor.name, tensor.key, entry.reason, unreadable=True)
-    if rule.name == "changed":
-        kept = entry.status not in SAME and None not in (entry.a, entry.b)
-        return None if kept else Offender(tensor.name, tensor.key, _how(entry, "is the same"))
-    return None if entry.status in SAME else Offender(tensor.name, tensor.key, _how(entry, entry.status))
-
-
-def _how(entry: TensorDifference, status: str) -> str:
-    """Say what became of a tensor."""
-    if entry.a is None:
-        return "is not in the other one"
-    if entry.b is None:
-        return "is missing here"
-    if entry.status == "shape":
-        return f"shape {entry.a.shape} -> {entry.b.shape}"
-    if entry.status == "dtype":
-        return f"dtype {entry.a.dtype} -> {entry.b.dtype}"
-    if entry.change is None or status != "changed":
-        return entry.reason or status
-    return f"{entry.change.changed:,} of {entry.change.count:,} elements changed"
-
-
-def _said(error: CheckpointError) -> str:
-    return error.problem + (f"; {error.advice}" if error.advice else "")
+def _bytes_to_check(reader: Reader, rules: Sequence[Rule]) -> int:
+    """About how many bytes there are to read: all, once for values and once for each comparison."""
+    passes = sum(rule.name in OF_PAIRS or rule.name == "same-as" for rule in rules) + 1
+    return passes * sum(t.nbytes for t in reader.tensors.values())

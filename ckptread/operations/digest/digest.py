@@ -7,21 +7,28 @@ docs/digest.md has the definition in full, and a program that computes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from ckptread.errors import UnsupportedError
+from ckptread.operations.digest.listing import LineResult, check_listing, read_listing
+from ckptread.operations.documents import checkpoint_fields
 from ckptread.operations.each_tensor import TensorResult, survey
+from ckptread.operations.notes import role_notes
+from ckptread.operations.opening import Checkpoint, as_texts, opened
 from ckptread.reader import Reader, Tensor
-from ckptread.select import filter_tensors, without_aliases
-from ckptread.storage.progress import Meter, Progress
+from ckptread.reports.report import Report, Reportable
+from ckptread.select import filter_tensors, match_tensors, without_aliases
+from ckptread.storage.progress import SILENT, Meter, Progress
 from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.storage.threads import run_in_order
 from ckptread.tensors import ITEM_BYTES, TensorInfo
 from ckptread.untrusted.dtypes import numpy_dtype
-from ckptread.wording import escape
+from ckptread.wording import escape, plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,43 +41,113 @@ LARGE_BYTES = 16 << 20
 
 Naming = Callable[[TensorInfo], str]
 """What a tensor is called where names count."""
+NAMINGS: dict[str, Naming] = {"key": attrgetter("key"), "variable": attrgetter("name")}
 
 
-class Digest(msgspec.Struct, frozen=True):
-    """The digests of a checkpoint's tensors, and of the whole."""
+class Digest(Reportable, msgspec.Struct, frozen=True, kw_only=True):
+    """The digests of a checkpoint's tensors, and of all together."""
 
     path: str
+    format: str
+    backend: str
+    metadata: Mapping[str, str]
+    role: str
+    """The role of the tensors, or 'all'."""
+    names: str | None
+    """Which names count in ``whole``: 'key' or 'variable'; None for no names."""
     tensors: tuple[TensorResult[str], ...]
-    """The digest of each, as 64 hexadecimal digits; of what cannot be read, why."""
+    """The digest of each, as 64 hexadecimal digits; of an unreadable tensor, the reason."""
     whole: str | None
-    """None where something could not be read."""
+    """The digest of all together; None where a tensor could not be read."""
+    checked: tuple[LineResult, ...] | None = None
+    """The result for each line of the listing that was given to compare with; None where none was given."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of the choice of tensors."""
 
     @property
     def unreadable(self) -> list[TensorResult[str]]:
         """The tensors that could not be read."""
         return [entry for entry in self.tensors if entry.figure is None]
 
+    @property
+    def agrees(self) -> bool:
+        """Whether every line of the listing agrees; true where none was given."""
+        return all(line.verdict == "ok" for line in self.checked or ())
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command: 0, 1 where the listing disagrees, 2 where a tensor could not be read."""
+        return 2 if self.unreadable else int(not self.agrees)
+
+    def report(self, *, quiet: bool = False) -> Report:
+        """Return what ``ckptread digest`` prints; with ``quiet`` only the lines of a listing that do not agree."""
+        from ckptread.operations.digest.report import DigestCheckReport, DigestReport
+
+        return DigestReport(self) if self.checked is None else DigestCheckReport(self, quiet=quiet)
+
+    def __repr__(self) -> str:
+        return f"<Digest of {escape(self.path)!r}: {plural(len(self.tensors), 'tensor')}, {self.whole or 'unreadable'}>"
+
 
 def digest(
-    reader: Reader,
-    tensors: Iterable[TensorInfo] | None = None,
+    checkpoint: Checkpoint,
+    patterns: str | Sequence[str] = (),
     *,
-    naming: Naming | None = None,
+    exclude: str | Sequence[str] = (),
+    role: str | None = None,
+    names: Literal["key", "variable"] | None = None,
+    check: str | os.PathLike[str] | bytes | None = None,
+    backend: str = "auto",
     progress: Progress | None = None,
 ) -> Digest:
-    """Return the digests of a checkpoint's tensors and of the whole.
+    """Return a SHA-256 of each tensor's values, and of all together. It is the same in every container.
 
-    ``tensors`` are those of the model where it is None. A second name for a tensor that is digested is left out. With
-    ``naming`` the names go into the digest of the whole, and so the places; else it tells which tensors occur, but not
-    where or how often.
+    ``patterns`` and ``exclude`` are keys, names, paths or globs; ``role`` None takes the model's
+    tensors, 'all' those of every role. A second
+    name of a tensor is left out. With ``names`` the names count in the digest of all together, and so the places;
+    without, it shows which tensors there are, but not where or how often. ``check`` is a saved listing to compare
+    with, as a path or as its bytes.
+
+    Raises CheckpointError where the checkpoint cannot be opened or the listing is invalid, TensorNotFoundError for a
+    pattern that matches nothing. An unreadable tensor is part of the result.
+
+    >>> import ckptread
+    >>> found = ckptread.digest("fixtures/tf-object/ckpt-1")
+    >>> found.whole[:16]
+    '815e105abd112000'
+    >>> found.whole == ckptread.digest("fixtures/tf-object/ckpt-1", names="key").whole
+    False
     """
-    chosen = without_aliases(
-        filter_tensors(reader.tensors, reader.tensors.values(), "model") if tensors is None else tensors
-    )
-    sizes = [tensor.nbytes for tensor in chosen]
+    lines = None if check is None else read_listing(check)
+    with opened(checkpoint, backend=backend) as reader:
+        matching = match_tensors(reader.path, reader.tensors, as_texts(patterns), as_texts(exclude))
+        chosen = without_aliases(filter_tensors(reader.tensors, matching, role or "model"))
+        meter = Meter(progress, sum(tensor.nbytes for tensor in chosen))
+        found = digest_tensors(reader, chosen, meter=meter)
+        naming = NAMINGS[names or "variable"]
+        whole = whole_digest(found, naming if names else None)
+        checked = None
+        if lines is not None:
+            checked = tuple(check_listing(reader.path, found, whole, lines, naming, by_name=bool(names)))
+        return Digest(
+            **checkpoint_fields(reader), role=role or "model", names=names, tensors=found, whole=whole, checked=checked,
+            notes=tuple(_notes(reader, chosen, role)),
+        )  # fmt: skip
+
+
+def _notes(reader: Reader, chosen: Sequence[TensorInfo], role: str | None) -> Iterator[str]:
+    yield from role_notes([reader], role)
+    if not chosen:
+        yield f"note: there is no tensor of the role {role or 'model'}; --role all takes all"
+
+
+def digest_tensors(
+    reader: Reader, tensors: Sequence[TensorInfo], *, meter: Meter = SILENT
+) -> tuple[TensorResult[str], ...]:
+    """Return the digest of each tensor, in order."""
+    sizes = [tensor.nbytes for tensor in tensors]
     threads = 1 if max(sizes, default=0) * 2 > sum(sizes) else None  # of one large tensor, the threads read parts
-    found = tuple(survey(reader, chosen, digest_tensor, meter=Meter(progress, sum(sizes)), threads=threads))
-    return Digest(reader.path, found, whole_digest(found, naming))
+    return tuple(survey(reader, tensors, digest_tensor, meter=meter, threads=threads))
 
 
 def whole_digest(tensors: Sequence[TensorResult[str]], naming: Naming | None = None) -> str | None:

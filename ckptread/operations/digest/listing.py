@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
 
 from ckptread.errors import DamagedFileError
 from ckptread.limits import OWN_FILE_BYTES
-from ckptread.operations.digest.digest import Digest, Naming
-from ckptread.storage.local import FileSource
+from ckptread.operations.each_tensor import TensorResult
+from ckptread.storage.addresses import find_storage
+from ckptread.storage.small_files import read_small_file
+from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
 
-Verdict = Literal["ok", "changed", "missing", "unlisted", "unreadable"]
+LineVerdict = Literal["ok", "changed", "missing", "unlisted", "unreadable"]
 
 _LINE = re.compile(r"(?P<digest>[0-9a-fA-F]{64}) [ *](?P<name>.+)")
 
@@ -28,23 +31,20 @@ class ListingLine(msgspec.Struct, frozen=True):
 
 
 class LineResult(msgspec.Struct, frozen=True):
-    """What came of a line of the listing, or of a tensor that has none."""
+    """The result for a line of the listing, or for a tensor without one."""
 
     name: str
     """Escaped."""
-    verdict: Verdict
+    verdict: LineVerdict
     note: str = ""
 
 
-def read_listing(path: str) -> list[ListingLine]:
-    """Return the lines of a saved listing. Raises CheckpointError."""
-    source = FileSource(path)
-    try:
-        if source.size > OWN_FILE_BYTES:
-            raise DamagedFileError(path, f"a listing of {source.size:,} bytes is too large")
-        return parse_listing(path, source.read(0, source.size))
-    finally:
-        source.close()
+def read_listing(listing: str | os.PathLike[str] | bytes) -> list[ListingLine]:
+    """Return the lines of a saved listing, given as a path or as its bytes. Raises CheckpointError."""
+    if isinstance(listing, bytes):
+        return parse_listing("stdin", listing[:OWN_FILE_BYTES])
+    path = os.fspath(listing)
+    return parse_listing(path, read_small_file(*find_storage(path), OWN_FILE_BYTES, "a listing"))
 
 
 def parse_listing(path: str, data: bytes) -> list[ListingLine]:
@@ -63,36 +63,44 @@ def parse_listing(path: str, data: bytes) -> list[ListingLine]:
 
 
 def check_listing(
-    found: Digest, lines: Sequence[ListingLine], naming: Naming, *, by_name: bool = False
+    path: str,
+    tensors: Sequence[TensorResult[str]],
+    whole_digest: str | None,
+    lines: Sequence[ListingLine],
+    naming: Callable[[TensorInfo], str],
+    *,
+    by_name: bool = False,
 ) -> list[LineResult]:
-    """Return what came of each line, and of each tensor that has none.
+    """Return a result for each line, and for each tensor without one.
 
-    A tensor that goes by another name counts as well, unless ``by_name``. The last line is the whole's, where no tensor
-    is called so; a listing without it is of a part, and other tensors are nothing to it.
+    A tensor under another name agrees as well, unless ``by_name``. The last line is that of all together, unless a
+    tensor has that name; without it, the listing is of some tensors, and the others are not looked at.
     """
-    here = _Here(found, naming, by_name)
+    here = _DigestsByName(tensors, naming, by_name)
     whole = lines[-1] if lines[-1].name not in here.names else None
     checked = [here.check(line) for line in (lines if whole is None else lines[:-1])]
     if whole is None:
         return checked
     checked += here.unlisted(lines[:-1])
-    return [*checked, _whole(found, whole)]
+    return [*checked, _check_whole(path, whole_digest, whole)]
 
 
-def _whole(found: Digest, line: ListingLine) -> LineResult:
-    if found.whole is None:
-        return LineResult(escape(found.path), "unreadable", "not all of it can be read")
-    return LineResult(escape(found.path), "ok" if found.whole == line.digest else "changed")
+def _check_whole(path: str, found: str | None, line: ListingLine) -> LineResult:
+    if found is None:
+        return LineResult(escape(path), "unreadable", "not all of it can be read")
+    return LineResult(escape(path), "ok" if found == line.digest else "changed")
 
 
-class _Here:
-    """The digests of a checkpoint, as a listing's lines are looked up in them."""
+class _DigestsByName:
+    """The digests of a checkpoint's tensors, to look up the lines of a listing in."""
 
-    def __init__(self, found: Digest, naming: Naming, by_name: bool) -> None:
+    def __init__(
+        self, tensors: Sequence[TensorResult[str]], naming: Callable[[TensorInfo], str], by_name: bool
+    ) -> None:
         self.names: dict[str, list[str | None]] = {}
         self._called: dict[str, str] = {}
         self._by_name = by_name
-        for entry in found.tensors:
+        for entry in tensors:
             name = escape(naming(entry.tensor))
             self.names.setdefault(name, []).append(entry.figure)
             if entry.figure is not None:

@@ -1,4 +1,4 @@
-"""How a model's weights went through a training run: norms, changes and NaN, step by step.
+"""Follow the weights of a model through a training run: norms, changes and NaN, step by step.
 
 Two checkpoints are open at a time, and a block of each tensor is in memory.
 """
@@ -6,20 +6,25 @@ Two checkpoints are open at a time, and a block of each tensor is in memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from ckptread.errors import CheckpointError, TensorNotFoundError
-from ckptread.formats.locate import open_checkpoint
+from ckptread.errors import CheckpointError, TensorNotFoundError, UsageError
 from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.each_tensor import TensorResult, survey
-from ckptread.operations.history.steps import Step
+from ckptread.operations.history.steps import Step, find_steps, order_steps
+from ckptread.operations.opening import Checkpoint, as_sequence, as_texts, opened
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
+from ckptread.reports.report import Report, Reportable
 from ckptread.select import filter_tensors, match_tensors, without_aliases
+from ckptread.storage.progress import Progress
 from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import PIECE, Statistics, as_float, is_numeric, square_sum, statistics
+from ckptread.wording import escape, plural
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
@@ -29,11 +34,11 @@ ALL = "(all)"
 """The one group, where everything is taken together."""
 
 
-class Chosen(msgspec.Struct, frozen=True):
+class Followed(msgspec.Struct, frozen=True):
     """Which tensors are followed, and which of them together."""
 
     role: str = "model"
-    """'all' is all, and so is 'model' where the file tells of none what it is for."""
+    """'all' takes tensors of every role, and so does 'model' where the file records no roles."""
     by: By = "layer"
     patterns: tuple[str, ...] = ()
     """A group for each of these in place of ``by``."""
@@ -90,37 +95,133 @@ class _Before(msgspec.Struct):
     """By key, of the tensors that could be read."""
 
 
-def history(steps: Sequence[Step], chosen: Chosen | None = None, *, backend: str = "auto") -> Iterator[StepFigures]:
-    """Yield the figures of each step in turn; one that cannot be opened is a result that says so.
+class History(Reportable, msgspec.Struct, frozen=True):
+    """The weights of a model at each step of a training run."""
 
-    A step is compared with the last one before it that could be opened.
+    steps: tuple[StepFigures, ...]
+
+    @property
+    def first_nan(self) -> tuple[StepFigures, GroupFigures] | None:
+        """The first step with a NaN, and its group that has most of them; None where there is none."""
+        return find_first_nan(self.steps)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every checkpoint could be opened, and every tensor read."""
+        return not any(step.problem or step.unreadable for step in self.steps)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command: 0, or 2 where something could not be read."""
+        return 0 if self.complete else 2
+
+    def report(self) -> Report:
+        """Return what ``ckptread history`` prints."""
+        from ckptread.operations.history.report import HistoryReport
+
+        return HistoryReport(self)
+
+    def __repr__(self) -> str:
+        labels = [step.step.label for step in self.steps if not step.problem]
+        span = f", {escape(labels[0])} to {escape(labels[-1])}" if len(labels) > 1 else ""
+        return f"<History of {plural(len(self.steps), 'checkpoint')}{span}>"
+
+
+def history(
+    checkpoints: Checkpoint | Iterable[Checkpoint],
+    *,
+    by: By = "layer",
+    pattern: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
+    role: str = "model",
+    backend: str = "auto",
+    progress: Progress | None = None,
+) -> History:
+    """Follow the weights through a training run: norms, changes since the step before, and NaN.
+
+    ``checkpoints`` are paths, folders (all checkpoints in them) or open readers, in the order of the numbers in their
+    names. ``by`` is what is summed up together: each layer, each tensor, or all; with ``pattern``, what each of these
+    patterns matches. ``progress`` counts checkpoints.
+
+    Raises CheckpointError for a folder without checkpoints, UsageError where no step has a tensor to follow. A step
+    that cannot be opened is part of the result.
+
+    >>> import ckptread
+    >>> run = ckptread.history(["fixtures/tf-object/ckpt-1", "fixtures/tf-object/ckpt-1"], by="all")
+    >>> run.steps[0].groups[0].nans
+    0
     """
-    before: _Before | None = None
-    try:
+    followed = Followed(role, by, as_texts(pattern), as_texts(exclude))
+    readers, steps = _steps_of(as_sequence(checkpoints))
+    found: list[StepFigures] = []
+    for figures in follow_steps(steps, followed, readers=readers, backend=backend):
+        found.append(figures)
+        if progress is not None:
+            progress(len(found), len(steps))
+    _refuse_nothing(found, followed)
+    return History(tuple(found))
+
+
+def _steps_of(checkpoints: Iterable[Checkpoint]) -> tuple[dict[str, Reader], list[Step]]:
+    """Return the open readers by path, and all steps in order."""
+    readers: dict[str, Reader] = {}
+    paths: dict[str, None] = {}
+    for each in checkpoints:
+        if isinstance(each, Reader):
+            readers[each.path] = each
+            paths[each.path] = None
+        else:
+            paths |= dict.fromkeys(step.path for step in find_steps([os.fspath(each)]))
+    return readers, order_steps(paths)
+
+
+def _refuse_nothing(found: Sequence[StepFigures], followed: Followed) -> None:
+    """Raise ValueError for a pattern that matches nothing in any step, and where there is nothing to follow."""
+    opened = [step for step in found if not step.problem]
+    if opened and not any(step.groups for step in opened):
+        raise UsageError(f"no step has a tensor of the role {followed.role} to follow; --role all takes all")
+    for at, text in enumerate(followed.patterns):
+        if opened and not any(step.groups[at].tensors for step in opened):
+            kind = "" if followed.role == "all" else f" of the role {followed.role}"
+            raise UsageError(f"no tensor{kind} matches {escape(text)!r} in any step")
+
+
+def follow_steps(
+    steps: Sequence[Step],
+    followed: Followed | None = None,
+    *,
+    readers: Mapping[str, Reader] | None = None,
+    backend: str = "auto",
+) -> Iterator[StepFigures]:
+    """Yield the figures of each step in order; a step that cannot be opened is a result with a problem.
+
+    A step is compared with the last one before it that could be opened. Readers that are open already stay open.
+    """
+    with ExitStack() as stack:
+        known, before = readers or {}, None
         for step in steps:
             try:
-                reader = open_checkpoint(step.path, backend=backend)
+                reader = stack.enter_context(opened(known.get(step.path, step.path), backend))
             except CheckpointError as error:
                 yield StepFigures(step, problem=str(error))
                 continue
-            figures, now = _step(step, reader, before, chosen or Chosen())
-            if before is not None:
+            figures, now = _measure_step(step, reader, before, followed or Followed())
+            if before is not None and before.reader.path not in known:
                 before.reader.close()
             before = now
             yield figures
-    finally:
-        if before is not None:
-            before.reader.close()
 
 
-def first_nan(steps: Sequence[StepFigures]) -> tuple[StepFigures, GroupFigures] | None:
+def find_first_nan(steps: Sequence[StepFigures]) -> tuple[StepFigures, GroupFigures] | None:
     """Return the first step with a NaN, and the group in it that has most of them."""
     found = next((step for step in steps if step.nans), None)
     return None if found is None else (found, max(found.groups, key=lambda group: group.nans))
 
 
-def _step(step: Step, reader: Reader, before: _Before | None, chosen: Chosen) -> tuple[StepFigures, _Before]:
-    groups = _groups(reader, chosen)
+def _measure_step(
+    step: Step, reader: Reader, before: _Before | None, followed: Followed
+) -> tuple[StepFigures, _Before]:
+    groups = _groups(reader, followed)
     tensors = without_aliases({t.key: t for members in groups.values() for t in members}.values())
     paired = _pairs(before, tensors)
     earlier = {t.key: paired[t.key] for t in tensors if t.key in paired and paired[t.key].info.shape == t.shape}
@@ -132,30 +233,30 @@ def _step(step: Step, reader: Reader, before: _Before | None, chosen: Chosen) ->
     norms = {key: entry.figure.statistics.l2 or 0.0 for key, entry in found.items() if entry.figure is not None}
     past = {} if before is None else {key: before.norms[t.info.key] for key, t in earlier.items()}
     figures = [
-        _settled(_figures(name, [found[t.key] for t in members if t.key in found], past), members, paired)
+        _without_change(_figures(name, [found[t.key] for t in members if t.key in found], past), members, paired)
         for name, members in groups.items()
     ]
     unreadable = tuple(entry for entry in found.values() if entry.figure is None)
     return StepFigures(step, tuple(figures), unreadable=unreadable), _Before(reader, tensors, norms)
 
 
-def _groups(reader: Reader, chosen: Chosen) -> dict[str, list[TensorInfo]]:
+def _groups(reader: Reader, followed: Followed) -> dict[str, list[TensorInfo]]:
     """Return the tensors that are followed, by group."""
-    if chosen.patterns:
-        return {pattern: _kept(reader, [pattern], chosen) for pattern in chosen.patterns}
+    if followed.patterns:
+        return {pattern: _kept(reader, [pattern], followed) for pattern in followed.patterns}
     groups: dict[str, list[TensorInfo]] = {}
-    for tensor in _kept(reader, [], chosen):
-        groups.setdefault(_group(tensor, chosen.by), []).append(tensor)
+    for tensor in _kept(reader, [], followed):
+        groups.setdefault(_group(tensor, followed.by), []).append(tensor)
     return groups
 
 
-def _kept(reader: Reader, patterns: Sequence[str], chosen: Chosen) -> list[TensorInfo]:
+def _kept(reader: Reader, patterns: Sequence[str], followed: Followed) -> list[TensorInfo]:
     """Return what a pattern means in this step, which may be nothing."""
     try:
-        matching = match_tensors(reader.path, reader.tensors, patterns, chosen.exclude)
+        matching = match_tensors(reader.path, reader.tensors, patterns, followed.exclude)
     except TensorNotFoundError:
         return []
-    return without_aliases(filter_tensors(reader.tensors, matching, chosen.role))
+    return without_aliases(filter_tensors(reader.tensors, matching, followed.role))
 
 
 def _group(tensor: TensorInfo, by: By) -> str:
@@ -219,8 +320,8 @@ def _figures(name: str, members: Sequence[TensorResult[_Read]], past: Mapping[st
     )
 
 
-def _settled(figures: GroupFigures, members: Sequence[TensorInfo], paired: Mapping[str, Tensor]) -> GroupFigures:
-    """Take the change away from a group with a tensor of another shape: that of the rest would say that it is small."""
+def _without_change(figures: GroupFigures, members: Sequence[TensorInfo], paired: Mapping[str, Tensor]) -> GroupFigures:
+    """Drop the change of a group where a tensor was reshaped: the change of the others alone would be misleading."""
     reshaped = sum(t.key in paired and paired[t.key].info.shape != t.shape for t in members)
     return msgspec.structs.replace(figures, distance=None, change=None, reshaped=reshaped) if reshaped else figures
 

@@ -53,7 +53,7 @@ def find_steps(paths: Iterable[str]) -> list[Step]:
 def order_steps(paths: Iterable[str]) -> list[Step]:
     """Put paths that differ only in numbers in their order; what differs otherwise keeps its own.
 
-    >>> [step.number for step in in_order(["ckpt-1000", "ckpt-999", "ckpt-20000"])]
+    >>> [step.number for step in order_steps(["ckpt-1000", "ckpt-999", "ckpt-20000"])]
     [999, 1000, 20000]
     """
     alike: dict[str, list[str]] = {}

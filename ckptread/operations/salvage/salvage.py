@@ -1,10 +1,10 @@
-"""What is whole of a damaged checkpoint, saved: a .npy file per tensor, and a manifest that says what was lost."""
+"""Save what is intact of a damaged checkpoint: a .npy file per tensor, and a manifest that lists what was lost."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
@@ -13,12 +13,15 @@ from ckptread.operations.extract.conversion_plan import Conversion
 from ckptread.operations.extract.file_names import file_names
 from ckptread.operations.extract.npy_files import write_or_skip
 from ckptread.operations.extract.written import SkippedTensor
-from ckptread.operations.verify.verify import Verification
+from ckptread.operations.opening import Checkpoint, opened_remains
+from ckptread.operations.verify.verify import Verification, bytes_to_verify, verify_reader
 from ckptread.reader import Reader, Tensor
-from ckptread.storage.progress import SILENT, Meter
+from ckptread.reports.json import as_json
+from ckptread.reports.report import Report, Reportable
+from ckptread.storage.progress import SILENT, Meter, Progress
 from ckptread.storage.writing import make_folder, written_whole
 from ckptread.tensors import Finding, TensorInfo
-from ckptread.untrusted.json_text import as_json
+from ckptread.wording import escape
 
 MANIFEST = "manifest.json"
 
@@ -26,7 +29,7 @@ Trust = Literal["checked", "unchecked", "doubtful"]
 
 
 class SavedTensor(msgspec.Struct, frozen=True, kw_only=True):
-    """A tensor that was written."""
+    """A tensor that was saved."""
 
     tensor: TensorInfo
     file: str
@@ -48,24 +51,84 @@ class LostTensor(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Salvage(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a checkpoint."""
+class Salvage(Reportable, msgspec.Struct, frozen=True, kw_only=True):
+    """What was saved of a checkpoint, and what was lost. It is true where nothing is lost or in doubt."""
 
     path: str
     format: str
+    folder: str
+    """Where the .npy files and the manifest were written."""
     saved: tuple[SavedTensor, ...]
     lost: tuple[LostTensor, ...]
     findings: tuple[Finding, ...]
     """Errors and warnings on the file as a whole, and on tensors."""
 
     @property
+    def manifest(self) -> str:
+        """The path of the manifest."""
+        return os.path.join(self.folder, MANIFEST)
+
+    @property
     def whole(self) -> bool:
-        """Whether nothing is lost or in doubt, as far as that can be told."""
+        """Whether nothing is lost or in doubt, as far as that is known."""
         errors = [finding for finding in self.findings if finding.severity == "error"]
         return not self.lost and not errors and all(saved.trust != "doubtful" for saved in self.saved)
 
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command: 0 where everything is intact, else 1."""
+        return int(not self.whole)
+
+    def __bool__(self) -> bool:
+        return self.whole
+
+    def report(self) -> Report:
+        """Return what ``ckptread salvage`` prints."""
+        from ckptread.operations.salvage.report import SalvageReport
+
+        return SalvageReport(self)
+
+    def __repr__(self) -> str:
+        return f"<Salvage of {escape(self.path)!r}: {len(self.saved):,} saved, {len(self.lost):,} lost>"
+
 
 def salvage(
+    checkpoint: Checkpoint,
+    output: str | os.PathLike[str],
+    *,
+    raw: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Salvage:
+    """Save what is intact of a damaged checkpoint into the folder ``output``: a .npy file per tensor, and a manifest.
+
+    The folder is made if needed. ``raw`` keeps the bits of dtypes that .npy cannot hold (bfloat16) as unsigned
+    integers; ``force`` replaces existing files. Raises CheckpointError where nothing can be found in the checkpoint,
+    where the folder cannot be written, and where a file exists.
+
+    >>> import ckptread, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ckptread.salvage("fixtures/tf-object/ckpt-1", folder)
+    <Salvage of 'fixtures/tf-object/ckpt-1': 17 saved, 0 lost>
+    """
+    folder = os.fspath(output)
+    with opened_remains(checkpoint) as reader:
+        meter = Meter(progress, 2 * bytes_to_verify(reader))
+        verification = verify_reader(reader, meter)
+        results = list(save_tensors(reader, verification, folder, raw=raw, force=force, meter=meter))
+    found = Salvage(
+        path=reader.path,
+        format=reader.format,
+        folder=folder,
+        saved=tuple(result for result in results if isinstance(result, SavedTensor)),
+        lost=tuple(result for result in results if isinstance(result, LostTensor)),
+        findings=tuple(finding for finding in verification.findings if finding.severity != "note"),
+    )
+    _write_manifest(found, force)
+    return found
+
+
+def save_tensors(
     reader: Reader,
     verification: Verification,
     folder: str,
@@ -74,11 +137,10 @@ def salvage(
     force: bool = False,
     meter: Meter = SILENT,
 ) -> Iterator[SavedTensor | LostTensor]:
-    """Save each tensor that can be read into a folder, which is made if need be; second names are left out.
+    """Save each readable tensor into a folder; second names are left out.
 
-    ``verification`` is what ``verify`` found of the same reader. A tensor with an error of its own is lost; one that
-    lies within wrong bytes is saved, and called doubtful. ``raw`` keeps the bits of what .npy cannot hold. Raises
-    CheckpointError only where the folder cannot be written, or a file is there and not to be replaced.
+    ``verification`` is of the same reader. A tensor with an error of its own is lost; one among wrong bytes is saved
+    as doubtful. Raises CheckpointError only where the folder cannot be written, or a file exists.
     """
     make_folder(folder)
     if os.path.lexists(os.path.join(folder, MANIFEST)) and not force:
@@ -114,7 +176,7 @@ def _save(
 
 
 def _trust(verification: Verification) -> dict[str | None, Trust]:
-    """Return, by key, what is not to be trusted as what is checked is."""
+    """Return, by key, the trust in tensors that is less than 'checked'."""
     trust: dict[str | None, Trust] = {info.key: "unchecked" for info in verification.unchecked}
     trust |= dict.fromkeys(verification.doubtful, "doubtful")
     return trust | {f.key: "doubtful" for f in verification.findings if f.severity == "warning"}
@@ -127,21 +189,8 @@ def _sha256(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def gathered(reader: Reader, verification: Verification, outcomes: Sequence[SavedTensor | LostTensor]) -> Salvage:
-    """Return what became of a checkpoint as a whole."""
-    return Salvage(
-        path=reader.path,
-        format=reader.format,
-        saved=tuple(outcome for outcome in outcomes if isinstance(outcome, SavedTensor)),
-        lost=tuple(outcome for outcome in outcomes if isinstance(outcome, LostTensor)),
-        findings=tuple(finding for finding in verification.findings if finding.severity != "note"),
-    )
-
-
-def write_manifest(document: Mapping[str, Any], folder: str, *, force: bool = False) -> str:
-    """Write the manifest into the folder, and return its path. Raises CheckpointError."""
-    target = os.path.join(folder, MANIFEST)
-    with written_whole(target, force) as file:
-        for piece in as_json(document):
+def _write_manifest(found: Salvage, force: bool) -> None:
+    """Write the manifest into the folder. Raises CheckpointError."""
+    with written_whole(found.manifest, force) as file:
+        for piece in as_json(found.report()):
             file.write(piece.encode())
-    return target

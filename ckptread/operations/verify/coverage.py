@@ -74,7 +74,7 @@ def doubtful_keys(
     return frozenset(info.key for info in tensors if placed.get(info.key, True))
 
 
-def absence(unchecked: Sequence[TensorInfo], count: int) -> Iterator[Finding]:
+def note_missing_checksums(unchecked: Sequence[TensorInfo], count: int) -> Iterator[Finding]:
     """Note what has no checksum, of ``count`` tensors with values that can be read: no change in it can be found."""
     if unchecked:
         nbytes = sum(info.nbytes for info in unchecked)

@@ -1,109 +1,126 @@
-"""Is a checkpoint whole? Every byte that can be checked is, and what cannot be is said.
+"""Is a checkpoint intact? Every byte that can be checked is checked, and the result says what could not be.
 
-A pass over what opening found wrong, over the tensors' names, and over the reader's regions, whose bytes are read
-once, in threads, in pieces of bounded size.
+It collects the problems that opening found, checks the names of the tensors, and reads all regions of the files.
 """
 
 from __future__ import annotations
 
-import threading
+import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Literal
 
 import msgspec
 
 from ckptread.errors import CheckpointError
 from ckptread.limits import UNPLACED_BYTES
-from ckptread.operations.verify.coverage import absence, doubtful_keys, mixed_steps, unchecked_tensors
+from ckptread.operations.opening import Checkpoint, opened
+from ckptread.operations.verify.coverage import doubtful_keys, mixed_steps, note_missing_checksums, unchecked_tensors
+from ckptread.operations.verify.region_checks import RegionTally, check_regions
 from ckptread.reader import Reader, Tensor
-from ckptread.storage.checksums import combine, extender, of_zeros
-from ckptread.storage.progress import SILENT, Meter
-from ckptread.storage.spans import Cover, overlaps
-from ckptread.storage.threads import run_in_order
+from ckptread.reports.report import Report, Reportable
+from ckptread.storage.progress import SILENT, Meter, Progress
+from ckptread.storage.spans import overlaps
 from ckptread.tensors import Finding, Region, Severity, TensorInfo, trouble
-from ckptread.wording import escape, short
+from ckptread.wording import escape, plural, short
 
-PIECE_BYTES = 1 << 20
-"""What is read at once by each thread: it stays in the processor's cache for the checksum."""
 NAME_BYTES = 4096
 """A longer name than any path that a system takes: nothing can be written under it."""
-DIFFERENT = "its bytes do not have the checksum that is stated for them"
-ZERO = "its bytes are all zero, and do not have the checksum that is stated for them: they were never written"
-FETCH = "fetch the file again, or save it anew"
-
-Part = tuple[int, int, int]
-"""The number of a region, and the offset and size of a piece of it."""
-Outcome = int | bool | CheckpointError
-"""What came of a piece: its checksum, whether one within it agreed, or what is wrong."""
 
 
-class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """What was checked, and what was found."""
+Verdict = Literal["ok", "suspect", "damaged", "unreadable"]
+EXIT_CODES: dict[Verdict, int] = {"ok": 0, "suspect": 1, "damaged": 1, "unreadable": 2}
+
+
+class Verification(Reportable, msgspec.Struct, frozen=True, kw_only=True):
+    """The result of verifying a checkpoint. It is true where nothing is wrong with it."""
 
     path: str
     format: str
+    """"" where it could not be opened."""
     findings: tuple[Finding, ...]
-    """The worst first."""
+    """The most severe first."""
     tensors: int
-    """Second names left out."""
+    """The number of tensors, without second names."""
     nbytes: int
-    """Bytes of the file or files that were read."""
+    """Bytes that were read."""
     checksums: int
-    """How many checksums were compared."""
+    """The number of checksums that were compared."""
     unchecked: tuple[TensorInfo, ...]
-    """Tensors that no checksum covers."""
+    """Tensors without a checksum."""
     doubtful: frozenset[str] = frozenset()
-    """Keys of tensors that lie within bytes whose checksum is wrong, though not by which of their bytes."""
-
-    @classmethod
-    def failed(cls, path: str, finding: Finding) -> Verification:
-        """Return that of a checkpoint that could not be opened: it has no format."""
-        return cls(path=path, format="", findings=(finding,), tensors=0, nbytes=0, checksums=0, unchecked=())
+    """Keys of tensors in a run of bytes whose checksum is wrong, while nobody knows which of the bytes are."""
 
     @property
     def sound(self) -> bool:
         """Whether there is nothing but notes."""
-        return all(finding.severity == "note" for finding in self.findings)
+        return self.verdict == "ok"
+
+    @property
+    def verdict(self) -> Verdict:
+        """'suspect' where there are warnings, 'damaged' where there are errors, 'unreadable' if it was not opened."""
+        if not self.format:
+            return "unreadable"
+        severities = {finding.severity for finding in self.findings}
+        return "damaged" if "error" in severities else "suspect" if "warning" in severities else "ok"
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command: 0 where nothing is wrong, 1 for errors and warnings, 2 if it was not opened."""
+        return EXIT_CODES[self.verdict]
+
+    def __bool__(self) -> bool:
+        return self.sound
+
+    def report(self) -> Report:
+        """Return what ``ckptread verify`` prints."""
+        from ckptread.operations.verify.report import VerifyReport
+
+        return VerifyReport([self])
+
+    @staticmethod
+    def report_all(found: Iterable[Verification]) -> Report:
+        """Return what ``ckptread verify`` prints of several checkpoints. They may come while the report is printed."""
+        from ckptread.operations.verify.report import VerifyReport
+
+        return VerifyReport(found)
+
+    def __repr__(self) -> str:
+        return f"<Verification of {escape(self.path)!r}: {self.verdict}, {plural(len(self.findings), 'finding')}>"
 
 
-class _Tally(msgspec.Struct):
-    """What has come of the regions so far."""
+def verify(checkpoint: Checkpoint, *, backend: str = "auto", progress: Progress | None = None) -> Verification:
+    """Check all that a checkpoint records of itself, and read every byte that it names.
 
-    findings: list[Finding] = msgspec.field(default_factory=list)
-    nbytes: int = 0
-    checksums: int = 0
-    inner: set[int] = msgspec.field(default_factory=set)
-    """The numbers of regions with a checksum of their own within them."""
-    damaged: list[Region] = msgspec.field(default_factory=list)
-    """Those whose bytes have another checksum than the stated one."""
+    What is wrong is a finding of the result, also where the checkpoint cannot be opened: no CheckpointError is raised.
 
-
-def verify(reader: Reader, *, meter: Meter = SILENT) -> Verification:
-    """Check everything that the format states of itself, and read every byte that it names.
-
-    ``meter`` counts the bytes that are read, about ``verify_nbytes``. Never raises
-    CheckpointError: what goes wrong is a finding.
+    >>> import ckptread
+    >>> ckptread.verify("fixtures/tf-object/ckpt-1")
+    <Verification of 'fixtures/tf-object/ckpt-1': ok, 0 findings>
     """
+    try:
+        with opened(checkpoint, backend=backend) as reader:
+            return verify_reader(reader, Meter(progress, bytes_to_verify(reader)))
+    except CheckpointError as error:
+        path = checkpoint.path if isinstance(checkpoint, Reader) else os.fspath(checkpoint)
+        return Verification(
+            path=path, format="", findings=(trouble(error),), tensors=0, nbytes=0, checksums=0, unchecked=()
+        )
+
+
+def verify_reader(reader: Reader, meter: Meter = SILENT) -> Verification:
+    """Check an open checkpoint. Never raises CheckpointError."""
     tensors = [info for info in reader.tensors.values() if info.alias_of is None]
-    findings = [*reader.problems, *_tensor_findings(reader.tensors.values())]
-    regions, trouble = _regions_of(reader)
-    tally = _check(regions, meter)
-    known = {(finding.file, finding.offset) for finding in reader.problems if finding.severity == "error"}
-    findings += [
-        *trouble,
-        *_overlapping(regions),
-        *mixed_steps(regions, tally.damaged, reader.problems),
-        *(finding for finding in tally.findings if finding.key or (finding.file, finding.offset) not in known),
-    ]
-    placed = {region.key for region in regions}
-    findings += _read_placeless(reader, [t for t in tensors if t.extent is None and t.key not in placed])
+    regions, unlisted = _regions_of(reader)
+    tally = check_regions(regions, meter)
+    findings = [*reader.problems, *_tensor_findings(reader.tensors.values()), *unlisted]
+    findings += _findings_of_regions(reader, regions, tally)
+    findings += _read_placeless(reader, tensors, regions)
     unchecked = unchecked_tensors(tensors, regions, tally.inner)
-    readable = [info for info in tensors if info.problem is None and info.nbytes]
-    wrong = {finding.key for finding in findings if finding.severity == "error"}
-    findings += absence([info for info in unchecked if info.key not in wrong], len(readable))
+    findings += _missing_checksums(tensors, unchecked, findings)
     return Verification(
         path=reader.path,
         format=reader.format,
-        findings=tuple(sorted(_once(findings), key=_rank)),
+        findings=tuple(sorted(dict.fromkeys(findings), key=_rank)),
         tensors=len(tensors),
         nbytes=tally.nbytes,
         checksums=tally.checksums,
@@ -112,17 +129,34 @@ def verify(reader: Reader, *, meter: Meter = SILENT) -> Verification:
     )
 
 
-def verify_nbytes(reader: Reader) -> int:
+def _findings_of_regions(reader: Reader, regions: Sequence[Region], tally: RegionTally) -> Iterator[Finding]:
+    """Yield what the regions show; what opening has already found at a place is not repeated."""
+    known = {(finding.file, finding.offset) for finding in reader.problems if finding.severity == "error"}
+    yield from _overlapping(regions)
+    yield from mixed_steps(regions, tally.damaged, reader.problems)
+    yield from (found for found in tally.findings if found.key or (found.file, found.offset) not in known)
+
+
+def _missing_checksums(
+    tensors: Iterable[TensorInfo], unchecked: Iterable[TensorInfo], findings: Iterable[Finding]
+) -> Iterator[Finding]:
+    readable = sum(info.problem is None and info.nbytes > 0 for info in tensors)
+    wrong = {finding.key for finding in findings if finding.severity == "error"}
+    yield from note_missing_checksums([info for info in unchecked if info.key not in wrong], readable)
+
+
+def worst_exit_code(found: Iterable[Verification]) -> int:
+    """Return the exit code for several checkpoints: that of the worst."""
+    return max(each.exit_code for each in found)
+
+
+def bytes_to_verify(reader: Reader) -> int:
     """Return about how many bytes there are to check, for a progress bar."""
     return sum(info.nbytes for info in reader.tensors.values() if info.alias_of is None and info.problem is None)
 
 
 def _rank(finding: Finding) -> int:
     return ("error", "warning", "note").index(finding.severity)
-
-
-def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
-    return iter(dict.fromkeys(findings))
 
 
 def _tensor_findings(tensors: Collection[TensorInfo]) -> Iterator[Finding]:
@@ -173,126 +207,12 @@ def _overlapping(regions: Sequence[Region]) -> Iterator[Finding]:
         )
 
 
-def _check(regions: Sequence[Region], meter: Meter) -> _Tally:
-    """Read every region, those within another one that has a checksum only where they must be decoded."""
-    cover = Cover(region for region in regions if region.checksum is not None or region.check)
-    read = [n for n, r in enumerate(regions) if r.checksum is not None or r.check or not cover.holds(r)]
-    tally = _Tally()
-    states: dict[int, Outcome] = {}
-    reading = _Reading(regions)
-    for parts in run_in_order(reading.read, _jobs([(n, regions[n]) for n in read])):
-        for (number, _, nbytes), outcome in parts:
-            states[number] = _joined(regions[number], states.get(number), outcome, nbytes)
-            tally.nbytes += nbytes
-            meter.add(nbytes)
-    for number in read:
-        if number in states:
-            _conclude(tally, number, regions[number], states[number])
-    return tally
-
-
-def _jobs(regions: Iterable[tuple[int, Region]]) -> Iterator[list[Part]]:
-    """Yield pieces of regions to read, many small ones together."""
-    batch: list[Part] = []
-    filled = 0
-    for number, region in regions:
-        if region.check is not None:
-            yield [(number, 0, region.nbytes)]
-        elif region.read_into is not None:
-            for at in range(0, max(1, region.nbytes), PIECE_BYTES):
-                batch.append((number, at, min(PIECE_BYTES, region.nbytes - at)))
-                filled += batch[-1][2]
-                if filled >= PIECE_BYTES or len(batch) >= 1000:
-                    yield batch
-                    batch, filled = [], 0
-    if batch:
-        yield batch
-
-
-class _Reading:
-    """Reads pieces of regions, in any thread, into a buffer that each thread keeps."""
-
-    def __init__(self, regions: Sequence[Region]) -> None:
-        self._regions = regions
-        self._kept = threading.local()
-
-    def read(self, parts: list[Part]) -> list[tuple[Part, Outcome]]:
-        """Return what comes of each piece."""
-        return [(part, self._outcome(self._regions[part[0]], part)) for part in parts]
-
-    def _outcome(self, region: Region, part: Part) -> Outcome:
-        try:
-            return region.check() if region.check is not None else self._checksum(region, part)
-        except CheckpointError as error:
-            return error
-
-    def _checksum(self, region: Region, part: Part) -> int:
-        """Return the checksum of a piece, as if nothing stood before it; 0 where none is stated."""
-        if not hasattr(self._kept, "buffer"):
-            self._kept.buffer = memoryview(bytearray(PIECE_BYTES))
-        piece = self._kept.buffer[: part[2]]
-        if region.read_into is not None:
-            region.read_into(part[1], piece)
-        if region.checksum is None:
-            return 0
-        # google_crc32c takes no memoryview; in the cache, a copy costs next to nothing.
-        return extender(region.checksum.algorithm)(0, bytes(piece))
-
-
-def _joined(region: Region, before: Outcome | None, piece: Outcome, nbytes: int) -> Outcome:
-    """Return what comes of a region up to this piece."""
-    if isinstance(before, CheckpointError) or isinstance(piece, bool | CheckpointError) or region.checksum is None:
-        return before if isinstance(before, CheckpointError) else piece
-    state = region.checksum.state if before is None else before
-    return combine(region.checksum.algorithm, state, piece, nbytes)
-
-
-def _conclude(tally: _Tally, number: int, region: Region, outcome: Outcome) -> None:
-    """Count a region that is as it should be, or say what is wrong."""
-    if isinstance(outcome, CheckpointError):
-        file, offset = (outcome.path, outcome.offset) if outcome.offset is not None else (region.file, region.offset)
-        advice = outcome.advice or FETCH
-        tally.findings.append(
-            Finding(
-                severity="error",
-                message=_titled(region, outcome.problem),
-                key=region.key,
-                file=file,
-                offset=offset,
-                advice=advice,
-            )
-        )
-    elif isinstance(outcome, bool):
-        if outcome:
-            tally.checksums += 1
-            tally.inner.add(number)
-    elif region.checksum is not None:
-        tally.checksums += 1
-        if outcome != region.checksum.value:
-            tally.damaged.append(region)
-            empty = of_zeros(region.checksum.algorithm, region.nbytes, region.checksum.state)
-            message = _titled(region, ZERO if outcome == empty else DIFFERENT)
-            tally.findings.append(
-                Finding(
-                    severity="error",
-                    message=message,
-                    key=region.key,
-                    file=region.file,
-                    offset=region.offset,
-                    advice=FETCH,
-                )
-            )
-
-
-def _titled(region: Region, problem: str) -> str:
-    return problem if region.key is not None or not region.name else f"{region.name}: {problem}"
-
-
-def _read_placeless(reader: Reader, tensors: Iterable[TensorInfo]) -> Iterator[Finding]:
-    """Read the tensors that are no run of bytes: within a description, decoded by a library, or never written."""
+def _read_placeless(reader: Reader, tensors: Iterable[TensorInfo], regions: Iterable[Region]) -> Iterator[Finding]:
+    """Read the tensors that are not a run of bytes: in a header, decoded by a library, or never written."""
     left = UNPLACED_BYTES
+    placed = {region.key for region in regions}
     for info in tensors:
-        if info.problem is not None or info.shape is None:
+        if info.extent is not None or info.key in placed or info.problem is not None or info.shape is None:
             continue
         if info.nbytes > left:
             message = f"it was not read: it claims {info.nbytes:,} bytes, for which no bytes of the file stand"

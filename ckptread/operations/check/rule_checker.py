@@ -1,0 +1,263 @@
+"""Whether the tensors of one open checkpoint obey rules, each read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ckptread.errors import CheckpointError, TensorNotFoundError
+from ckptread.operations.check.rules import Rule
+from ckptread.operations.diff.diff import SAME, TensorDifference, compare
+from ckptread.operations.diff.match.by_name import align, choose
+from ckptread.operations.diff.match.pairs import Pair
+from ckptread.operations.digest.digest import canonical_dtype
+from ckptread.operations.each_tensor import TensorResult, survey
+from ckptread.operations.inspect.layers import summarize
+from ckptread.operations.inspect.totals import total
+from ckptread.operations.opening import opened
+from ckptread.reader import Reader, Tensor
+from ckptread.select import filter_tensors, match_tensors, without_aliases
+from ckptread.storage.progress import SILENT, Meter
+from ckptread.tensors import TensorInfo
+from ckptread.values.statistics import Statistics, as_float, pieces, statistics
+
+if TYPE_CHECKING:
+    from ckptread.tensors import Array
+
+OF_VALUES = frozenset({"no-nan", "no-inf", "finite", "no-zero", "max-abs"})
+OF_PAIRS = frozenset({"frozen", "changed"})
+"""The rules that compare with another checkpoint."""
+
+
+class Offender(msgspec.Struct, frozen=True):
+    """A tensor that breaks a rule."""
+
+    name: str
+    key: str
+    reason: str
+    unreadable: bool = False
+    """Whether it could not be read."""
+
+
+class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a rule for a checkpoint."""
+
+    rule: Rule
+    checked: int
+    """Tensors, or pairs of tensors, that it is about."""
+    offenders: tuple[Offender, ...] = ()
+    problem: str = ""
+    """Why the rule as a whole is broken: its pattern matches nothing, say; or ""."""
+    unreadable: bool = False
+    """Whether that is because something could not be read."""
+    against: str | None = None
+    """The checkpoint that was compared with."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the rule holds."""
+        return not self.offenders and not self.problem
+
+    @property
+    def trouble(self) -> bool:
+        """Whether something could not be read."""
+        return self.unreadable or any(offender.unreadable for offender in self.offenders)
+
+
+class _Measured(msgspec.Struct, frozen=True):
+    """What rules ask of a tensor's values."""
+
+    statistics: Statistics
+    magnitude: float | int | None
+    """The largest |x|, NaN left out; None where there is no number."""
+
+
+def check_rules(
+    reader: Reader,
+    rules: Iterable[Rule],
+    *,
+    before: Reader | None = None,
+    role: str | None = None,
+    meter: Meter = SILENT,
+) -> list[RuleResult]:
+    """Return the result of each rule; the values of each tensor that a rule is about are read once.
+
+    ``before`` is the checkpoint that 'frozen' and 'changed' compare with; without one they are left out. ``role``
+    keeps the tensors of one role, for all rules.
+    """
+    wanted = [rule for rule in rules if before is not None or rule.name not in OF_PAIRS]
+    return _RuleChecker(reader, before, role, meter).results(wanted)
+
+
+class _RuleChecker:
+    """A checkpoint, and the statistics of its tensors."""
+
+    def __init__(self, reader: Reader, before: Reader | None, role: str | None, meter: Meter) -> None:
+        self._reader = reader
+        self._before = before
+        self._role = role
+        self._meter = meter
+        self._measured: dict[str, TensorResult[_Measured]] = {}
+
+    def results(self, rules: Sequence[Rule]) -> list[RuleResult]:
+        """Return the result of each rule."""
+        self._measure(rule for rule in rules if rule.name in OF_VALUES)
+        return [self._result(rule) for rule in rules]
+
+    def _measure(self, rules: Iterable[Rule]) -> None:
+        """Read the values of every tensor that a rule is about, once."""
+        wanted: dict[str, TensorInfo] = {}
+        for rule in rules:
+            try:
+                wanted |= {tensor.key: tensor for tensor in self._tensors(rule)}
+            except TensorNotFoundError:
+                continue  # the rule's own outcome says so
+        for entry in survey(self._reader, wanted.values(), _measure, meter=self._meter):
+            self._measured[entry.tensor.key] = entry
+
+    def _tensors(self, rule: Rule) -> list[TensorInfo]:
+        patterns = [] if rule.pattern is None else [rule.pattern]
+        matching = match_tensors(self._reader.path, self._reader.tensors, patterns)
+        return without_aliases(filter_tensors(self._reader.tensors, matching, self._role))
+
+    def _result(self, rule: Rule) -> RuleResult:
+        try:
+            if rule.name == "params":
+                return self._params(rule)
+            if rule.name == "same-as":
+                with opened(str(rule.value)) as other:
+                    return self._compared(rule, other)
+            if rule.name in OF_PAIRS and self._before is not None:
+                return self._compared(rule, self._before)
+            return self._of_tensors(rule)
+        except TensorNotFoundError as error:
+            return RuleResult(rule=rule, checked=0, problem=advised(error))
+        except CheckpointError as error:
+            return RuleResult(rule=rule, checked=0, problem=str(error), unreadable=True)
+
+    def _of_tensors(self, rule: Rule) -> RuleResult:
+        tensors = self._tensors(rule)
+        if not tensors:
+            return RuleResult(rule=rule, checked=0, problem=self._nothing())
+        if rule.name == "has":
+            return RuleResult(rule=rule, checked=len(tensors))
+        judged = [self._dtype(rule, t) if rule.name == "dtype" else self._values(rule, t) for t in tensors]
+        return RuleResult(
+            rule=rule, checked=len(tensors), offenders=tuple(offender for offender in judged if offender is not None)
+        )
+
+    def _nothing(self) -> str:
+        return "there are no tensors" + ("" if self._role is None else f" of the role {self._role} that it is about")
+
+    def _dtype(self, rule: Rule, tensor: TensorInfo) -> Offender | None:
+        try:
+            found = canonical_dtype(tensor.dtype)
+        except CheckpointError:
+            found = tensor.dtype
+        return None if found == rule.value else Offender(tensor.name, tensor.key, found)
+
+    def _values(self, rule: Rule, tensor: TensorInfo) -> Offender | None:
+        entry = self._measured[tensor.key]
+        if entry.figure is None:
+            return Offender(tensor.name, tensor.key, entry.problem, unreadable=True)
+        reason = _broken(rule, entry.figure)
+        return Offender(tensor.name, tensor.key, reason) if reason else None
+
+    def _params(self, rule: Rule) -> RuleResult:
+        """The model's parameters, as Keras counts them; all of them where the file tells of no roles."""
+        tensors = filter_tensors(self._reader.tensors, self._reader.tensors.values(), self._role)
+        everything = total(tensors).parameters
+        told = self._role is None and any(t.role is not None for t in tensors)
+        found = summarize(self._reader).totals.model.parameters if told else everything
+        if found == rule.value:
+            return RuleResult(rule=rule, checked=len(tensors))
+        rest = f" in the model, {everything:,} in all" if told else ""
+        return RuleResult(rule=rule, checked=len(tensors), problem=f"there are {found:,}{rest}")
+
+    def _compared(self, rule: Rule, other: Reader) -> RuleResult:
+        aligned = align(*(list(side.tensors.values()) for side in (other, self._reader)))
+        patterns = [] if rule.pattern is None else [rule.pattern]
+        pairs = choose(other, self._reader, aligned, patterns, role=self._role)
+        if not pairs:
+            return RuleResult(rule=rule, checked=0, problem=self._nothing(), against=other.path)
+        found = compare(other, self._reader, _without_second_names(pairs), meter=self._meter)
+        broken = [_offender_of_pair(rule, entry) for entry in found.tensors]
+        return RuleResult(
+            rule=rule, checked=len(pairs), offenders=tuple(o for o in broken if o is not None), against=other.path
+        )
+
+
+def _without_second_names(pairs: Sequence[Pair]) -> list[Pair]:
+    """Leave out second names on either side: their tensors are compared under their first."""
+    return [pair for pair in pairs if not all(t is None or t.alias_of is not None for t in (pair.a, pair.b))]
+
+
+def _measure(tensor: Tensor) -> _Measured:
+    stats = statistics(tensor)
+    if stats.minimum is not None and stats.maximum is not None:
+        return _Measured(stats, max(abs(stats.minimum), abs(stats.maximum)))
+    return _Measured(stats, _largest(tensor) if tensor.dtype.kind == "c" and stats.count else None)
+
+
+def _largest(tensor: Tensor) -> float | None:
+    """Return the largest magnitude of complex numbers, which have no minimum and no maximum."""
+    import numpy as np
+
+    found = None
+    for piece in pieces(tensor):
+        sizes: Array = np.abs(as_float(piece))
+        sizes = sizes[~np.isnan(sizes)]
+        if sizes.size:
+            found = max(float(sizes.max()), found or 0.0)
+    return found
+
+
+def _broken(rule: Rule, measured: _Measured) -> str:
+    """Say how a tensor's values break a rule, or ""."""
+    stats = measured.statistics
+    special = [f"{count:,} {word}" for word, count in (("NaN", stats.nans), ("Inf", stats.infs)) if count]
+    if rule.name == "no-nan":
+        return f"{stats.nans:,} NaN" if stats.nans else ""
+    if rule.name == "no-inf":
+        return f"{stats.infs:,} Inf" if stats.infs else ""
+    if rule.name == "finite":
+        return ", ".join(special)
+    if rule.name == "no-zero":
+        return "all zeros" if stats.count and stats.zeros == stats.count else ""
+    over = measured.magnitude is not None and measured.magnitude > float(rule.value or 0)
+    return f"{measured.magnitude:g}" if over else ""
+
+
+def _offender_of_pair(rule: Rule, entry: TensorDifference) -> Offender | None:
+    """Say how a pair breaks a rule, or None. A tensor without its like was neither frozen nor trained."""
+    tensor = entry.b or entry.a
+    if tensor is None:
+        return None
+    if entry.unreadable:
+        return Offender(tensor.name, tensor.key, entry.reason, unreadable=True)
+    if rule.name == "changed":
+        kept = entry.status not in SAME and None not in (entry.a, entry.b)
+        return None if kept else Offender(tensor.name, tensor.key, _how(entry, "is the same"))
+    return None if entry.status in SAME else Offender(tensor.name, tensor.key, _how(entry, entry.status))
+
+
+def _how(entry: TensorDifference, status: str) -> str:
+    """Say what became of a tensor."""
+    if entry.a is None:
+        return "is not in the other one"
+    if entry.b is None:
+        return "is missing here"
+    if entry.status == "shape":
+        return f"shape {entry.a.shape} -> {entry.b.shape}"
+    if entry.status == "dtype":
+        return f"dtype {entry.a.dtype} -> {entry.b.dtype}"
+    if entry.change is None or status != "changed":
+        return entry.reason or status
+    return f"{entry.change.changed:,} of {entry.change.count:,} elements changed"
+
+
+def advised(error: CheckpointError) -> str:
+    """Return an error in words, with its advice."""
+    return error.problem + (f"; {error.advice}" if error.advice else "")

@@ -1,0 +1,195 @@
+"""How ``ckptread history`` shows the steps of a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from ckptread.operations.history.history import GroupFigures, History, StepFigures
+from ckptread.reports.cells import name_text
+from ckptread.reports.document import Document, Number
+from ckptread.reports.report import Block, Line, Report, Table
+from ckptread.reports.table import without
+from ckptread.wording import plural
+
+
+class GroupDocument(msgspec.Struct, kw_only=True):
+    """Statistics of the tensors that are followed together, at one step."""
+
+    name: str
+    tensors: int
+    parameters: int
+    l2: Number | None
+    """L2 norm of all finite values."""
+    distance: Number | None
+    """L2 norm of the difference to the step before."""
+    change: Number | None
+    """``distance`` divided by the L2 norm of the step before."""
+    nan: int
+    inf: int
+    reshaped: int
+    """Tensors of another shape than at the step before."""
+
+
+class UnreadableDocument(msgspec.Struct, kw_only=True):
+    """A tensor that could not be read."""
+
+    key: str
+    problem: str
+
+
+class StepDocument(msgspec.Struct, kw_only=True):
+    """One checkpoint of a training run."""
+
+    step: int | None
+    """The number in its name."""
+    path: str
+    problem: str | None
+    """Why it could not be opened."""
+    unreadable: list[UnreadableDocument]
+    groups: list[GroupDocument]
+
+
+class FirstNanDocument(msgspec.Struct, kw_only=True):
+    """The first step with a NaN, and the group that has most of them."""
+
+    step: int | None
+    path: str
+    group: str
+    nan: int
+
+
+class HistoryDocument(Document, kw_only=True):
+    """``ckptread history --format json``."""
+
+    first_nan: FirstNanDocument | None
+    steps: list[StepDocument]
+
+
+class HistoryReport(Report):
+    """A row per group and step, the range of steps, and the first NaN."""
+
+    def __init__(self, found: History) -> None:
+        self._found = found
+
+    def document(self) -> HistoryDocument:
+        """Return the statistics of every step."""
+        first = self._found.first_nan
+        return HistoryDocument(
+            first_nan=None if first is None else _first_nan_document(*first),
+            steps=[_step_document(step) for step in self._found.steps],
+        )
+
+    def records(self) -> Sequence[Any]:
+        """Return a record per step and group."""
+        return [
+            {"step": step.step, "path": step.path, **msgspec.structs.asdict(group)}
+            for step in self.document().steps
+            for group in step.groups
+        ]
+
+    def tables(self) -> list[Table]:
+        """Return a row per step and group with every statistic."""
+        titles = ["step", "checkpoint", "name", ">tensors", ">parameters", ">L2", ">distance", ">change", ">NaN"]
+        rows = [row for step in self._found.steps for row in _exact_rows(step)]
+        return [Table([*titles, ">Inf", ">reshaped", "problem"], rows)]
+
+    def lines(self) -> Iterator[Block]:
+        """Yield a table with the steps of each group below each other, and a summary."""
+        if any(not step.problem for step in self._found.steps):
+            yield _table(self._found.steps)
+            yield Line()
+            yield from (Line(text, "prose") for text in _summary(self._found))
+
+    def notes(self) -> Iterator[str]:
+        """Yield what could not be read."""
+        for step in self._found.steps:
+            if step.problem:
+                yield f"ckptread: {step.problem}"
+            for entry in step.unreadable:
+                where = f"step {name_text(step.step.label)}: {name_text(entry.tensor.name)}"
+                yield f"{where} could not be read: {entry.problem}"
+
+
+def _first_nan_document(step: StepFigures, group: GroupFigures) -> FirstNanDocument:
+    return FirstNanDocument(step=step.step.number, path=step.step.path, group=group.name, nan=step.nans)
+
+
+def _step_document(step: StepFigures) -> StepDocument:
+    return StepDocument(
+        step=step.step.number,
+        path=step.step.path,
+        problem=step.problem or None,
+        unreadable=[UnreadableDocument(key=e.tensor.key, problem=e.problem) for e in step.unreadable],
+        groups=[_group_document(group) for group in step.groups],
+    )
+
+
+def _group_document(group: GroupFigures) -> GroupDocument:
+    return GroupDocument(
+        name=group.name, tensors=group.tensors, parameters=group.parameters, l2=group.l2, distance=group.distance,
+        change=group.change, nan=group.nans, inf=group.infs, reshaped=group.reshaped,
+    )  # fmt: skip
+
+
+def _table(steps: Sequence[StepFigures]) -> Table:
+    """Return a row per group and step; counts of Inf and notes only where there are any."""
+    groups: dict[str, list[tuple[StepFigures, GroupFigures]]] = {}
+    for step in steps:
+        for group in step.groups:
+            groups.setdefault(group.name, []).append((step, group))
+    rows = [row for name, members in groups.items() for row in _group_rows(name, members)]
+    complete = Table(["name", ">step", ">L2", ">change", ">NaN", ">Inf", "note"], rows)
+    for at, title, usual in ((5, ">Inf", "0"), (6, "note", "")):
+        if all(row[at] == usual for row in rows):
+            complete = without(complete, title)
+    return complete
+
+
+def _group_rows(name: str, members: Sequence[tuple[StepFigures, GroupFigures]]) -> Iterator[list[str]]:
+    """Yield a group's rows; the first one has its name."""
+    for at, (step, group) in enumerate(members):
+        shown = "" if at else name_text(name)
+        statistics = [_digits(group.l2), _digits(group.change), f"{group.nans:,}", f"{group.infs:,}", _note(group)]
+        yield [shown, name_text(step.step.label), *statistics]
+
+
+def _note(group: GroupFigures) -> str:
+    return f"the shapes of {plural(group.reshaped, 'tensor')} differ" if group.reshaped else ""
+
+
+def _digits(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _exact_rows(step: StepFigures) -> Iterator[list[str]]:
+    begin = ["" if step.step.number is None else str(step.step.number), name_text(step.step.path)]
+    if step.problem:
+        yield [*begin, *[""] * 9, step.problem]
+    unread = {entry.tensor.key for entry in step.unreadable}
+    problem = plural(len(unread), "tensor") + " of this step could not be read" if unread else ""
+    for group in step.groups:
+        numbers = [group.l2, group.distance, group.change]
+        yield [
+            *begin, name_text(group.name), str(group.tensors), str(group.parameters),
+            *("" if number is None else repr(number) for number in numbers), str(group.nans), str(group.infs),
+            str(group.reshaped), problem,
+        ]  # fmt: skip
+
+
+def _summary(found: History) -> Iterator[str]:
+    """Yield what was followed, and where the first NaN is."""
+    opened = [step for step in found.steps if not step.problem]
+    labels = [name_text(step.step.label) for step in opened]
+    span = f", steps {labels[0]} to {labels[-1]}" if len(labels) > 1 else ""
+    yield plural(len(opened), "checkpoint") + span
+    first = found.first_nan
+    yield _first_nan_text(*first) if first else "no NaN in any step" if found.complete else "no NaN in what was read"
+
+
+def _first_nan_text(step: StepFigures, group: GroupFigures) -> str:
+    where = "" if len(step.groups) == 1 else f", most of them in {name_text(group.name)}"
+    count = plural(step.nans, "value")
+    return f"first NaN: step {name_text(step.step.label)}, {count}{where} ({name_text(step.step.path)})"
