@@ -1,4 +1,4 @@
-"""The storage and the name that a user's path means."""
+"""The storage and the name of a user's path, and the questions that commands ask about such a path."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from ckptread.errors import CheckpointError
 from ckptread.storage.local import LocalStorage
-from ckptread.storage.source import Storage
+from ckptread.storage.source import Kind, Storage
 
 
 def find_storage(address: str) -> tuple[Storage, str]:
@@ -22,3 +22,11 @@ def find_storage(address: str) -> tuple[Storage, str]:
         raise CheckpointError(address, "the path is empty", advice="give a file or a folder")
     folder, name = os.path.split(address.rstrip("/") or address)
     return LocalStorage(folder), name
+
+
+def kind_of(path: str) -> Kind | None:
+    """Return what a path stands for, links followed; None where there is nothing."""
+    if not path:
+        return None
+    storage, name = find_storage(path)
+    return storage.kind(name)

@@ -166,3 +166,11 @@ def make_folder(folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise CheckpointError(folder, f"the folder cannot be made: {error.strerror}") from error
+
+
+def is_same_file(one: str, other: str) -> bool:
+    """Whether two paths are one file, by whatever names; false where either is missing."""
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False

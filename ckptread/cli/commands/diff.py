@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -34,6 +33,7 @@ from ckptread.operations.diff.match.pairs import Pair
 from ckptread.operations.diff.match.saved_mapping import SavedMapping, load, save
 from ckptread.operations.extract.file_names import spare
 from ckptread.reports.cells import name_text
+from ckptread.storage.addresses import kind_of
 from ckptread.storage.progress import Meter
 from ckptread.tensors import TensorInfo
 from ckptread.values.difference import Tolerance
@@ -127,7 +127,7 @@ def diff_command(
 
 def _how(match: str) -> How | SavedMapping:
     known = next((how for how in HOWS if how == match), None)
-    if known is None and not os.path.exists(match):
+    if known is None and kind_of(match) is None:
         ways = ", ".join(HOWS)
         raise UsageError(
             f"there is no way of matching {escape(match)!r} and no such file; the ways are {ways}, or a file"

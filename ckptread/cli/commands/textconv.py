@@ -17,6 +17,7 @@ from ckptread.operations.inspect.totals import total
 from ckptread.reader import Reader
 from ckptread.reports.cells import name_text, number_text, shape_text
 from ckptread.select import without_aliases
+from ckptread.storage.addresses import kind_of
 from ckptread.values.statistics import Statistics, statistics
 from ckptread.wording import plural, short
 
@@ -37,7 +38,7 @@ def textconv_command(
         with ckptread.open(path) as reader:
             render.lines(_without_path(line, path) for line in _lines(reader))
     except CheckpointError as error:
-        if not os.path.isfile(path):
+        if kind_of(path) != "file":
             raise
         said = error.problem + (f"; {error.advice}" if error.advice else "")
         render.line(_without_path(f"cannot be read as a checkpoint: {said}", path))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
+from ckptread.errors import CheckpointError
 from ckptread.formats.hdf5.superblock import SIGNATURE
+from ckptread.storage.addresses import find_storage
 from ckptread.worker.parent import start_early
 
 MODULE = "ckptread.formats.hdf5.reference.main"
@@ -23,13 +24,14 @@ def start_workers(arguments: Iterable[str]) -> None:
         try:
             if _wants_worker(path):
                 start_early(MODULE, path)
-        except (OSError, ValueError):
+        except (CheckpointError, OSError, ValueError):
             continue  # opening it will say why
 
 
 def _wants_worker(path: str) -> bool:
-    if not os.path.isfile(path):  # nothing that is no file is opened, or waited for
+    storage, name = find_storage(path)
+    if storage.kind(name) != "file":
         return False
-    with open(path, "rb") as file:
-        head = file.read(len(SIGNATURE))
+    with storage.open(name) as source:
+        head = source.read(0, min(len(SIGNATURE), source.size))
     return head == SIGNATURE or (head.startswith(ZIP_MAGIC) and path.endswith(".keras"))

@@ -14,7 +14,8 @@ import msgspec
 from ckptread.errors import CheckpointError, UsageError
 from ckptread.limits import SMALL_FILE_BYTES
 from ckptread.select import nearest
-from ckptread.storage.local import FileSource
+from ckptread.storage.addresses import find_storage
+from ckptread.storage.small_files import read_small_file
 from ckptread.tensors import ITEM_BYTES, Role
 from ckptread.wording import escape, with_advice
 
@@ -190,13 +191,7 @@ def _table(path: str) -> dict[str, Any]:
     """Return a copy of the table of rules."""
     import tomllib
 
-    source = FileSource(path)
-    try:
-        if source.size > SMALL_FILE_BYTES:
-            raise CheckpointError(path, f"a file of rules of {source.size:,} bytes is too large")
-        data = source.read(0, source.size)
-    finally:
-        source.close()
+    data = read_small_file(*find_storage(path), SMALL_FILE_BYTES, "a file of rules")
     try:
         document = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

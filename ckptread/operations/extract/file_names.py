@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import zlib
 from collections import Counter
@@ -10,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from ckptread.errors import CheckpointError
 from ckptread.reader import Reader
+from ckptread.storage.writing import is_same_file
 from ckptread.tensors import TensorInfo
 
 LOOKED_AT = 600
@@ -20,13 +20,8 @@ NAME_BYTES = 150
 
 def spare(reader: Reader, target: str) -> None:
     """Raise CheckpointError where writing ``target`` would replace a file of the checkpoint that is being read."""
-    if os.path.exists(target) and any(_same(file, target) for file in reader.files):
+    if any(is_same_file(file, target) for file in reader.files):
         raise CheckpointError(target, "it is a file of the checkpoint itself", advice="write to another one")
-
-
-def _same(file: str, target: str) -> bool:
-    """Whether both are one file; a checkpoint may name one that is not there."""
-    return os.path.exists(file) and os.path.samefile(file, target)
 
 
 def file_names(tensors: Sequence[TensorInfo]) -> list[str]:

@@ -10,6 +10,7 @@ import msgspec
 
 from ckptread.errors import UsageError
 from ckptread.operations.extract.file_names import file_names
+from ckptread.storage.addresses import kind_of
 from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
 
@@ -36,7 +37,7 @@ class Target(msgspec.Struct, frozen=True):
     def _path(cls, output: str, tensors: Sequence[TensorInfo]) -> Target:
         """A path that ends in a slash, or is a folder, is a folder; else its ending decides, else their number."""
         several = len(tensors) > 1
-        if output.endswith(("/", os.sep)) or os.path.isdir(output):
+        if output.endswith(("/", os.sep)) or kind_of(output) == "folder":
             return cls("folder", output)
         if output.endswith(".npz"):
             return cls("npz", output)

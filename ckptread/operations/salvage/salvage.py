@@ -15,9 +15,10 @@ from ckptread.operations.extract.npy_files import write_or_skip
 from ckptread.operations.extract.written import SkippedTensor
 from ckptread.operations.opening import Checkpoint, opened_remains
 from ckptread.operations.verify.verify import Verification, bytes_to_verify, verify_reader
-from ckptread.reader import Reader, Tensor
+from ckptread.reader import BLOCK_BYTES, Reader, Tensor
 from ckptread.reports.json import as_json
 from ckptread.reports.report import Report, Reportable
+from ckptread.storage.addresses import find_storage, kind_of
 from ckptread.storage.progress import SILENT, Meter, Progress
 from ckptread.storage.writing import make_folder, written_whole
 from ckptread.tensors import Finding, TensorInfo
@@ -143,7 +144,7 @@ def save_tensors(
     as doubtful. Raises CheckpointError only where the folder cannot be written, or a file exists.
     """
     make_folder(folder)
-    if os.path.lexists(os.path.join(folder, MANIFEST)) and not force:
+    if kind_of(os.path.join(folder, MANIFEST)) and not force:
         raise CheckpointError(os.path.join(folder, MANIFEST), "the file exists", advice="--force replaces it")
     reasons = {f.key: f.message for f in verification.findings if f.key is not None and f.severity == "error"}
     trust = _trust(verification)
@@ -185,8 +186,12 @@ def _trust(verification: Verification) -> dict[str | None, Trust]:
 def _sha256(path: str) -> str:
     import hashlib
 
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    found = hashlib.sha256()
+    storage, name = find_storage(path)
+    with storage.open(name) as source:
+        for at in range(0, source.size, BLOCK_BYTES):
+            found.update(source.read(at, min(BLOCK_BYTES, source.size - at)))
+    return found.hexdigest()
 
 
 def _write_manifest(found: Salvage, force: bool) -> None:

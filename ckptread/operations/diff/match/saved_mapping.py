@@ -16,6 +16,8 @@ from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.limits import MAX_ENTRIES, MAX_RANK, OWN_FILE_BYTES
 from ckptread.operations.diff.match.layouts import Arrangement
 from ckptread.operations.diff.match.pairs import Pair
+from ckptread.storage.addresses import find_storage
+from ckptread.storage.small_files import read_small_file
 from ckptread.storage.writing import written_whole
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
@@ -78,8 +80,9 @@ def save(path: str, pairs: Iterable[Pair], a: str, b: str, *, force: bool = Fals
 
 def load(path: str) -> SavedMapping:
     """Read a mapping file. Raises CheckpointError where it cannot be read, DamagedFileError where it is none."""
+    data = read_small_file(*find_storage(path), OWN_FILE_BYTES, "a mapping")
     try:
-        found = bounded_json(_bytes(path), max_bytes=OWN_FILE_BYTES, unique=True)
+        found = bounded_json(data, max_bytes=OWN_FILE_BYTES, unique=True)
     except Malformed as error:
         raise DamagedFileError(path, f"it is no mapping: {error.problem}", advice=ADVICE) from error
     if not isinstance(found, dict) or found.get("schema") != SCHEMA or not isinstance(found.get("pairs"), list):
@@ -90,18 +93,6 @@ def load(path: str) -> SavedMapping:
     for side in ("a", "b"):
         _check_once(path, [getattr(entry, side) for entry in entries], side)
     return SavedMapping(entries, _keys(path, found, "only_a"), _keys(path, found, "only_b"))
-
-
-def _bytes(path: str) -> bytes:
-    from ckptread.storage.local import FileSource
-
-    source = FileSource(path)
-    try:
-        if source.size > OWN_FILE_BYTES:
-            raise UnsafeFileError(path, f"a mapping of {source.size:,} bytes; at most {OWN_FILE_BYTES:,} are read")
-        return bytes(source.read(0, source.size))
-    finally:
-        source.close()
 
 
 def _read_entry(path: str, number: int, entry: Any) -> SavedPair:
