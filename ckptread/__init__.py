@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from ckptread.operations.show.show import TensorStatistics as TensorStatistics
     from ckptread.operations.show.show import show as show
     from ckptread.operations.show.show import tensor_statistics
+    from ckptread.operations.textconv.textconv import CheckpointText as CheckpointText
+    from ckptread.operations.textconv.textconv import textconv as textconv
     from ckptread.operations.verify.verify import Verification as Verification
     from ckptread.operations.verify.verify import verify as verify
     from ckptread.reader import Reader as Reader
@@ -88,6 +90,7 @@ _MODULES = {
     "operations.inspect.layers": ("Amount", "LayerSummary", "ModelSummary", "ModelTotals", "summarize"),
     "operations.salvage.salvage": ("LostTensor", "Salvage", "SavedTensor", "salvage"),
     "operations.show.show": ("TensorSlice", "TensorStatistics", "show", "statistics"),
+    "operations.textconv.textconv": ("CheckpointText", "textconv"),
     "operations.verify.verify": ("Verification", "verify"),
     "reader": ("Reader", "Tensor"),
     "tensors": ("Extent", "Finding", "Region", "TensorInfo"),

@@ -168,5 +168,20 @@ def test_the_path_is_in_no_message(run, tmp_path):
     assert str(tmp_path) not in ran.out
 
 
+def test_a_folder_named_like_a_layer_changes_no_name(repository):
+    """The tree has dense/model.keras, and git compares it with a copy elsewhere: both have the tensor dense/kernel."""
+    model = repository.folder / "dense" / "model.keras"
+    model.parent.mkdir()
+    for number in (1.0, 2.0):
+        with h5py.File(model, "w") as file:
+            file["dense/kernel"] = np.full(3, number, "float32")
+            file["other/dense/bias"] = np.zeros(2, "float32")
+        repository("add", ".") if number == 2.0 else repository.commit("first")
+    shown = repository("diff", "HEAD").splitlines()
+    assert " dense/kernel" in shown
+    assert "-  min 1  max 1  mean 1  std 0  L2 1.73205" in shown
+    assert not [line for line in shown if line[1:] in ("kernel", "bias", "other/bias")]
+
+
 def test_a_path_of_nothing_is_an_error(run, tmp_path):
     assert run("textconv", tmp_path / "nosuch").code == 2

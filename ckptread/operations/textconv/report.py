@@ -1,0 +1,64 @@
+"""The text of a checkpoint: a line for what changes together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ckptread.reports.cells import name_text, number_text, shape_text
+from ckptread.reports.report import Line, Report, Table
+from ckptread.wording import plural, short
+
+if TYPE_CHECKING:
+    from ckptread.operations.each_tensor import TensorResult
+    from ckptread.operations.textconv.textconv import CheckpointText, TensorText
+
+
+class TextReport(Report):
+    """A checkpoint as stable text."""
+
+    def __init__(self, found: CheckpointText) -> None:
+        self._found = found
+
+    def tables(self) -> list[Table]:
+        """Return a row per tensor."""
+        rows = [
+            [name_text(result.tensor.name), name_text(result.tensor.dtype), shape_text(result.tensor.shape),
+             result.figure.sha256 if result.figure is not None else "", name_text(result.problem)]
+            for result in self._found.tensors
+        ]  # fmt: skip
+        return [Table(["name", "dtype", "shape", "sha256", "problem"], rows)]
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the lines of the text."""
+        return map(Line, text_lines(self._found))
+
+
+def text_lines(found: CheckpointText) -> Iterator[str]:
+    """Yield the lines of the text."""
+    if found.totals is None:
+        yield f"cannot be read as a checkpoint: {found.problem}"
+        return
+    yield ", ".join([found.format, *map(name_text, found.metadata.values())])
+    yield f"{plural(found.totals.tensors, 'tensor')}, {plural(found.totals.parameters, 'parameter')}"
+    yield from (f"{finding.severity}: {name_text(finding.message)}" for finding in found.problems)
+    for result in found.tensors:
+        yield ""
+        yield name_text(result.tensor.name)
+        yield from _tensor_lines(result)
+
+
+def _tensor_lines(result: TensorResult[TensorText]) -> Iterator[str]:
+    if result.figure is None and not result.problem:
+        yield f"  same as {short(result.tensor.alias_of or '')}"
+        return
+    yield f"  {name_text(result.tensor.dtype)} {shape_text(result.tensor.shape)}"
+    if result.figure is None:
+        yield f"  cannot be read: {name_text(result.problem)}"
+        return
+    found = result.figure.statistics
+    if found.l2 is not None:
+        values = {"min": found.minimum, "max": found.maximum, "mean": found.mean, "std": found.std, "L2": found.l2}
+        yield "  " + "  ".join(f"{name} {number_text(value)}" for name, value in values.items() if value is not None)
+    yield f"  zeros {found.zeros}  NaN {found.nans}  Inf {found.infs}"
+    yield f"  sha256 {result.figure.sha256}"

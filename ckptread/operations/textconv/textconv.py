@@ -1,0 +1,105 @@
+"""A checkpoint as stable text: nothing in it depends on where the file is, or when it was saved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from ckptread.errors import CheckpointError
+from ckptread.operations.digest.digest import digest_tensor
+from ckptread.operations.each_tensor import TensorResult, survey
+from ckptread.operations.inspect.totals import Totals, total
+from ckptread.operations.opening import Checkpoint, opened
+from ckptread.reader import Reader, Tensor
+from ckptread.reports.report import Report, Reportable
+from ckptread.select import without_aliases
+from ckptread.storage.addresses import kind_of
+from ckptread.storage.progress import Meter, Progress
+from ckptread.tensors import Finding
+from ckptread.values.statistics import Statistics, statistics
+from ckptread.wording import escape
+
+STABLE = ("writer", "model_class", "model_name")
+"""The metadata that do not change with every save."""
+
+
+class TensorText(msgspec.Struct, frozen=True):
+    """What the text of a tensor is made of."""
+
+    sha256: str
+    statistics: Statistics
+
+
+class CheckpointText(Reportable, msgspec.Struct, frozen=True, kw_only=True):
+    """What the text of a checkpoint is made of. ``str`` of it is the text."""
+
+    format: str
+    """"" if the file cannot be read."""
+    problem: str = ""
+    """Why the file cannot be read, or ""."""
+    metadata: Mapping[str, str] = {}
+    totals: Totals | None = None
+    problems: tuple[Finding, ...] = ()
+    tensors: tuple[TensorResult[TensorText], ...] = ()
+    """A second name of a tensor has neither a figure nor a problem."""
+
+    def report(self) -> Report:
+        """Return what ``ckptread textconv`` prints."""
+        from ckptread.operations.textconv.report import TextReport
+
+        return TextReport(self)
+
+    def __str__(self) -> str:
+        from ckptread.operations.textconv.report import text_lines
+
+        return "\n".join(text_lines(self)) + "\n"
+
+
+def textconv(checkpoint: Checkpoint, *, progress: Progress | None = None) -> CheckpointText:
+    """Return a checkpoint as stable text, for ``git diff``: every tensor with its statistics and its digest.
+
+    ``checkpoint`` is a path or an open reader. A file that cannot be read is text that says so: a failure would end the
+    git command. ``progress(done, total)`` is called with bytes. Raises CheckpointError if there is no such file.
+
+    >>> import ckptread
+    >>> str(ckptread.textconv("fixtures/tf-object/ckpt-1.index")).splitlines()[:2]
+    ['tf-bundle, TensorFlow', '17 tensors, 83 parameters']
+    """
+    if isinstance(checkpoint, Reader):
+        return _text_of(checkpoint, os.path.abspath(checkpoint.path), progress)
+    path = os.path.abspath(os.fsdecode(checkpoint))
+    try:
+        with opened(path) as reader:
+            return _text_of(reader, path, progress)
+    except CheckpointError as error:
+        if kind_of(path) != "file":
+            raise
+        problem = error.problem + (f"; {error.advice}" if error.advice else "")
+        return CheckpointText(format="", problem=_without_path(problem, path))
+
+
+def _text_of(reader: Reader, path: str, progress: Progress | None) -> CheckpointText:
+    tensors = list(reader.tensors.values())
+    own = without_aliases(tensors)
+    meter = Meter(progress, sum(info.nbytes for info in own))
+    read = {result.tensor.key: result for result in survey(reader, own, _tensor_text, meter=meter)}
+    results = [read.get(info.key) or TensorResult(info, None) for info in tensors]
+    return CheckpointText(
+        format=reader.format,
+        metadata={key: reader.metadata[key] for key in STABLE if key in reader.metadata},
+        totals=total(tensors),
+        problems=tuple(replace(found, message=_without_path(found.message, path)) for found in reader.problems),
+        tensors=tuple(replace(result, problem=_without_path(result.problem, path)) for result in results),
+    )
+
+
+def _without_path(message: str, path: str) -> str:
+    """Leave the absolute path of a file out of a message: git's temporary files have another one each time."""
+    return message.replace(escape(path), "the file").replace(escape(os.path.dirname(path)) + "/", "")
+
+
+def _tensor_text(tensor: Tensor) -> TensorText:
+    return TensorText(digest_tensor(tensor), statistics(tensor))
