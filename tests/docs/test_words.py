@@ -36,6 +36,29 @@ PHRASES = {
     r"hands? out": "returns",
 }
 """What a translated phrase looks like, and what to write instead."""
+LEFT: dict[str, int] = {
+    r"(is|are|was|were) told": 8,
+    r"tells? (of|whether|which|what|where)": 8,
+    r"comes? to": 18,
+    r"no sense": 6,
+    r"as \w+ (has|have) (it|them)": 7,
+    r"(?<!there\s)(is|are) no (?!longer|more|less|other|such)\w+": 57,
+    r"cut short": 14,
+    r"in its turn": 1,
+    r"(lies|lie) (in|at|as|where)": 21,
+    r"vouch(es)? for": 3,
+    r"(stands|stand) (twice|once|in|for itself|beside)": 19,
+    r"figures": 41,
+    r"(is|are) meant": 1,
+    r"told apart": 1,
+    r"of which (the|no|any) (file|checkpoint)": 6,
+    r"back ends?": 4,
+    r"nobody can": 1,
+    r"keeps? promises": 1,
+    r"passed over": 5,
+    r"hands? out": 1,
+}
+"""How often a phrase is still in the package: lower these numbers, never raise them."""
 PAGES = (
     "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "demo.sh", "docs/*.md",
     "fixtures/README.md", "fixtures/make/*.py", "benchmarks/*.py",
@@ -66,3 +89,9 @@ def hits(phrase, patterns):
 @pytest.mark.parametrize("phrase", PHRASES)
 def test_a_translated_phrase_is_not_in_the_pages(phrase):
     assert hits(phrase, PAGES) == [], f"write: {PHRASES[phrase]}"
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_a_translated_phrase_does_not_come_back_in_the_package(phrase):
+    found = hits(phrase, ("ckptread/**/*.py",))
+    assert len(found) <= LEFT.get(phrase, 0), f"write: {PHRASES[phrase]}\n" + "\n".join(found)
