@@ -1,1 +1,8 @@
-"""."""
+"""Parsers of untrusted bytes: each is bounded in time and memory, and raises ``Malformed`` for invalid input.
+
+- ``binary``: numbers and protocol buffer messages
+- ``json_text``: JSON
+- ``literals``: Python literals, as in the header of a .npy array
+- ``dtypes``: numpy's names of dtypes
+- ``budget``: how many bytes the tensors of a file may expand to
+"""

@@ -1,9 +1,9 @@
 """Numbers and messages in untrusted bytes.
 
-A reader of bytes is ``f(data, at) -> (value, next_at)``; none reads past the end of ``data``, and all raise
-:class:`Malformed` with the position where the bytes stop making sense. Protocol buffer messages are read by a
-table of their fields (https://protobuf.dev/programming-guides/encoding/), so that neither the protobuf runtime
-nor generated code is needed.
+Each reading function is ``f(data, at) -> (value, next_at)``. None reads past the end of ``data``; all raise
+:class:`Malformed` with the position of the first invalid byte. Protocol buffer messages are read by a table of their
+fields (https://protobuf.dev/programming-guides/encoding/), so that neither the protobuf runtime nor generated code is
+needed.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from ckptread.limits import MESSAGE_COST
 
 Bytes = bytes | memoryview
 Buffer = TypeVar("Buffer", bytes, memoryview)
-Decoder = Callable[[int | Bytes], Any]
 
 _U32 = Struct("<I")
 _U64 = Struct("<Q")
 VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
 
 
-class Malformed(Exception):  # noqa: N818 - caught where the file is known, and told as a DamagedFileError
-    """These bytes are not what they should be, from position ``at`` of the buffer."""
+class Malformed(Exception):  # noqa: N818 - always caught, and raised again as a DamagedFileError with the file's name
+    """Bytes are invalid from position ``at`` of the buffer on."""
 
     def __init__(self, problem: str, at: int) -> None:
         self.problem = problem
@@ -35,7 +34,7 @@ class Malformed(Exception):  # noqa: N818 - caught where the file is known, and 
 
 
 class Allowance:
-    """How much of something may still be taken: one for all that a command reads, so that small ones add up."""
+    """A limit on how many values are read: one for all messages of a command, so that many small ones add up."""
 
     def __init__(self, most: int, what: str) -> None:
         self.most = most
@@ -43,7 +42,7 @@ class Allowance:
         self._what = what
 
     def take(self, count: int, at: int = 0) -> None:
-        """Take so many. Raises Malformed where there are more in all than are read."""
+        """Count values. Raises Malformed once there are more than the limit in all."""
         self.taken += count
         if self.taken > self.most:
             raise Malformed(f"it states more than {self.most:,} {self._what}: more than is read", at)
@@ -54,7 +53,7 @@ def varint(data: Bytes, at: int) -> tuple[int, int]:
     result = 0
     for shift in range(0, 70, 7):
         if at >= len(data):
-            raise Malformed("a number is cut short", at)
+            raise Malformed("a number is truncated", at)
         byte = data[at]
         at += 1
         result |= (byte & 0x7F) << shift
@@ -73,96 +72,105 @@ def signed(value: int) -> int:
 def fixed32(data: Bytes, at: int) -> tuple[int, int]:
     """Read four little-endian bytes."""
     if at + 4 > len(data):
-        raise Malformed("a number is cut short", at)
+        raise Malformed("a number is truncated", at)
     return _U32.unpack_from(data, at)[0], at + 4
 
 
 def fixed64(data: Bytes, at: int) -> tuple[int, int]:
     """Read eight little-endian bytes."""
     if at + 8 > len(data):
-        raise Malformed("a number is cut short", at)
+        raise Malformed("a number is truncated", at)
     return _U64.unpack_from(data, at)[0], at + 8
 
 
 def take(data: Buffer, at: int, nbytes: int) -> tuple[Buffer, int]:
     """Read ``nbytes`` bytes; of a memoryview, without a copy."""
     if nbytes < 0 or at + nbytes > len(data):
-        raise Malformed(f"{nbytes:,} bytes are stated where {max(0, len(data) - at):,} are left", at)
+        raise Malformed(f"{nbytes:,} bytes are stated, but only {max(0, len(data) - at):,} are left", at)
     return data[at : at + nbytes], at + nbytes
 
 
 def text(data: Bytes) -> str:
-    """Decode UTF-8, keeping bytes that are none as surrogates."""
+    """Decode UTF-8; invalid bytes become surrogates."""
     return str(data, "utf-8", "surrogateescape")
 
 
-class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One field of a message: its name in the result, its wire type, and how its value is decoded."""
+class NumberField(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of a message that holds numbers, and how they are converted."""
 
     name: str
     wire: int
-    decode: Decoder
+    """The wire type: VARINT, FIXED32 or FIXED64."""
+    convert: Callable[[int], Any]
     repeated: bool = False
-    message: Message | None = None
-    """What a field holds that is itself a message."""
 
-    def decoded(self, value: int | Bytes, allowance: Allowance) -> Any:
-        """Return a value of this field's wire type, decoded."""
-        if self.message is not None and isinstance(value, memoryview):
-            return self.message.decode(value, allowance)
-        return self.decode(value)
+
+class BytesField(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of a message that holds bytes, and how they are converted."""
+
+    name: str
+    convert: Callable[[memoryview, Allowance], Any]
+    repeated: bool = False
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A message's fields by number. Fields that are not in the table are passed over."""
+    """A message's fields by number. Other fields are skipped."""
 
-    fields: Mapping[int, Field] = msgspec.field(default_factory=dict)
+    fields: Mapping[int, NumberField | BytesField] = msgspec.field(default_factory=dict)
 
     @property
     def cost(self) -> int:
-        """What a message takes in memory, however few bytes it has: a dictionary, and a list per repeated field."""
+        """What even an empty message takes in memory: a dictionary, and a list per repeated field."""
         return 2 + sum(each.repeated for each in self.fields.values())
 
     def decode(self, data: Bytes, allowance: Allowance | None = None) -> dict[str, Any]:
-        """Return the fields that are present; a repeated field is a list, and always there.
+        """Return the values of the fields that are present; a repeated field is always present, as a list.
 
-        Every value counts against the ``allowance``, which may be that of many messages; None is one of its own.
+        Every value counts against the ``allowance``, which many messages may share; None is a new one.
         """
         allowance = allowance or Allowance(MESSAGE_COST, "values")
         allowance.take(self.cost)
-        data = memoryview(data)  # what is passed over is not copied
+        data = memoryview(data)  # so that skipped fields are not copied
         result: dict[str, Any] = {f.name: [] for f in self.fields.values() if f.repeated}
         at, end = 0, len(data)
         while at < end:
             tag, at = varint(data, at)
             value, at = _wire_value(data, at, tag & 7)
-            entry = self.fields.get(tag >> 3)
-            if entry is None:
+            field = self.fields.get(tag >> 3)
+            if field is None:
                 continue
             allowance.take(1, at)
-            if entry.wire != tag & 7:
-                numbers = _packed(entry, value, tag & 7, at, allowance)
-                result[entry.name] += numbers
-            elif entry.repeated:
-                result[entry.name].append(entry.decoded(value, allowance))
+            if isinstance(field, BytesField) and isinstance(value, memoryview):
+                converted = field.convert(value, allowance)
+            elif isinstance(field, NumberField) and isinstance(value, int) and field.wire == tag & 7:
+                converted = field.convert(value)
             else:
-                result[entry.name] = entry.decoded(value, allowance)
+                numbers = _read_packed(field, value, tag & 7, at, allowance)
+                result[field.name] += numbers
+                continue
+            if field.repeated:
+                result[field.name].append(converted)
+            else:
+                result[field.name] = converted
         return result
 
 
-def _packed(entry: Field, value: int | Bytes, wire: int, at: int, allowance: Allowance) -> list[Any]:
+def _read_packed(
+    field: NumberField | BytesField, value: int | memoryview, wire: int, at: int, allowance: Allowance
+) -> list[Any]:
     """Read a packed list of numbers; any other wire type than the table's is an error."""
-    if not (entry.repeated and entry.wire == VARINT and wire == DELIMITED and isinstance(value, memoryview)):
-        raise Malformed(f"the field {entry.name!r} has the wire type {wire}", at)
+    listed = isinstance(field, NumberField) and field.repeated and field.wire == VARINT
+    if not (isinstance(field, NumberField) and listed and isinstance(value, memoryview)):
+        raise Malformed(f"the field {field.name!r} has the wire type {wire}", at)
     numbers, inner = [], 0
     while inner < len(value):
         allowance.take(1, at)
         number, inner = varint(value, inner)
-        numbers.append(entry.decode(number))
+        numbers.append(field.convert(number))
     return numbers
 
 
-def _wire_value(data: memoryview, at: int, wire: int) -> tuple[int | Bytes, int]:
+def _wire_value(data: memoryview, at: int, wire: int) -> tuple[int | memoryview, int]:
     if wire == VARINT:
         return varint(data, at)
     if wire == DELIMITED:
@@ -175,39 +183,31 @@ def _wire_value(data: memoryview, at: int, wire: int) -> tuple[int | Bytes, int]
     raise Malformed(f"there is no wire type {wire}", at)
 
 
-def _number(value: int | Bytes) -> Any:
-    return value
-
-
-def _bytes(value: Bytes) -> bytes:
-    return bytes(value)
-
-
-def int_field(name: str, *, repeated: bool = False) -> Field:
+def int_field(name: str, *, repeated: bool = False) -> NumberField:
     """Describe an int64, int32 or enum field."""
-    return Field(name=name, wire=VARINT, decode=signed, repeated=repeated)  # type: ignore[arg-type]
+    return NumberField(name=name, wire=VARINT, convert=signed, repeated=repeated)
 
 
-def bool_field(name: str) -> Field:
+def bool_field(name: str) -> NumberField:
     """Describe a bool field."""
-    return Field(name=name, wire=VARINT, decode=bool)
+    return NumberField(name=name, wire=VARINT, convert=bool)
 
 
-def fixed32_field(name: str) -> Field:
+def fixed32_field(name: str) -> NumberField:
     """Describe a fixed32 field."""
-    return Field(name=name, wire=FIXED32, decode=_number)
+    return NumberField(name=name, wire=FIXED32, convert=int)
 
 
-def bytes_field(name: str, *, repeated: bool = False) -> Field:
+def bytes_field(name: str, *, repeated: bool = False) -> BytesField:
     """Describe a bytes field."""
-    return Field(name=name, wire=DELIMITED, decode=_bytes, repeated=repeated)  # type: ignore[arg-type]
+    return BytesField(name=name, convert=lambda data, _: bytes(data), repeated=repeated)
 
 
-def text_field(name: str, *, repeated: bool = False) -> Field:
+def text_field(name: str, *, repeated: bool = False) -> BytesField:
     """Describe a string field."""
-    return Field(name=name, wire=DELIMITED, decode=text, repeated=repeated)  # type: ignore[arg-type]
+    return BytesField(name=name, convert=lambda data, _: text(data), repeated=repeated)
 
 
-def message_field(name: str, message: Message, *, repeated: bool = False) -> Field:
+def message_field(name: str, message: Message, *, repeated: bool = False) -> BytesField:
     """Describe a field that holds another message."""
-    return Field(name=name, wire=DELIMITED, decode=_bytes, repeated=repeated, message=message)  # type: ignore[arg-type]
+    return BytesField(name=name, convert=message.decode, repeated=repeated)

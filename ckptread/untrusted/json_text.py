@@ -1,6 +1,6 @@
-"""JSON in untrusted bytes: data only, of bounded size, depth and memory; and JSON of our own, in pieces.
+"""Reads JSON in untrusted bytes, of bounded size, depth and memory; and writes JSON in pieces.
 
-``json.loads`` alone recurses as deep as the text says, takes thirty times the text's size for a list of empty
+``json.loads`` alone recurses as deep as the text is nested, takes thirty times the text's size for a list of empty
 lists, and keeps the last of two equal keys.
 """
 
@@ -21,10 +21,10 @@ _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 def bounded_json(data: bytes, *, max_bytes: int = JSON_BYTES, unique: bool = False) -> Any:
-    """Return the value that the JSON text ``data`` (UTF-8) states.
+    """Return the value of the JSON text ``data`` (UTF-8).
 
-    With ``unique``, two equal keys in one object are an error, as the text then means two things. Raises Malformed
-    where it is no JSON, or would take more time or memory than a configuration is worth.
+    With ``unique``, two equal keys in one object are an error, because readers disagree on which one counts. Raises
+    Malformed if it is not JSON, or would take more time or memory than a configuration needs.
     """
     if len(data) > max_bytes:
         raise Malformed(f"its JSON takes {len(data):,} bytes; at most {max_bytes:,} are read", max_bytes)
@@ -32,14 +32,14 @@ def bounded_json(data: bytes, *, max_bytes: int = JSON_BYTES, unique: bool = Fal
         raise Malformed("its JSON takes too much memory", 0)
     bare = _STRING.sub(b"", data)
     if _cost(bare) > JSON_COST:
-        raise Malformed("its JSON holds too many values", 0)
+        raise Malformed("its JSON has too many values", 0)
     if _depth(bare) > JSON_DEPTH:
         raise Malformed(f"its JSON is nested more than {JSON_DEPTH} deep", 0)
     del bare
-    return _parse(data, unique)
+    return _parse_json(data, unique)
 
 
-def _parse(data: bytes, unique: bool) -> Any:
+def _parse_json(data: bytes, unique: bool) -> Any:
     import json
 
     try:
@@ -51,13 +51,13 @@ def _parse(data: bytes, unique: bool) -> Any:
     except UnicodeDecodeError as error:
         raise Malformed("its JSON is not UTF-8", error.start) from error
     except json.JSONDecodeError as error:
-        raise Malformed(f"it is no JSON ({error.msg})", error.pos) from error
-    except ValueError as error:  # a number of more digits than Python takes
-        raise Malformed("its JSON holds a number that is too long", 0) from error
+        raise Malformed(f"it is not JSON ({error.msg})", error.pos) from error
+    except ValueError as error:  # a number with more digits than Python converts
+        raise Malformed("its JSON has a number that is too long", 0) from error
 
 
 def _width(data: bytes) -> int:
-    """Return how many bytes a character takes when the text is a string: as many as the widest one."""
+    """Return how many bytes each character of the decoded string takes: as many as the widest one."""
     if data.isascii():
         return 1
     return 4 if max(data) >= 0xF0 else 2
@@ -78,16 +78,16 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise Malformed(f"the key {escape(twice)!r} stands twice in its JSON", 0)
+        raise Malformed(f"the key {escape(twice)!r} occurs twice in its JSON", 0)
     return result
 
 
 def _refuse_constant(name: str) -> Any:
-    raise Malformed(f"it is no JSON ({name})", 0)
+    raise Malformed(f"it is not JSON ({name})", 0)
 
 
 def as_json(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the pieces of a document's text, a newline the last: all of it at once can be too much for memory."""
+    """Yield the pieces of a document's text, which as one string may not fit into memory; the last is a newline."""
     import json
 
     yield from json.JSONEncoder(indent=1, allow_nan=False).iterencode(document)

@@ -1,7 +1,8 @@
-"""The text of a Python value, as the header of a .npy array holds one, and numpy's name of a compound dtype is one.
+"""Parses Python literals, as in the header of a .npy array and in numpy's name of a compound dtype.
 
-It is read by the few rules that numpy writes it by (numpy/lib/format.py), and never evaluated: dictionaries, lists,
-tuples, strings, booleans, and numbers that are not negative.
+Only what numpy writes is accepted (numpy/lib/format.py), and nothing is evaluated: dictionaries, lists, tuples,
+strings, booleans, and numbers that are not negative. ``ast.literal_eval`` accepts more, and
+deep nesting can crash it.
 """
 
 from __future__ import annotations
@@ -23,32 +24,32 @@ _SHORT = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 def read_literal(text: str) -> Any:
-    """Return the value that the whole text states. Raises Malformed where it states none."""
-    return _Literal(text).whole()
+    """Return the value of a complete text. Raises Malformed if it is not a literal."""
+    return _Literal(text).read()
 
 
 class _Literal:
-    """The text of a Python value made of dictionaries, lists, tuples, strings, booleans and numbers."""
+    """A parser, at a position of its text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
 
-    def whole(self) -> Any:
-        """Return the value of the whole text. Raises Malformed where it is anything else."""
-        value = self._value(self._token(), 0)
+    def read(self) -> Any:
+        """Return the value of the complete text."""
+        value = self._read_value(self._next_token(), 0)
         if self._at != len(self._text):
-            raise Malformed("something follows its end", self._at)
+            raise Malformed("there is text after its end", self._at)
         return value
 
-    def _token(self) -> re.Match[str]:
+    def _next_token(self) -> re.Match[str]:
         found = TOKEN.match(self._text, self._at)
         if found is None:
-            raise Malformed(f"{escape(self._text[self._at : self._at + 10])!r} does not belong there", self._at)
+            raise Malformed(f"{escape(self._text[self._at : self._at + 10])!r} is not allowed there", self._at)
         self._at = found.end()
         return found
 
-    def _value(self, token: re.Match[str], depth: int) -> Any:
+    def _read_value(self, token: re.Match[str], depth: int) -> Any:
         number, string, word, mark = token.groups()
         if number:
             return int(number)
@@ -57,39 +58,40 @@ class _Literal:
         if word:
             return word == "True"
         if mark not in CLOSING or depth > LITERAL_DEPTH:
-            raise Malformed(f"{mark!r} does not belong there", token.start())
-        return self._inside(mark, depth + 1)
+            raise Malformed(f"{mark!r} is not allowed there", token.start())
+        return self._read_until_closed(mark, depth + 1)
 
-    def _inside(self, mark: str, depth: int) -> Any:
-        """Read up to the closing mark."""
+    def _read_until_closed(self, mark: str, depth: int) -> Any:
+        """Read the items of a container, up to its closing mark."""
         values, keys, comma = [], [], True
-        while (token := self._token())[4] != CLOSING[mark]:
+        while (token := self._next_token())[4] != CLOSING[mark]:
             if not comma:
                 raise Malformed("a comma is missing", token.start())
-            value = self._value(token, depth)
+            value = self._read_value(token, depth)
             if mark == "{":
                 keys.append(value)
-                if self._token()[4] != ":":
+                if self._next_token()[4] != ":":
                     raise Malformed("a colon is missing", self._at)
-                value = self._value(self._token(), depth)
+                value = self._read_value(self._next_token(), depth)
             values.append(value)
-            comma = self._follows(",")
+            comma = self._skip(",")
         if mark == "{":
-            return _dictionary(keys, values, self._at)
+            return _make_dictionary(keys, values, self._at)
         if mark == "(" and len(values) == 1 and not comma:
             return values[0]
         return tuple(values) if mark == "(" else values
 
-    def _follows(self, mark: str) -> bool:
+    def _skip(self, mark: str) -> bool:
+        """Skip a mark if it is next; return whether it was."""
         found = self._text.startswith(mark, self._at)
         if found:
-            self._token()
+            self._next_token()
         return found
 
 
-def _dictionary(keys: list[Any], values: list[Any], at: int) -> dict[str, Any]:
+def _make_dictionary(keys: list[Any], values: list[Any], at: int) -> dict[str, Any]:
     if not all(isinstance(key, str) for key in keys) or len(set(keys)) < len(keys):
-        raise Malformed("its keys are no texts, or one stands twice", at)
+        raise Malformed("its keys are not strings, or one occurs twice", at)
     return dict(zip(keys, values, strict=True))
 
 
