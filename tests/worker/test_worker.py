@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ckptread
-from ckptread.formats.hdf5 import reader as hdf5
+from ckptread.formats.hdf5 import library as hdf5
 from ckptread.formats.tensorflow import reference as tf_checkpoint
 from ckptread.worker import parent as worker
 from ckptread.worker import protocol
@@ -91,7 +91,7 @@ def test_the_hdf5_worker_has_no_path_to_plugins(monkeypatch):
     monkeypatch.setenv("HDF5_PLUGIN_PATH", "/tmp/plugins")
     monkeypatch.setenv("PYTHONPATH", "/tmp/modules")
     with ckptread.open(H5) as reader:
-        environment = environment_of(reader._worker._process)
+        environment = environment_of(reader._library._worker._process)
     assert environment["HDF5_PLUGIN_PRELOAD"] == "::"  # which has the library load none
     assert environment["HDF5_PLUGIN_PATH"] == os.devnull
 

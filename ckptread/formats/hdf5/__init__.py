@@ -1,6 +1,7 @@
 """HDF5 files: the index through the HDF5 library in a worker, the values natively.
 
 - ``reader``: the reader of an open file.
+- ``library``: the questions to the worker.
 - ``index``: what the worker lists, checked.
 - ``chunks``: the chunks of a dataset, located and decoded; ``chunk_cache`` keeps the last ones.
 - ``filters``: the filters' numbers, and undoing shuffle and fletcher32.

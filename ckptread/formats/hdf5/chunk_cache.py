@@ -1,4 +1,4 @@
-"""Decoded chunks that are wanted again: one store for all files, so that what is kept in memory has one bound."""
+"""A cache of decoded chunks, one for all files, so that it has one bound."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Key = tuple[Hashable, tuple[int, ...]]
 
 
 class Decoded:
-    """Chunks by their dataset and place; those that were not used for longest make room for others."""
+    """Chunks by dataset and position; the least recently used make room for others."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Key, Array] = OrderedDict()
@@ -24,14 +24,14 @@ class Decoded:
         self._lock = threading.Lock()
 
     def get(self, key: Key) -> Array | None:
-        """Return a chunk, or None where it is not kept."""
+        """Return a chunk, None where it is not kept."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
     def make_room(self, nbytes: int) -> None:
-        """Drop what there is no room for beside so many bytes: before they are decoded, not after."""
+        """Drop chunks until there is room for so many bytes: before they are decoded, not after."""
         with self._lock:
             while self._kept and self._nbytes + nbytes > CACHED_CHUNK_BYTES:
                 self._nbytes -= self._kept.popitem(last=False)[1].nbytes

@@ -1,8 +1,6 @@
-"""Chunks of an HDF5 dataset: where they lie, and their bytes with the filters undone.
+"""Chunks of an HDF5 dataset: where they are, and their bytes with the filters undone.
 
-Every chunk must come out at exactly its size. The HDF5 library pads one whose deflate stream ends short with old
-memory, and hands that out as values; here it is an error.
-Specification: HDF5 File Format, III.I "Data Storage - Filter Pipeline"; the Fletcher-32 of H5checksum.c.
+Every chunk must decode to exactly its size. libhdf5 pads short chunks with stale heap memory; here they are an error.
 """
 
 from __future__ import annotations
@@ -33,20 +31,20 @@ if TYPE_CHECKING:
     from ckptread.tensors import Array
 
 FEW = 16
-"""So few chunks are gone through whether they were written or not."""
+"""Up to so many chunks are visited whether they were written or not."""
 MOST_OPEN = 4
-"""Chunked datasets of a file whose chunks are known by heart: one for each thread."""
+"""Datasets of a file whose chunks stay located: one for each thread."""
 SLACK_BYTES = 1 << 20
-"""How much larger than its chunk a stored one may be: deflate adds little to what it cannot shrink."""
+"""How much larger than the chunk its stored bytes may be: deflate adds little to what it cannot shrink."""
 
 
 LARGE_BYTES = 8 << 20
-"""Chunks from this size on are decoded one at a time, in any number of threads: each takes three times as much."""
+"""Chunks from this size on are decoded by one thread at a time: each takes three times its size."""
 _large = threading.Lock()
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """Where one chunk lies."""
+    """Where one chunk is stored."""
 
     mask: int
     """Bit n is set where the filter n was left out for this chunk."""
@@ -55,7 +53,7 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 class Chunks:
-    """The chunks of one dataset. A chunk that was never written is all fill value."""
+    """The chunks of one dataset. A chunk that was never written consists of fill values."""
 
     def __init__(
         self, source: Source, key: str, layout: DatasetLayout, dtype: np.dtype[Any], table: dict[tuple[int, ...], Chunk]
@@ -68,7 +66,9 @@ class Chunks:
         self._nbytes = element_count(layout.chunk) * dtype.itemsize
         self._starts: list[tuple[int, ...]] | None = None
         if len(layout.fill) != dtype.itemsize or 0 in layout.chunk:
-            raise DamagedFileError(source.name, f"the chunks of {escape(key)!r} have no size, or a wrong fill value")
+            raise DamagedFileError(
+                source.name, f"the chunks of {escape(key)!r} have no size, or a fill value of the wrong size"
+            )
         if self._nbytes > MAX_CHUNK_BYTES:
             raise UnsafeFileError(source.name, f"the chunks of {escape(key)!r} take {self._nbytes:,} bytes each")
 
@@ -86,27 +86,27 @@ class Chunks:
             starts: Iterable[tuple[int, ...]] = product(
                 *(range(s[0] * n, s[-1] * n + 1, n) for s, n in zip(spans, steps, strict=True))
             )
-        else:  # most chunks were never written, and need not be gone through
+        else:  # most chunks were never written: visit those that were
             out[...] = self._fill_value()
             starts = self._written(spans[0][0] * steps[0], spans[0][-1] * steps[0])
         for start in starts:
             parts = [overlap(r, s, s + n) for r, s, n in zip(ranges, start, steps, strict=True)]
-            settled = [part for part in parts if part is not None]
-            if len(settled) == len(parts):
-                where: tuple[Any, ...] = (*(part[0] for part in settled), ...)
-                with self._turn():
-                    out[where] = self._piece(start)[tuple(part[1] for part in settled)]
+            found = [part for part in parts if part is not None]
+            if len(found) == len(parts):
+                where: tuple[Any, ...] = (*(part[0] for part in found), ...)
+                with self._decoding():
+                    out[where] = self._piece(start)[tuple(part[1] for part in found)]
 
-    def _turn(self) -> AbstractContextManager[object]:
-        """Return what has threads wait for each other where chunks are large."""
+    def _decoding(self) -> AbstractContextManager[object]:
+        """Return a lock where chunks are large, so that one thread decodes at a time."""
         return nullcontext() if self._nbytes < LARGE_BYTES else _large
 
     def forget(self) -> None:
-        """Let go of the chunks that are decoded."""
+        """Drop the decoded chunks."""
         DECODED.forget(self)
 
     def _written(self, first: int, last: int) -> Sequence[tuple[int, ...]]:
-        """Return where the chunks that were written begin, from ``first`` to ``last`` on the first axis."""
+        """Return the positions of stored chunks, from ``first`` to ``last`` on the first axis."""
         if self._starts is None:
             self._starts = sorted(self._table)
         return self._starts[bisect_left(self._starts, (first,)) : bisect_left(self._starts, (last + 1,))]
@@ -131,22 +131,22 @@ class Chunks:
         return values
 
     def check(self, start: tuple[int, ...], chunk: Chunk) -> bool:
-        """Decode a chunk; return whether it has a checksum, which then agreed. Raises as ``decode`` does."""
-        with self._turn():
+        """Decode a chunk; return whether it has a checksum, which then matched. Raises as ``decode`` does."""
+        with self._decoding():
             self.decode(start, chunk)
         filters = enumerate(self._layout.filters)
         return any(code == FLETCHER32 and not chunk.mask >> number & 1 for number, code in filters)
 
     def decode(self, start: tuple[int, ...], chunk: Chunk) -> bytes:
-        """Return the bytes of a chunk. Raises DamagedFileError where a filter or the size does not agree."""
+        """Return the bytes of a chunk. Raises DamagedFileError where a filter fails or the size is wrong."""
         if chunk.nbytes > self._nbytes + self._nbytes // 8 + SLACK_BYTES:
-            raise self._damaged(start, chunk, f"takes {chunk.nbytes:,} bytes, stored")
+            raise self._damaged(start, chunk, f"takes {chunk.nbytes:,} bytes in the file, too many")
         data = self._source.read(chunk.offset, chunk.nbytes)
         for number in reversed(range(len(self._layout.filters))):
             if not chunk.mask >> number & 1:
                 data = self._undo(self._layout.filters[number], data, start, chunk)
         if len(data) != self._nbytes:
-            raise self._damaged(start, chunk, f"comes to {len(data):,} bytes, not to the {self._nbytes:,} of a chunk")
+            raise self._damaged(start, chunk, f"decodes to {len(data):,} bytes, not to the {self._nbytes:,} of a chunk")
         return data
 
     def _undo(self, code: int, data: bytes, start: tuple[int, ...], chunk: Chunk) -> bytes:
@@ -157,16 +157,16 @@ class Chunks:
         if code != FLETCHER32:
             raise self._damaged(start, chunk, f"went through the filter {code}")
         if len(data) < 4 or fletcher32(data[:-4]) != int.from_bytes(data[-4:], "little"):
-            raise self._damaged(start, chunk, "does not have the checksum that the file states")
+            raise self._damaged(start, chunk, "does not match its checksum")
         return data[:-4]
 
     def _inflate(self, data: bytes, start: tuple[int, ...], chunk: Chunk) -> bytes:
-        limit = self._nbytes + 4  # a checksum may lie within
+        limit = self._nbytes + 4  # a checksum may be inside
         inflater = zlib.decompressobj()
         try:
             inflated = inflater.decompress(data, limit)
         except zlib.error as error:
-            raise self._damaged(start, chunk, "is no deflate stream") from error
+            raise self._damaged(start, chunk, "is not a deflate stream") from error
         if not inflater.eof and inflater.unconsumed_tail:
             raise self._damaged(start, chunk, f"inflates to more than the {self._nbytes:,} bytes of a chunk")
         if not inflater.eof:
@@ -182,17 +182,17 @@ class Chunks:
 
 
 class OpenChunks:
-    """The chunked datasets that a file was last asked for, by key; with MAX_CHUNKS in all, or only one of them."""
+    """The chunked datasets of a file that were read last, by key; MAX_CHUNKS chunks in all, or a single dataset."""
 
     def __init__(self) -> None:
         self._open: dict[str, Chunks] = {}
 
     def get(self, key: str) -> Chunks | None:
-        """Return the chunks of a dataset, where they are known."""
+        """Return the chunks of a dataset, None where they are not kept."""
         return self._open.get(key)
 
     def add(self, key: str, chunks: Chunks) -> None:
-        """Take in a dataset, and let go of the first ones where they are too many."""
+        """Keep a dataset, and drop the oldest ones where there are too many."""
         self._open[key] = chunks
         known = list(self._open.items())
         while len(known) > MOST_OPEN or (len(known) > 1 and sum(len(each) for _, each in known) > MAX_CHUNKS):
@@ -201,7 +201,7 @@ class OpenChunks:
             gone.forget()
 
     def close(self) -> None:
-        """Let go of all."""
+        """Drop all."""
         for chunks in list(self._open.values()):
             chunks.forget()
         self._open.clear()

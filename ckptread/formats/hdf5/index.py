@@ -1,4 +1,4 @@
-"""What the HDF5 worker lists of a file, checked: its replies are no more to be believed than the file."""
+"""What the HDF5 worker lists of a file, checked: its replies are trusted no more than the file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENTRY_BYTES = 200
 
 
 class Hdf5Index(msgspec.Struct):
-    """All that is known of a file without reading its values."""
+    """All that is known about a file without reading its values."""
 
     source: Source
     path: str

@@ -1,10 +1,10 @@
 """HDF5 files: those of Keras, and any other.
 
-What it is: datasets in groups, with attributes; each dataset contiguous, in chunks, or within its description.
+What it is: datasets in groups, with attributes; each dataset contiguous, in chunks, or within its header.
 Specification: HDF5 File Format Specification 3.0, https://support.hdfgroup.org/documentation/hdf5/latest/.
 Read here: the index, through h5py in a worker; the bytes by this process: contiguous, compact and chunked, with
-deflate, shuffle and fletcher32. What only the library can decode (strings of any length, other filters), it reads.
-Not read: external links and storage, virtual datasets (they lie in other files), plugins' filters.
+deflate, shuffle and fletcher32. The worker reads what only the library can decode (variable-length strings, other
+filters). Not read: external links and storage, virtual datasets (they are in other files), plugins' filters.
 """
 
 from __future__ import annotations
@@ -15,42 +15,30 @@ from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.chunks import Chunks, OpenChunks, chunk_table
-from ckptread.formats.hdf5.early_start import MODULE
 from ckptread.formats.hdf5.group_trees import check_trees
 from ckptread.formats.hdf5.index import Hdf5Index
+from ckptread.formats.hdf5.library import Hdf5Library
 from ckptread.formats.hdf5.superblock import stated_end, truncation_error
 from ckptread.formats.keras.evidence import gather_keras_evidence
-from ckptread.limits import MAX_READ_BYTES, VALUES_BYTES
+from ckptread.limits import MAX_READ_BYTES
 from ckptread.model import ModelFacts
 from ckptread.names.keras.describe import name_keras_tensors
 from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, Slicing, normalize, read_box
 from ckptread.storage.source import CloseOnError, Source, Storage
-from ckptread.tensors import Finding, Region, TensorInfo, element_count, trouble
+from ckptread.tensors import Region, TensorInfo, element_count, trouble
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.budget import within
 from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import escape
-from ckptread.worker.parent import Worker, deadline
-from ckptread.worker.protocol import (
-    Answer,
-    DatasetsListed,
-    ListDatasets,
-    LocateChunks,
-    OpenHdf5,
-    Question,
-    ReadCompact,
-    ReadValues,
-    Values,
-)
+from ckptread.worker.protocol import LocateChunks, ReadCompact, ReadValues
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ckptread.tensors import Array
 
-LIBRARY = "HDF5"
 PIECE_BYTES = 4 << 20
 
 
@@ -93,18 +81,14 @@ class Hdf5Reader(Reader):
         self._cut = truncation_error(source)
         if self._cut is not None and not remains:
             raise self._cut
-        self._seconds = deadline(source.size)
-        self._worker = self._start()
-        self._orphans = True  # are listed too, unless the library fails on them
         self._chunks = OpenChunks()
         self._compared = 0
         self._index = Hdf5Index(source, path)
-        try:
-            self._list()
-        except BaseException:
-            self._worker.close()
-            raise
-        self.metadata = {**metadata, **self._said()}
+        claims = (stated_end(source) or source.size) if remains else None
+        self._library = Hdf5Library(source, path, claims)
+        with CloseOnError(self._library):
+            self._library.list_into(self._index)
+        self.metadata = {**metadata, **self._writer()}
         self.evidence, problems = gather_keras_evidence(self._index.attributes, config, self.metadata, self._same_bytes)
         cut = [] if self._cut is None else [trouble(self._cut)]
         self.problems = [*cut, *self._index.problems, *problems]
@@ -113,40 +97,12 @@ class Hdf5Reader(Reader):
 
     @cached_property
     def model(self) -> ModelFacts | None:
-        """What the config says, of an archive or a whole-model .h5."""
+        """What the configuration says, of an archive or a whole-model .h5."""
         return read_model_facts(self.evidence)
 
-    def _start(self) -> Worker:
-        descriptor, steps = self._source.recipe()
-        claims = (stated_end(self._source) or self._source.size) if self._remains else None
-        return Worker(MODULE, LIBRARY, self.path, OpenHdf5(descriptor=descriptor, steps=steps, claims=claims))
-
-    def _list(self) -> None:
-        """List the file. Where the library fails on its attributes only, the datasets are kept."""
-        listed = False
-        try:
-            for reply, raw in self._worker.ask(ListDatasets(attributes=True, orphans=True), self._seconds):
-                self._index.add(reply, raw)
-                listed = listed or isinstance(reply, DatasetsListed)
-        except DamagedFileError as error:
-            if not listed:
-                raise
-            self._orphans = False
-            self._index.problems.append(
-                Finding(severity="error", message=f"not all that it holds can be listed: {error.problem}")
-            )
-
-    def _ask(self, question: Question) -> Iterator[tuple[Answer, bytes]]:
-        """Ask the worker, or a new one where the old one did not survive an earlier question."""
-        if not self._worker.alive:
-            self._worker = self._start()
-            for _ in self._worker.ask(ListDatasets(attributes=False, orphans=self._orphans), self._seconds):
-                continue
-        yield from self._worker.ask(question, self._seconds)
-
     def rest(self) -> None:
-        """End the worker until it is wanted again: of many open files, few are read at a time."""
-        self._worker.close()
+        """End the worker until the next question: of many open files, few are read at a time."""
+        self._library.close()
 
     def _same_bytes(self, key: str, other: str) -> bool:
         """Whether two contiguous datasets hold the same bytes."""
@@ -155,7 +111,7 @@ class Hdf5Reader(Reader):
         if {one.kind, two.kind} != {"contiguous"} or nbytes != self._index.tensors[other].nbytes:
             return False
         self._compared += nbytes
-        if self._compared > self._source.size:  # no file holds so many copies, unless they lie over each other
+        if self._compared > self._source.size:  # no file holds so many copies, unless they overlap
             return False
         pieces = range(0, nbytes, PIECE_BYTES)
         return all(
@@ -164,13 +120,13 @@ class Hdf5Reader(Reader):
             for at in pieces
         )
 
-    def _said(self) -> dict[str, str]:
-        """What the file says of its writer."""
+    def _writer(self) -> dict[str, str]:
+        """Return what the file records about its writer."""
         root = self._index.attributes.get("", {})
         return {name: str(root[name]) for name in ("keras_version", "backend") if name in root}
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Return the values of a dataset, or of the part that ``selection`` means."""
+        """Return the values of a dataset, or of the part that ``selection`` selects."""
         import numpy as np
 
         info = readable(self, key)
@@ -208,7 +164,7 @@ class Hdf5Reader(Reader):
         elif layout.kind == "fill":
             box[...] = self._array(layout.fill, box.dtype, ())
         elif layout.kind == "compact":
-            whole = self._array(self._answer(info, ReadCompact(key=info.key)), box.dtype, shape)
+            whole = self._array(self._library.answer(ReadCompact(key=info.key)), box.dtype, shape)
             box[...] = whole[tuple(slice(r.start, r.stop, r.step) for r in slicing.ranges)]
         else:
             box[...] = self._ask_values(info, slicing, box.dtype)
@@ -217,7 +173,7 @@ class Hdf5Reader(Reader):
         import numpy as np
 
         if len(raw) != element_count(shape) * dtype.itemsize:
-            raise DamagedFileError(self.path, f"{len(raw):,} bytes stand for an array of shape {list(shape)}")
+            raise DamagedFileError(self.path, f"an array of shape {list(shape)} is stored in {len(raw):,} bytes")
         return np.frombuffer(raw, dtype).reshape(shape)
 
     def open_sources(self) -> tuple[Source, ...]:
@@ -225,10 +181,10 @@ class Hdf5Reader(Reader):
         return (self._source.whole_file(),)
 
     def _chunks_of(self, info: TensorInfo) -> Chunks:
-        """Ask where a dataset's chunks lie, and keep that, with the chunks in use, of the last few datasets."""
+        """Return a dataset's chunks; those of the last few datasets are kept."""
         found = self._chunks.get(info.key)
         if found is None:
-            raw = self._answer(info, LocateChunks(key=info.key))
+            raw = self._library.answer(LocateChunks(key=info.key))
             table = chunk_table(raw, self._index.layouts[info.key].chunk, self._source, info.key)
             dtype = numpy_dtype(info.dtype, self.path)
             found = Chunks(self._source, info.key, self._index.layouts[info.key], dtype, table)
@@ -240,32 +196,14 @@ class Hdf5Reader(Reader):
         from ckptread.formats.hdf5.values import decode
 
         selection = [(r.start, r.stop, r.step) for r in slicing.ranges]
-        raw = self._answer(info, ReadValues(key=info.key, selection=selection))
+        raw = self._library.answer(ReadValues(key=info.key, selection=selection))
         try:
             return decode(raw, dtype, slicing.box)
         except Malformed as error:
             raise DamagedFileError(self.path, f"the values of {escape(info.key)!r}: {error}") from error
 
-    def _answer(self, info: TensorInfo, question: Question) -> bytes:
-        """Return the raw bytes of an answer, all of it."""
-        pieces = bytearray()
-        try:
-            for reply, raw in self._ask(question):
-                if not isinstance(reply, Values):
-                    raise self._worker.invalid_reply()
-                pieces += raw
-                if len(pieces) > VALUES_BYTES:
-                    raise UnsafeFileError(
-                        self.path, f"{escape(info.key)!r} is too large to be read by the HDF5 library"
-                    )
-        except DamagedFileError as error:
-            raise DamagedFileError(
-                self.path, f"{escape(info.key)!r} cannot be read: {error.problem}", advice=error.advice
-            ) from error
-        return bytes(pieces)
-
     def regions(self) -> Iterator[Region]:
-        """The trees of the groups, contiguous datasets, and the chunks of the others."""
+        """Yield the groups' trees, contiguous datasets, and the chunks of the others."""
         yield Region(None, *self._source.locate(0), 0, check=partial(check_trees, self._source), name="the groups")
         for key, info in self.tensors.items():
             if info.problem is not None or info.alias_of is not None:
@@ -278,7 +216,7 @@ class Hdf5Reader(Reader):
                 yield from self._chunk_regions(info)
 
     def _chunk_regions(self, info: TensorInfo) -> Iterator[Region]:
-        """The chunks of a dataset; where they cannot be told, one region that says so when it is checked."""
+        """Yield a dataset's chunks; where they cannot be located, one region whose check raises the reason."""
         try:
             for start, chunk in self._chunks_of(info):
                 check = partial(self._chunks_of(info).check, start, chunk)
@@ -287,16 +225,16 @@ class Hdf5Reader(Reader):
             yield Region(info.key, *self._source.locate(0), 0, check=partial(self._check_chunks, info))
 
     def _own(self, nbytes: int) -> int:
-        """Return the size of a region of the file: 0 within what is deflated."""
+        """Return the size that a region takes in the file: 0 within a deflated member."""
         return nbytes if self._source.addressable else 0
 
     def _check_chunks(self, info: TensorInfo) -> bool:
-        """Raise what is wrong with where a dataset's chunks lie."""
+        """Raise the error with which a dataset's chunks cannot be located."""
         return self._chunks_of(info) is None
 
     def close(self) -> None:
         """End the worker and close the file."""
         self._chunks.close()
-        self._worker.close()
+        self._library.close()
         self._source.close()
         super().close()

@@ -1,6 +1,6 @@
-"""Values that are no run of bytes (strings, lists, references), as they go from the HDF5 worker to its parent.
+"""How a worker sends values to its parent, strings, lists and references included.
 
-Plain numbers go as their bytes, a record field by field, and each string or list as a kind, a length and its bytes.
+Plain numbers are sent as their bytes, records field by field, and each string or list as a kind, a length and bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STRING, LIST, REFERENCE, REGION, NOTHING = b"s", b"l", b"r", b"g", b"n"
 
 
 class Reference:
-    """A reference of an HDF5 file to one of its objects: shown, never followed."""
+    """A reference from an HDF5 file to one of its objects: shown, never followed."""
 
     def __init__(self, kind: str, null: bool) -> None:
         self.kind = kind
@@ -68,7 +68,7 @@ def _encode_leaf(value: Any) -> bytes:
 
 
 def decode(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    """Return the array that was encoded. Raises Malformed where the bytes are not what the dtype and shape need."""
+    """Return the array that was encoded. Raises Malformed where the bytes do not fit the dtype and shape."""
     values, at = _decode(data, 0, dtype, shape, VALUE_DEPTH)
     if at != len(data):
         raise Malformed(f"{len(data) - at:,} bytes are left over", at)
@@ -85,7 +85,7 @@ def _decode(data: bytes, at: int, dtype: np.dtype[Any], shape: tuple[int, ...], 
         raw, at = take(data, at, count * dtype.itemsize)
         return np.frombuffer(raw, dtype, count).reshape(shape).copy(), at
     if count > len(data):
-        raise Malformed(f"{count:,} values cannot lie in {len(data):,} bytes", at)
+        raise Malformed(f"{count:,} values do not fit in {len(data):,} bytes", at)
     if dtype.names is not None:
         record = np.zeros(shape, dtype)
         for name in dtype.names:

@@ -18,7 +18,7 @@ BATCH = 500
 
 
 class TensorFlowServer:
-    """What answers the parent's questions."""
+    """Answers the parent's questions."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix

@@ -93,7 +93,7 @@ class Stream(io.RawIOBase):
 
 
 class H5pyServer:
-    """What answers the parent's questions."""
+    """Answers the parent's questions."""
 
     def __init__(self, source: Source, claims: int | None = None) -> None:
         self._source = source
