@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ckptread.operations.check.rule_checker import Offender as Offender
     from ckptread.operations.check.rule_checker import RuleResult as RuleResult
     from ckptread.operations.check.rules import Rule as Rule
+    from ckptread.operations.diff.diff import Difference as Difference
+    from ckptread.operations.diff.diff import diff as diff
+    from ckptread.operations.diff.tensor_difference import TensorDifference as TensorDifference
     from ckptread.operations.digest.digest import Digest as Digest
     from ckptread.operations.digest.digest import digest as digest
     from ckptread.operations.digest.listing import LineResult as LineResult
@@ -79,6 +82,8 @@ _MODULES = {
     "operations.check.check": ("CheckResult", "CheckedCheckpoint", "check"),
     "operations.check.rule_checker": ("Offender", "RuleResult"),
     "operations.check.rules": ("Rule",),
+    "operations.diff.diff": ("Difference", "diff"),
+    "operations.diff.tensor_difference": ("TensorDifference",),
     "operations.digest.digest": ("Digest", "digest"),
     "operations.digest.listing": ("LineResult",),
     "operations.each_tensor": ("TensorResult",),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ckptread.operations.diff.diff import compare
+from ckptread.operations.diff.diff import compare_pairs
 from ckptread.operations.diff.match.by_name import align
 from ckptread.tensors import TensorInfo
 from ckptread.values import comparison as compare_module
@@ -136,7 +136,7 @@ def test_the_formula_holds_near_zero():
 
 
 def difference_of(a, b, **options):
-    return compare(InMemory(**a), InMemory(**b), **options)
+    return compare_pairs(InMemory(**a), InMemory(**b), **options)
 
 
 def statuses(difference):
@@ -236,7 +236,7 @@ def test_a_large_tensor_is_compared_in_little_memory(tmp_path, monkeypatch):
     with ckptread.open(one) as a, ckptread.open(other) as b:
         tracemalloc.start()
         try:
-            found = compare(a, b)
+            found = compare_pairs(a, b)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

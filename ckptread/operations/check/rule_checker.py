@@ -9,9 +9,11 @@ import msgspec
 
 from ckptread.errors import CheckpointError, TensorNotFoundError
 from ckptread.operations.check.rules import Rule
-from ckptread.operations.diff.diff import SAME, TensorDifference, compare
-from ckptread.operations.diff.match.by_name import align, choose
+from ckptread.operations.diff.choose_pairs import choose_pairs
+from ckptread.operations.diff.diff import compare_pairs
+from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.diff.match.pairs import Pair
+from ckptread.operations.diff.tensor_difference import SAME, TensorDifference
 from ckptread.operations.digest.digest import canonical_dtype
 from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.inspect.layers import summarize
@@ -179,10 +181,10 @@ class _RuleChecker:
     def _compared(self, rule: Rule, other: Reader) -> RuleResult:
         aligned = align(*(list(side.tensors.values()) for side in (other, self._reader)))
         patterns = [] if rule.pattern is None else [rule.pattern]
-        pairs = choose(other, self._reader, aligned, patterns, role=self._role)
+        pairs = choose_pairs(other, self._reader, aligned, patterns, role=self._role)
         if not pairs:
             return RuleResult(rule=rule, checked=0, problem=self._nothing(), against=other.path)
-        found = compare(other, self._reader, _without_second_names(pairs), meter=self._meter)
+        found = compare_pairs(other, self._reader, _without_second_names(pairs), meter=self._meter)
         broken = [_offender_of_pair(rule, entry) for entry in found.tensors]
         return RuleResult(
             rule=rule, checked=len(pairs), offenders=tuple(o for o in broken if o is not None), against=other.path

@@ -1,39 +1,59 @@
-"""What changed between two checkpoints.
+"""Compare two checkpoints, values and all.
 
-A verdict is honest: it says what was compared, and whatever could not be compared counts as a difference.
+A verdict is honest: it names what was compared, and whatever could not be compared counts as a difference.
 """
 
 from __future__ import annotations
 
+import math
+import os
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
+from ckptread.errors import UsageError
+from ckptread.operations.diff.choose_pairs import ChosenPairs, PairFilter, pairs_to_compare
 from ckptread.operations.diff.match.by_name import align
+from ckptread.operations.diff.match.pairing import Matching, read_matching
 from ckptread.operations.diff.match.pairs import Pair
-from ckptread.operations.diff.tensor_difference import SAME, PairComparer, Status, TensorDifference
+from ckptread.operations.diff.match.saved_mapping import SavedMapping, save_mapping
+from ckptread.operations.diff.tensor_difference import PairComparer, Status, TensorDifference
+from ckptread.operations.extract.file_names import spare
+from ckptread.operations.opening import Checkpoint, as_texts, opened
+from ckptread.operations.selection import trainable_flag
 from ckptread.reader import Reader
-from ckptread.storage.progress import SILENT, Meter
+from ckptread.reports.report import Report, Reportable
+from ckptread.storage.progress import SILENT, Meter, Progress
 from ckptread.values.difference import Tolerance
+from ckptread.wording import escape, plural
 
-__all__ = ["SAME", "Difference", "Status", "TensorDifference", "compare"]
+DiffSort = Literal["change", "name", "stored"]
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of comparing two checkpoints."""
+class Difference(Reportable, msgspec.Struct, frozen=True, kw_only=True):
+    """The result of comparing two checkpoints. It is true where they differ."""
 
     a: str
+    """The path of the first checkpoint."""
     b: str
+    """The path of the second, the reference of a tolerance."""
     tensors: tuple[TensorDifference, ...]
+    """Every pair that was compared, and every tensor that is only on one side, in the order of A."""
     tolerance: Tolerance
     stopped: bool = False
     """Whether the comparison ended early, at the number of differences that was asked for."""
     counts: Counter[Status] = msgspec.field(default_factory=Counter)
+    """How many tensors have each status."""
+    scope: str = ""
+    """The tensors that were asked for, in words; "" for all."""
+    notes: tuple[str, ...] = ()
+    """What was asked for and the files do not record."""
 
     @property
     def differences(self) -> list[TensorDifference]:
-        """The tensors that are not the same."""
+        """The tensors that differ, or could not be compared."""
         return [t for t in self.tensors if t.differs]
 
     @property
@@ -43,11 +63,115 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unreadable(self) -> bool:
-        """Whether something could not be read."""
+        """Whether a tensor could not be read."""
         return any(t.unreadable for t in self.tensors)
 
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command: 0 for the same, 1 for different, 2 where a tensor could not be read."""
+        return 2 if self.unreadable else int(not self.same)
 
-def compare(
+    def report(self, *, sort: DiffSort = "change", layers: bool = False, brief: bool = False) -> Report:
+        """Return what ``ckptread diff`` prints.
+
+        ``sort`` is the order of the rows: 'change' puts the largest changes first. ``layers`` makes a row per layer;
+        ``brief`` leaves out everything but the verdict.
+        """
+        from ckptread.operations.diff.report import DiffReport
+
+        return DiffReport(self, sort=sort, layers=layers, brief=brief)
+
+    def __bool__(self) -> bool:
+        return not self.same
+
+    def __repr__(self) -> str:
+        differ = f"{len(self.differences):,} of {plural(len(self.tensors), 'tensor')} differ"
+        return f"<Difference of {escape(self.a)!r} and {escape(self.b)!r}: {differ}>"
+
+
+def diff(
+    a: Checkpoint,
+    b: Checkpoint,
+    names: str | Sequence[str] = (),
+    *,
+    exclude: str | Sequence[str] = (),
+    role: str | None = None,
+    trainable: bool = False,
+    frozen: bool = False,
+    match: str | os.PathLike[str] = "auto",
+    save_map: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    nan_unequal: bool = False,
+    ignore_dtype: bool = False,
+    count: int | None = None,
+    backend: str = "auto",
+    progress: Progress | None = None,
+) -> Difference:
+    """Compare two checkpoints, of any two formats, tensor by tensor and value by value.
+
+    ``names`` are two tensors, one of A and one of B, to compare with each other; or else patterns of either side.
+    ``exclude``, ``role``, ``trainable`` and ``frozen`` choose tensors as in ``inspect``. ``match`` is how tensors are
+    paired: 'key', 'variable', 'content' (equal values, also under permuted axes), 'auto', or a file that ``save_map``
+    wrote before; ``force`` replaces that file. Values are the same if ``|a - b| <= atol + rtol * |b|``, and NaN equals
+    NaN unless ``nan_unequal``. With ``ignore_dtype`` equal values are the same in any dtype. ``count`` stops after
+    that many differences. ``progress(done, total)`` is called with bytes.
+
+    Raises CheckpointError where a checkpoint cannot be opened, TensorNotFoundError for a pattern that matches nothing,
+    UsageError for invalid options and where no tensor is left to compare. An unreadable tensor is part of the result.
+
+    >>> import ckptread
+    >>> difference = ckptread.diff("fixtures/tf-object/ckpt-1", "fixtures/tf-object/ckpt-1")
+    >>> difference
+    <Difference of 'fixtures/tf-object/ckpt-1' and 'fixtures/tf-object/ckpt-1': 0 of 17 tensors differ>
+    >>> bool(difference)
+    False
+    """
+    if save_map == "-":
+        raise UsageError("--save-map writes a file, not to stdout: give the name of a file")
+    tolerance = _tolerance(rtol, atol, nan_unequal)
+    matching = read_matching(match)
+    wanted = PairFilter(as_texts(names), as_texts(exclude), role, trainable_flag(trainable, frozen))
+    with opened(a, backend) as one, opened(b, backend) as other:
+        chosen = pairs_to_compare(one, other, matching, wanted, Meter(progress, _bytes_of([one, other])))
+        if save_map is not None:
+            _save_map(one, other, chosen, os.fspath(save_map), force)
+        found = compare_pairs(
+            one, other, chosen.pairs, tolerance=tolerance, ignore_dtype=ignore_dtype,
+            layout_counts=_layout_counts(matching), stop_after=count,
+            meter=Meter(progress, sum(map(_pair_bytes, chosen.pairs))),
+        )  # fmt: skip
+    return msgspec.structs.replace(found, scope=chosen.scope, notes=chosen.notes)
+
+
+def _tolerance(rtol: float, atol: float, nan_unequal: bool) -> Tolerance:
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not (math.isfinite(value) and value >= 0):
+            raise UsageError(f"{name} must be a finite number that is not negative, not {value}")
+    return Tolerance(rtol, atol, not nan_unequal)
+
+
+def _layout_counts(matching: Matching) -> bool:
+    """Whether another order of axes is a difference: not where a user pairs by content or by a mapping."""
+    return matching != "content" and not isinstance(matching, SavedMapping)
+
+
+def _save_map(a: Reader, b: Reader, chosen: ChosenPairs, path: str, force: bool) -> None:
+    for reader in (a, b):
+        spare(reader, path)
+    save_mapping(path, chosen.pairs, a.path, b.path, force=force)
+
+
+def _bytes_of(readers: Sequence[Reader]) -> int:
+    return sum(tensor.nbytes for reader in readers for tensor in reader.tensors.values())
+
+
+def _pair_bytes(pair: Pair) -> int:
+    return max(tensor.nbytes for tensor in (pair.a, pair.b) if tensor is not None)
+
+
+def compare_pairs(
     a: Reader,
     b: Reader,
     pairs: Sequence[Pair] | None = None,
@@ -58,38 +182,22 @@ def compare(
     stop_after: int | None = None,
     meter: Meter = SILENT,
 ) -> Difference:
-    """Compare two checkpoints tensor by tensor, values and all.
+    """Compare pairs of tensors of two open checkpoints; None pairs all tensors by their names.
 
-    ``pairs`` says what to compare with what; None aligns all tensors by their names. ``stop_after`` ends at that
-    many differences. With ``ignore_dtype`` equal values of different dtypes are the same; with ``layout_counts`` equal
-    values under permuted axes are a difference.
+    ``stop_after`` ends at that many differences. With ``ignore_dtype`` equal values of different dtypes are the same;
+    with ``layout_counts`` equal values under permuted axes are a difference.
     """
     tolerance = tolerance or Tolerance()
     chosen = align(list(a.tensors.values()), list(b.tensors.values())) if pairs is None else pairs
-    outcome = PairComparer(a, b, tolerance, ignore_dtype=ignore_dtype, layout_counts=layout_counts)
+    comparer = PairComparer(a, b, tolerance, ignore_dtype=ignore_dtype, layout_counts=layout_counts)
     found: list[TensorDifference] = []
-    differing = 0
+    differing, stopped = 0, False
     for pair in chosen:
-        if stop_after is not None and differing >= stop_after:
-            return _difference(a, b, found, tolerance, stopped=True)
-        found.append(outcome.of(pair))
+        stopped = stop_after is not None and differing >= stop_after
+        if stopped:
+            break
+        found.append(comparer.compare(pair))
         differing += found[-1].differs
-        meter.add(_nbytes(pair))
-    return _difference(a, b, found, tolerance, stopped=False)
-
-
-def _nbytes(pair: Pair) -> int:
-    return max(t.nbytes for t in (pair.a, pair.b) if t is not None)
-
-
-def _difference(
-    a: Reader, b: Reader, found: list[TensorDifference], tolerance: Tolerance, *, stopped: bool
-) -> Difference:
-    return Difference(
-        a=a.path,
-        b=b.path,
-        tensors=tuple(found),
-        tolerance=tolerance,
-        stopped=stopped,
-        counts=Counter(t.status for t in found),
-    )
+        meter.add(_pair_bytes(pair))
+    counts = Counter(entry.status for entry in found)
+    return Difference(a=a.path, b=b.path, tensors=tuple(found), tolerance=tolerance, stopped=stopped, counts=counts)

@@ -80,8 +80,8 @@ class PairComparer:
         self._ignore_dtype = ignore_dtype
         self._layout_counts = layout_counts
 
-    def of(self, pair: Pair) -> TensorDifference:
-        """Return what comes of comparing a pair; what cannot be read is not comparable."""
+    def compare(self, pair: Pair) -> TensorDifference:
+        """Compare a pair; an unreadable tensor is not comparable."""
         if pair.a is None or pair.b is None:
             return self._alone(pair)
         problem = pair.a.problem or pair.b.problem or pair.problem

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import ckptread
-from ckptread.operations.diff.diff import compare
+from ckptread.operations.diff.diff import compare_pairs
 from ckptread.operations.diff.match import compare_layouts as arranged
 from ckptread.operations.diff.match import fingerprint
 from ckptread.operations.diff.match.fingerprint import fingerprint as fingerprint_of
-from ckptread.operations.diff.match.pairing import pair
-from ckptread.operations.diff.match.saved_mapping import SavedMapping, document, load
+from ckptread.operations.diff.match.pairing import pair_tensors
+from ckptread.operations.diff.match.saved_mapping import SavedMapping, load_mapping, mapping_document
 from ckptread.values.difference import Tolerance
 from tests.conformance.cases import CASES, each
 from tests.values.test_statistics import InMemory
@@ -38,7 +38,7 @@ def spread(shape, seed=0, dtype="float32"):
 
 
 def by_content(a, b):
-    return pair(InMemory(**a), InMemory(**b), "content")
+    return pair_tensors(InMemory(**a), InMemory(**b), "content")
 
 
 def names(pairs):
@@ -47,7 +47,7 @@ def names(pairs):
 
 def diff(a, b, how="content", **options):
     one, other = InMemory(**a), InMemory(**b)
-    return compare(one, other, pair(one, other, how), layout_counts=how != "content", **options)
+    return compare_pairs(one, other, pair_tensors(one, other, how), layout_counts=how != "content", **options)
 
 
 def statuses(found):
@@ -115,8 +115,8 @@ def test_permuted_tensors_are_found_in_blocks_of_any_size(dtype, shape, random, 
         changed = b.copy()
         changed.flat[-1] = 0 if changed.flat[-1] != 0 else 1
         mapping = Mapping_of([found])
-        through = compare(
-            InMemory(one=a), InMemory(other=changed), pair(InMemory(one=a), InMemory(other=changed), mapping)
+        through = compare_pairs(
+            InMemory(one=a), InMemory(other=changed), pair_tensors(InMemory(one=a), InMemory(other=changed), mapping)
         )
         assert [entry.status for entry in through.tensors] == ["changed"]
         assert through.tensors[0].change.changed == 1
@@ -265,13 +265,13 @@ def test_a_saved_mapping_diffs_a_fine_tuned_pair(tmp_path):
     other = {"c.weight": base["c/kernel"].transpose(3, 2, 0, 1).copy(), "d.weight": base["d/kernel"].T.copy(),
              "extra": spread((9,), 4)}  # fmt: skip
     file = tmp_path / "map.json"
-    file.write_text(json.dumps(document(by_content(base, other))))
-    again = diff(base, other, load(str(file)))
+    file.write_text(json.dumps(mapping_document(by_content(base, other))))
+    again = diff(base, other, load_mapping(str(file)))
     assert again.counts == {"transposed": 2, "removed": 1, "added": 1}
     tuned_a = {name: values + np.float32(0.5) for name, values in base.items()}
     tuned_b = {name: values + np.float32(0.5) for name, values in other.items()}
     tuned_b["d.weight"][0, 3] += 1
-    found = diff(tuned_a, tuned_b, load(str(file)))
+    found = diff(tuned_a, tuned_b, load_mapping(str(file)))
     assert statuses(found) == {
         "c/kernel": "transposed", "d/kernel": "changed", "lstm/kernel": "removed", "extra": "added",
     }  # fmt: skip
@@ -314,7 +314,7 @@ def test_optimizer_slots_are_no_weights():
     a, b = InMemory(w=spread((9,)), m=spread((9,))), InMemory(v=spread((9,)))
     a.tensors = {k: replace(t, role="model" if k == "w" else "optimizer") for k, t in a.tensors.items()}
     b.tensors = {k: replace(t, role="optimizer") for k, t in b.tensors.items()}
-    assert ("m", "v") in names(pair(a, b, "content"))
+    assert ("m", "v") in names(pair_tensors(a, b, "content"))
 
 
 @pytest.mark.parametrize("how", ["content", "auto"])
@@ -335,7 +335,7 @@ def test_twenty_thousand_alike_tensors_take_linear_time(how):
     b = {f"b{n}": zeros for n in range(3000)} | {
         f"q{n}": np.float32([9, 9, *o]).reshape(3, 3) for n, o in enumerate(orders)
     }
-    pairs = pair(Counting(**a), Counting(**b), how)
+    pairs = pair_tensors(Counting(**a), Counting(**b), how)
     assert sum(p.a is not None and p.b is not None for p in pairs) >= (3000 if how == "content" else 0)
     assert counts["reads"] < 10 * len(a)
 
@@ -353,10 +353,10 @@ def test_an_unreadable_tensor_is_not_comparable():
         def read(self, key, selection=(), *, out=None):
             raise DamagedFileError("memory", "torn")
 
-    found = compare(
+    found = compare_pairs(
         Broken(x=spread((3,))),
         InMemory(y=spread((3,))),
-        pair(Broken(x=spread((3,))), InMemory(y=spread((3,))), "content"),
+        pair_tensors(Broken(x=spread((3,))), InMemory(y=spread((3,))), "content"),
     )
     assert found.unreadable
     assert found.counts == {"not-comparable": 1, "added": 1}
@@ -366,7 +366,9 @@ def test_nan_unequal_is_looked_at_again():
     a = spread((9,))
     a[2] = np.nan
     one, other = InMemory(x=a), InMemory(y=a)
-    found = compare(one, other, pair(one, other, "content"), tolerance=Tolerance(nan_equal=False), layout_counts=False)
+    found = compare_pairs(
+        one, other, pair_tensors(one, other, "content"), tolerance=Tolerance(nan_equal=False), layout_counts=False
+    )
     assert statuses(found) == {"x": "changed"}
 
 
@@ -374,6 +376,6 @@ def test_nan_unequal_is_looked_at_again():
 def test_every_checkpoint_matches_itself_by_content(case):
     """What cannot be read is not comparable, and nothing else differs."""
     with ckptread.open(case.path) as a, ckptread.open(case.path) as b:
-        found = compare(a, b, pair(a, b, "content"), layout_counts=False)
+        found = compare_pairs(a, b, pair_tensors(a, b, "content"), layout_counts=False)
     assert {entry.status for entry in found.differences} <= {"not-comparable"}
     assert all(entry.unreadable for entry in found.differences)

@@ -14,8 +14,9 @@ tf = pytest.importorskip("tensorflow")
 
 
 import ckptread
-from ckptread.operations.diff.diff import compare
-from ckptread.operations.diff.match.by_name import align, choose
+from ckptread.operations.diff.choose_pairs import choose_pairs
+from ckptread.operations.diff.diff import compare_pairs
+from ckptread.operations.diff.match.by_name import align
 from ckptread.tensors import TensorInfo
 from tests.names.keras.test_models import (
     all_frozen,
@@ -78,8 +79,8 @@ def test_a_model_is_the_same_in_every_format(make: Any, tmp_path: Path) -> None:
         if make in WRAPPED and "model.weights.h5" in (one, other) and "model.keras" not in (one, other):
             continue
         with ckptread.open(files[one]) as a, ckptread.open(files[other]) as b:
-            pairs = choose(a, b, align(list(a.tensors.values()), list(b.tensors.values())), (), (), "model")
-            found = compare(a, b, pairs)
+            pairs = choose_pairs(a, b, align(list(a.tensors.values()), list(b.tensors.values())), (), (), "model")
+            found = compare_pairs(a, b, pairs)
         assert [(entry.name, entry.status) for entry in found.differences] == [], (one, other)
         assert len(found.tensors) >= len(model.weights)
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
-from ckptread.errors import TensorNotFoundError
 from ckptread.operations.diff.match.name_endings import pair_endings
 from ckptread.operations.diff.match.pairs import Basis, Pair
-from ckptread.reader import Reader
-from ckptread.select import match_tensors, passes_filter, records_roles
 from ckptread.tensors import TensorInfo
 
 _Found = Sequence[tuple[TensorInfo, TensorInfo]]
@@ -72,55 +69,6 @@ def _only_a_name(pair: Pair) -> bool:
     """Whether this is a second name, of one side only, for a tensor that is compared under its first."""
     only = pair.a if pair.b is None else pair.b if pair.a is None else None
     return only is not None and only.alias_of is not None
-
-
-def choose(
-    a: Reader,
-    b: Reader,
-    pairs: Sequence[Pair],
-    patterns: Sequence[str],
-    exclude: Sequence[str] = (),
-    role: str | None = None,
-    trainable: bool | None = None,
-) -> list[Pair]:
-    """Return the pairs of which either side is meant by the patterns (all, where there is none).
-
-    Only those of the role, and trainable, or not, by the rule of ``is_kept``. Raises TensorNotFoundError for a pattern
-    that means nothing in either checkpoint.
-    """
-    pairs = _kept(a, b, pairs, role, trainable)
-    if not patterns and not exclude:
-        return pairs
-    meant = [_meant(reader, patterns, exclude) for reader in (a, b)]
-    for pattern in patterns:
-        if not any(_meant(reader, [pattern], ()) for reader in (a, b)):
-            match_tensors(a.path, a.tensors, [pattern])  # raises, with the nearest names
-    return [
-        pair
-        for pair in pairs
-        if (pair.a is not None and pair.a.key in meant[0]) or (pair.b is not None and pair.b.key in meant[1])
-    ]
-
-
-def _kept(a: Reader, b: Reader, pairs: Sequence[Pair], role: str | None, trainable: bool | None) -> list[Pair]:
-    tells = [records_roles(reader.tensors) for reader in (a, b)]
-    kept = []
-    for pair in pairs:
-        sides = [(info, told) for info, told in zip((pair.a, pair.b), tells, strict=True) if info is not None]
-        if passes_filter([info for info, _ in sides], [told for _, told in sides], role, trainable):
-            kept.append(pair)
-    return kept
-
-
-def _meant(reader: Reader, patterns: Sequence[str], exclude: Sequence[str]) -> set[str]:
-    """The keys that any of the patterns means: a pattern may mean nothing on one side."""
-    found: set[str] = set()
-    for wanted in [[pattern] for pattern in patterns] or [[]]:
-        try:
-            found |= {t.key for t in match_tensors(reader.path, reader.tensors, wanted, exclude)}
-        except TensorNotFoundError:
-            continue
-    return found
 
 
 def _by_name(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:

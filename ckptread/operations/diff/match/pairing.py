@@ -6,30 +6,35 @@ A saved mapping says itself what belongs together; what it does not mention goes
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from ckptread.errors import CheckpointError, TensorNotFoundError
+from ckptread.errors import CheckpointError, TensorNotFoundError, UsageError
 from ckptread.operations.diff.match.by_content import ContentMatch, Side, comparable, known_shape, look_at, same_values
 from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.diff.match.compare_layouts import agree
 from ckptread.operations.diff.match.in_order import compatible, last_name
 from ckptread.operations.diff.match.layouts import Arrangement, plain
 from ckptread.operations.diff.match.pairs import Certainty, Pair
-from ckptread.operations.diff.match.saved_mapping import SavedMapping
+from ckptread.operations.diff.match.saved_mapping import SavedMapping, load_mapping
 from ckptread.operations.diff.match.suspect_layouts import Judged, judge
 from ckptread.reader import Reader
 from ckptread.select import find_tensor
+from ckptread.storage.addresses import find_storage
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
 
-How = Literal["auto", "key", "variable", "content"]
+Way = Literal["auto", "key", "variable", "content"]
+WAYS: tuple[Way, ...] = ("auto", "key", "variable", "content")
+Matching = Way | SavedMapping
+"""A way of matching, or a mapping that was saved."""
 
 
-def pair(a: Reader, b: Reader, how: How | SavedMapping = "auto", meter: Meter = SILENT) -> list[Pair]:
+def pair_tensors(a: Reader, b: Reader, how: Matching = "auto", meter: Meter = SILENT) -> list[Pair]:
     """Pair all tensors of two checkpoints, in the order of A; what is only in B comes last.
 
     ``meter`` counts the bytes that are read to look for partners. By key and by variable nothing is read.
@@ -47,6 +52,22 @@ def _valueless(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
     """Every tensor alone, but for those without values to match by: they are paired by their names."""
     named = align([t for t in a if not comparable(t)], [t for t in b if not comparable(t)])
     return [*named, *(Pair(a=t, b=None) for t in a if comparable(t)), *(Pair(a=None, b=t) for t in b if comparable(t))]
+
+
+def read_matching(match: str | os.PathLike[str]) -> Matching:
+    """Return the way of this name, or the mapping that is saved in this file.
+
+    Raises UsageError if it is neither, CheckpointError if the file is not a mapping.
+    """
+    known = next((way for way in WAYS if way == match), None)
+    if known is not None:
+        return known
+    path = os.fspath(match)
+    storage, name = find_storage(path)
+    if storage.kind(name) is None:
+        ways = ", ".join(WAYS)
+        raise UsageError(f"{escape(path)!r} is neither a way of matching ({ways}) nor a file")
+    return load_mapping(path)
 
 
 def two_tensors(a: Reader, b: Reader, names: Sequence[str]) -> Pair | None:

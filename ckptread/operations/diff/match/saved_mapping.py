@@ -45,7 +45,7 @@ class SavedMapping(msgspec.Struct, frozen=True):
     only_b: frozenset[str] = frozenset()
 
 
-def document(pairs: Iterable[Pair], a: str = "", b: str = "") -> dict[str, Any]:
+def mapping_document(pairs: Iterable[Pair], a: str = "", b: str = "") -> dict[str, Any]:
     """Return pairs as a mapping file has them; ``a`` and ``b`` say which checkpoints they are of."""
     listed = list(pairs)
     return {
@@ -70,15 +70,15 @@ def _entry(pair: Pair) -> dict[str, Any]:
     }
 
 
-def save(path: str, pairs: Iterable[Pair], a: str, b: str, *, force: bool = False) -> None:
+def save_mapping(path: str, pairs: Iterable[Pair], a: str, b: str, *, force: bool = False) -> None:
     """Write a mapping file, whole or not at all. Raises CheckpointError, also where the file exists."""
     import json
 
     with written_whole(path, force) as file:
-        file.write(json.dumps(document(pairs, a, b), indent=1).encode() + b"\n")
+        file.write(json.dumps(mapping_document(pairs, a, b), indent=1).encode() + b"\n")
 
 
-def load(path: str) -> SavedMapping:
+def load_mapping(path: str) -> SavedMapping:
     """Read a mapping file. Raises CheckpointError where it cannot be read, DamagedFileError where it is none."""
     data = read_small_file(*find_storage(path), OWN_FILE_BYTES, "a mapping")
     try:

@@ -1,4 +1,4 @@
-"""A comparison as rows and sentences."""
+"""The differences of two checkpoints as rows."""
 
 from __future__ import annotations
 
@@ -7,46 +7,44 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ckptread.cli.parse.options import DiffOrder
-from ckptread.operations.diff.diff import Difference, TensorDifference
+from ckptread.operations.diff.diff import DiffSort
+from ckptread.operations.diff.summary import COUNTED
+from ckptread.operations.diff.tensor_difference import TensorDifference
 from ckptread.reports.cells import name_text, number_text, shape_text
 from ckptread.reports.report import Table
 from ckptread.values.difference import FIGURES
 from ckptread.wording import escape
 
 MARKS = {"added": "+", "removed": "-", "not-comparable": "!"}
-"""Of what changed, the mark is ~."""
+"""Any other difference is marked with ~."""
 WORDS = {"added": "only in B", "removed": "only in A", "not-comparable": "not comparable"}
-COUNTED = {"shape": "of another shape", "dtype": "of another dtype", "removed": "only in A", "added": "only in B",
-           "not-comparable": "not comparable"}  # fmt: skip
-
-ATTENDANT = {"optimizer", "metric", "bookkeeping"}
-"""The roles of what attends a model's training, and is not the model."""
+BESIDE_MODEL = {"optimizer", "metric", "bookkeeping"}
+"""The roles of tensors that are not part of the model itself."""
 
 
-def sort_differences(entries: Sequence[TensorDifference], sort: DiffOrder) -> list[TensorDifference]:
-    """Return the rows in the order that was asked for; what changed most on top."""
-    if sort is DiffOrder.name:
+def sort_differences(entries: Sequence[TensorDifference], sort: DiffSort) -> list[TensorDifference]:
+    """Return the differences in this order; the largest changes first, by 'change'."""
+    if sort == "name":
         return sorted(entries, key=lambda entry: entry.name)
-    return sorted(entries, key=_weight, reverse=True) if sort is DiffOrder.change else list(entries)
+    return sorted(entries, key=_weight, reverse=True) if sort == "change" else list(entries)
 
 
 def _weight(entry: TensorDifference) -> tuple[bool, int, float]:
-    """What cannot be compared first, then changed values by how much they changed, then what stands alone.
+    """Incomparable tensors first, then changed ones by relative change, then those on one side only.
 
-    Counters, metrics and the optimizer's state come behind all that: they always change.
+    The optimizer's state, metrics and counters come after all these: they always change.
     """
     group = {"not-comparable": 4, "shape": 3, "changed": 2, "dtype": 2, "transposed": 2, "removed": 1, "added": 1}
     change = entry.change
     size = change.relative_l2 if change and change.relative_l2 is not None else 0.0
     rank = 3 if entry.suspect else group.get(entry.status, 0)
     tensor = entry.a or entry.b
-    behind = tensor is not None and tensor.role in ATTENDANT
+    behind = tensor is not None and tensor.role in BESIDE_MODEL
     return not behind, rank, math.inf if math.isnan(size) else size
 
 
 def difference_table(entries: Sequence[TensorDifference]) -> Table:
-    """Return a row per tensor that differs, for people: what has no meaning in any row is left out."""
+    """Return a row per tensor that differs, for people, without empty columns."""
     titles = ["name", "what", "shape", ">changed", ">max abs", ">rel L2", "note"]
     rows = [_row(entry) for entry in entries]
     kept = [n for n in range(len(titles)) if n < 3 or any(row[n] for row in rows)]
@@ -68,19 +66,19 @@ def _row(entry: TensorDifference) -> list[str]:
 
 
 def _names(entry: TensorDifference) -> str:
-    """One name where both sides are called alike, or were paired by their names."""
+    """Return one name if both sides have the same, or were paired by their names."""
     if entry.by in {None, "key", "variable"} or entry.a is None or entry.b is None:
         return name_text(entry.name)
     return _both([name_text(entry.a.name), name_text(entry.b.name)])
 
 
 def _both(sides: list[str]) -> str:
-    """One text where the sides agree, or there is only one; else both."""
+    """Return one text if the sides agree, or there is only one; else both."""
     return " -> ".join(dict.fromkeys(sides))
 
 
 def _note(entry: TensorDifference) -> str:
-    """What no figure says: dtypes, NaN and Inf, zeros of two signs, how axes lie, why nothing could be compared."""
+    """Return what no number shows: dtypes, NaN and Inf, signed zeros, permuted axes, reasons."""
     notes = []
     if entry.a and entry.b and entry.a.dtype != entry.b.dtype:
         notes.append(_both([escape(entry.a.dtype), escape(entry.b.dtype)]) + _values_agree(entry))
@@ -99,7 +97,7 @@ def _note(entry: TensorDifference) -> str:
 
 
 def _values_agree(entry: TensorDifference) -> str:
-    """Whether values of two dtypes are equal once they are widened."""
+    """Return whether values of two dtypes are equal after widening, in words."""
     if entry.status != "dtype":
         return ""
     if entry.change is None or not entry.change.changed:
@@ -108,7 +106,7 @@ def _values_agree(entry: TensorDifference) -> str:
 
 
 def full_table(entries: Sequence[TensorDifference]) -> Table:
-    """Return a row per tensor that differs with every figure, for machines and pull requests."""
+    """Return a row per tensor that differs with every statistic, for programs."""
     titles = ["name", "status", "a", "b", "dtype a", "dtype b", "shape a", "shape b", "matched by", "certainty",
               *(">" + name.replace("_", " ") for name in FIGURES), "note"]  # fmt: skip
     return Table(titles, [_full_row(entry) for entry in entries])
@@ -162,67 +160,3 @@ def _layer_row(layer: str, members: list[TensorDifference]) -> list[str]:
 def _largest(figures: Sequence[float | None]) -> str:
     known = [figure for figure in figures if figure is not None]
     return number_text(max(known)) if known else ""
-
-
-def rest(found: Difference) -> str:
-    """Return the one line that says what is no difference, or "" where everything is one."""
-    counts = found.counts
-    parts = []
-    if counts["same"]:
-        parts.append(f"{counts['same']:,} the same, bit for bit")
-    if counts["renamed"]:
-        parts.append(f"{counts['renamed']:,} the same under another name")
-    turned = sum(entry.status == "transposed" and not entry.differs for entry in found.tensors)
-    if turned:
-        parts.append(f"{turned:,} the same with their axes permuted")
-    if counts["within-tolerance"]:
-        parts.append(f"{counts['within-tolerance']:,} {_within(found)}")
-    return "unchanged: " + ", ".join(parts) if parts else ""
-
-
-def _within(found: Difference) -> str:
-    if not found.tolerance.exact:
-        return f"within the tolerance (rtol {found.tolerance.rtol:g}, atol {found.tolerance.atol:g})"
-    changes = [entry.change for entry in found.tensors if entry.status == "within-tolerance"]
-    zeros = sum(change.signed_zeros for change in changes if change)
-    return "of equal values" + (f" ({zeros:,} zeros changed sign)" if zeros else " (another dtype, or other NaN)")
-
-
-def diff_verdict(found: Difference, scope: str = "") -> str:
-    """Return the one line that says whether the two are the same, and what was compared."""
-    compared, count = len(found.tensors), len(found.differences)
-    noun = "tensor" if compared == 1 else "tensors"
-    if found.stopped:
-        return f"different: stopped at {count} of the differences, after {compared:,} {noun}"
-    if not compared:
-        return f"same: there is nothing to compare{f' ({scope})' if scope else ''}"
-    what = "shapes, dtypes and values compared" if _by_values(found) else "names, shapes, dtypes and values compared"
-    what += f"; {scope}" if scope else ""
-    if found.same:
-        return f"same: {compared:,} {noun}, {_manner(found)} ({what})"
-    return f"different: {count:,} of {compared:,} {noun} ({what}): {_counted(found)}"
-
-
-def _by_values(found: Difference) -> bool:
-    """Whether names have not counted anywhere."""
-    paired = [entry for entry in found.tensors if entry.by is not None]
-    return bool(paired) and all(entry.by in {"content", "shape", "given"} for entry in paired)
-
-
-def _manner(found: Difference) -> str:
-    counts = found.counts
-    if counts["within-tolerance"] or any(entry.change for entry in found.tensors):
-        manner = "equal values" if found.tolerance.exact else "within the tolerance"
-    else:
-        manner = "bit for bit"
-    apart = [f"{counts['renamed']:,} under another name"] if counts["renamed"] else []
-    apart += [f"{counts['transposed']:,} with permuted axes"] if counts["transposed"] else []
-    return manner + (", " + " and ".join(apart) if apart else "")
-
-
-def _counted(found: Difference) -> str:
-    counts: dict[str, int] = {}
-    for entry in found.differences:
-        word = "wrongly transposed?" if entry.suspect else COUNTED.get(entry.status, entry.status)
-        counts[word] = counts.get(word, 0) + 1
-    return ", ".join(f"{count:,} {word}" for word, count in counts.items())

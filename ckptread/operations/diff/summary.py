@@ -1,0 +1,73 @@
+"""The verdict on two checkpoints, in words."""
+
+from __future__ import annotations
+
+from ckptread.operations.diff.diff import Difference
+
+COUNTED = {"shape": "of another shape", "dtype": "of another dtype", "removed": "only in A", "added": "only in B",
+           "not-comparable": "not comparable"}  # fmt: skip
+"""Statuses as they are counted in a sentence."""
+
+
+def unchanged_text(found: Difference) -> str:
+    """Return one line that counts the tensors that do not differ, or ""."""
+    counts = found.counts
+    parts = []
+    if counts["same"]:
+        parts.append(f"{counts['same']:,} the same, bit for bit")
+    if counts["renamed"]:
+        parts.append(f"{counts['renamed']:,} the same under another name")
+    turned = sum(entry.status == "transposed" and not entry.differs for entry in found.tensors)
+    if turned:
+        parts.append(f"{turned:,} the same with their axes permuted")
+    if counts["within-tolerance"]:
+        parts.append(f"{counts['within-tolerance']:,} {_within(found)}")
+    return "unchanged: " + ", ".join(parts) if parts else ""
+
+
+def _within(found: Difference) -> str:
+    if not found.tolerance.exact:
+        return f"within the tolerance (rtol {found.tolerance.rtol:g}, atol {found.tolerance.atol:g})"
+    changes = [entry.change for entry in found.tensors if entry.status == "within-tolerance"]
+    zeros = sum(change.signed_zeros for change in changes if change)
+    return "of equal values" + (f" ({zeros:,} zeros changed sign)" if zeros else " (another dtype, or other NaN)")
+
+
+def difference_text(found: Difference) -> str:
+    """Return one line that says whether the two are the same, and what was compared."""
+    compared, count, scope = len(found.tensors), len(found.differences), found.scope
+    noun = "tensor" if compared == 1 else "tensors"
+    if found.stopped:
+        return f"different: stopped at {count} of the differences, after {compared:,} {noun}"
+    if not compared:
+        return f"same: there is nothing to compare{f' ({scope})' if scope else ''}"
+    what = "shapes, dtypes and values compared" if _by_values(found) else "names, shapes, dtypes and values compared"
+    what += f"; {scope}" if scope else ""
+    if found.same:
+        return f"same: {compared:,} {noun}, {_manner(found)} ({what})"
+    return f"different: {count:,} of {compared:,} {noun} ({what}): {_counted(found)}"
+
+
+def _by_values(found: Difference) -> bool:
+    """Whether no pair was made by names."""
+    paired = [entry for entry in found.tensors if entry.by is not None]
+    return bool(paired) and all(entry.by in {"content", "shape", "given"} for entry in paired)
+
+
+def _manner(found: Difference) -> str:
+    counts = found.counts
+    if counts["within-tolerance"] or any(entry.change for entry in found.tensors):
+        manner = "equal values" if found.tolerance.exact else "within the tolerance"
+    else:
+        manner = "bit for bit"
+    apart = [f"{counts['renamed']:,} under another name"] if counts["renamed"] else []
+    apart += [f"{counts['transposed']:,} with permuted axes"] if counts["transposed"] else []
+    return manner + (", " + " and ".join(apart) if apart else "")
+
+
+def _counted(found: Difference) -> str:
+    counts: dict[str, int] = {}
+    for entry in found.differences:
+        word = "wrongly transposed?" if entry.suspect else COUNTED.get(entry.status, entry.status)
+        counts[word] = counts.get(word, 0) + 1
+    return ", ".join(f"{count:,} {word}" for word, count in counts.items())
