@@ -150,6 +150,8 @@ class Region:
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is wrong with a file, or worth knowing of it."""
 
+    code: str
+    """What it is, for programs: a stable word such as ``tf-block-checksum``. docs/verify.md lists them."""
     severity: Severity
     message: str
     key: str | None = None
@@ -164,7 +166,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 def trouble(error: CheckpointError) -> Finding:
     """Return an error as a finding on the file as a whole."""
     return Finding(
-        severity="error", message=error.problem, key=None, file=error.path, offset=error.offset, advice=error.advice
+        code=error.code,
+        severity="error",
+        message=error.problem,
+        key=None,
+        file=error.path,
+        offset=error.offset,
+        advice=error.advice,
     )
 
 

@@ -67,7 +67,15 @@ class ShardsReader(Reader, Generic[Shard]):
             advice = "fetch it too, into the same folder" if missing else error.advice
             message = f"the file {escape(file)!r}, with {holds}: {problem}"
             where = self._storage.address(name)
-            self.problems.append(Finding(severity="error", message=message, file=where, advice=advice))
+            self.problems.append(
+                Finding(
+                    code="shard-missing" if missing else error.code,
+                    severity="error",
+                    message=message,
+                    file=where,
+                    advice=advice,
+                )
+            )
             return problem
         self.problems += self._shards[file].problems
         return ""

@@ -93,7 +93,9 @@ def _open_hdf5(path: str) -> Reader:
     if path.endswith(".keras"):
         message = "this is an HDF5 file, not a .keras archive: Keras goes by the name, and will not load it"
         advice = "name it .weights.h5 where it holds weights alone, .h5 where it is a whole model"
-        finding = Finding(severity="note", message=message, key=None, file=path, offset=0, advice=advice)
+        finding = Finding(
+            code="hdf5-keras-name", severity="note", message=message, key=None, file=path, offset=0, advice=advice
+        )
         reader.problems = [*reader.problems, finding]
     return reader
 

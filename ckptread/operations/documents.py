@@ -46,6 +46,8 @@ class TensorDocument(msgspec.Struct, kw_only=True):
 class FindingDocument(msgspec.Struct, kw_only=True):
     """Something that is wrong with a file, or worth knowing of it."""
 
+    code: str
+    """What it is, by a stable word: docs/verify.md lists them."""
     severity: Severity
     message: str
     key: str | None

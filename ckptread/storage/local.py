@@ -111,6 +111,7 @@ class FileSource(Source):
             f"it ends at byte {offset:,}, where {missing:,} more were to be read",
             advice="it is cut short, or was shortened while it was read: fetch it again",
             offset=offset,
+            code="truncated",
         )
 
     def _check_stamp(self) -> None:

@@ -87,6 +87,7 @@ class Source(ABC):
                 self.name,
                 f"{nbytes:,} bytes at offset {offset:,} are outside its {self.size:,} bytes",
                 advice="it is damaged or truncated: download it again",
+                code="truncated",
             )
 
     def close(self) -> None:  # noqa: B027 - most sources hold nothing of their own
@@ -134,7 +135,9 @@ class Storage(ABC):
 
 def changed_error(name: str) -> DamagedFileError:
     """Return the error for a file that is no longer the one that was opened."""
-    return DamagedFileError(name, "it changed while it was read", advice="wait until its writer is done, and try again")
+    return DamagedFileError(
+        name, "it changed while it was read", advice="wait until its writer is done, and try again", code="changed"
+    )
 
 
 def closed_error(path: str) -> CheckpointError:

@@ -132,6 +132,7 @@ class FoundProblem(Message, frozen=True):
     """Something to report about the object at ``key``."""
 
     key: str
+    code: str
     message: str
     severity: Severity = "warning"
 

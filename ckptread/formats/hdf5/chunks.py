@@ -146,7 +146,12 @@ class Chunks:
             if not chunk.mask >> number & 1:
                 data = self._undo(self._layout.filters[number], data, start, chunk)
         if len(data) != self._nbytes:
-            raise self._damaged(start, chunk, f"decodes to {len(data):,} bytes, not to the {self._nbytes:,} of a chunk")
+            raise self._damaged(
+                start,
+                chunk,
+                f"decodes to {len(data):,} bytes, not to the {self._nbytes:,} of a chunk",
+                "hdf5-chunk-size",
+            )
         return data
 
     def _undo(self, code: int, data: bytes, start: tuple[int, ...], chunk: Chunk) -> bytes:
@@ -157,7 +162,7 @@ class Chunks:
         if code != FLETCHER32:
             raise self._damaged(start, chunk, f"went through the filter {code}")
         if len(data) < 4 or fletcher32(data[:-4]) != int.from_bytes(data[-4:], "little"):
-            raise self._damaged(start, chunk, "does not match its checksum")
+            raise self._damaged(start, chunk, "does not match its checksum", "hdf5-chunk-checksum")
         return data[:-4]
 
     def _inflate(self, data: bytes, start: tuple[int, ...], chunk: Chunk) -> bytes:
@@ -168,16 +173,22 @@ class Chunks:
         except zlib.error as error:
             raise self._damaged(start, chunk, "is not a deflate stream") from error
         if not inflater.eof and inflater.unconsumed_tail:
-            raise self._damaged(start, chunk, f"inflates to more than the {self._nbytes:,} bytes of a chunk")
+            raise self._damaged(
+                start, chunk, f"inflates to more than the {self._nbytes:,} bytes of a chunk", "hdf5-chunk-size"
+            )
         if not inflater.eof:
-            raise self._damaged(start, chunk, f"is a deflate stream that ends early, after {len(inflated):,} bytes")
+            raise self._damaged(
+                start, chunk, f"is a deflate stream that ends early, after {len(inflated):,} bytes", "hdf5-chunk-size"
+            )
         return inflated
 
-    def _damaged(self, start: tuple[int, ...], chunk: Chunk, problem: str) -> DamagedFileError:
+    def _damaged(
+        self, start: tuple[int, ...], chunk: Chunk, problem: str, code: str = "hdf5-chunk"
+    ) -> DamagedFileError:
         file, offset = self._source.locate(chunk.offset)
         return DamagedFileError(
             file, f"the chunk of {escape(self._key)!r} at {list(start)}, byte {offset:,}, {problem}",
-            advice="the file is damaged: fetch it again", offset=offset,
+            advice="the file is damaged: fetch it again", offset=offset, code=code,
         )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ class Hdf5Index(msgspec.Struct):
             self._add_attributes(entry.group, entry.attributes)
         elif isinstance(entry, FoundProblem):
             self._count(entry.key, entry.message)
-            self._add_problem(entry.severity, entry.message, entry.key or None)
+            self._add_problem(entry.code, entry.severity, entry.message, entry.key or None)
         else:
             self._count(entry.key, entry.dtype, entry.problem, entry.alias_of)
             self._add_dataset(entry)
@@ -72,13 +72,15 @@ class Hdf5Index(msgspec.Struct):
     def _count(self, *texts: str | None) -> None:
         self._nbytes += ENTRY_BYTES + sum(len(text or "") for text in texts)
 
-    def _add_problem(self, severity: Severity, message: str, key: str | None) -> None:
-        self.problems.append(Finding(severity=severity, message=message, key=key, file=self.path))
+    def _add_problem(self, code: str, severity: Severity, message: str, key: str | None) -> None:
+        self.problems.append(Finding(code=code, severity=severity, message=message, key=key, file=self.path))
 
     def _add_dataset(self, entry: FoundDataset) -> None:
         key, layout, nbytes = entry.key, entry.layout, entry.nbytes
         if key in self.tensors:
-            self._add_problem("error", f"two datasets are called {key!r}; the first one is taken", key)
+            self._add_problem(
+                "hdf5-duplicate-name", "error", f"two datasets are called {key!r}; the first one is taken", key
+            )
             return
         wrong_rank = layout.kind == "chunked" and len(layout.chunk) != len(entry.shape or ())
         if wrong_rank or len(layout.filters) > MAX_FILTERS:

@@ -58,7 +58,7 @@ class Hdf5Library:
                 raise
             self._orphans = False
             message = f"not all that it holds can be listed: {error.problem}"
-            index.problems.append(Finding(severity="error", message=message))
+            index.problems.append(Finding(code=error.code, severity="error", message=message))
 
     def answer(self, question: LocateChunks | ReadCompact | ReadValues) -> bytes:
         """Return the raw bytes that answer a question about a dataset. Raises CheckpointError."""

@@ -62,7 +62,7 @@ class KerasReader(Reader):
         self.problems: list[Finding] = list(self._archive.problems)
         if len(self._archive.members) > MAX_ASSETS:
             message = f"it holds {len(self._archive.members):,} members, where Keras writes three and a few assets"
-            self.problems.append(Finding(severity="warning", message=message, file=self.path))
+            self.problems.append(Finding(code="keras-members", severity="warning", message=message, file=self.path))
         self.config: dict[str, Any] | None = self._json(CONFIG)
         """The parsed config.json; None where it is missing or cannot be read."""
         about = self._json(METADATA)
@@ -84,7 +84,9 @@ class KerasReader(Reader):
         """Return the object in a JSON member; what is wrong with it becomes a finding."""
         member = self._archive.members.get(name)
         if member is None:
-            self.problems.append(Finding(severity="note", message=f"the archive holds no {name}"))
+            self.problems.append(
+                Finding(code="keras-member-missing", severity="note", message=f"the archive holds no {name}")
+            )
             return None
         if member.problem is not None:
             return None  # among the archive's own findings
@@ -98,7 +100,14 @@ class KerasReader(Reader):
         advice = "the weights are read all the same, without what it says of them"
         file, offset = self._source.locate(member.offset)
         self.problems.append(
-            Finding(severity="error", message=f"{name}: {problem}", file=file, offset=offset, advice=advice)
+            Finding(
+                code="keras-json",
+                severity="error",
+                message=f"{name}: {problem}",
+                file=file,
+                offset=offset,
+                advice=advice,
+            )
         )
         return None
 
@@ -122,6 +131,7 @@ class KerasReader(Reader):
             message = f"{name} holds pickled objects of Keras' own, which are never loaded, nor can Keras load them"
             self.problems.append(
                 Finding(
+                    code="keras-pickle",
                     severity="error",
                     message=message,
                     key=None,
@@ -139,7 +149,9 @@ class KerasReader(Reader):
             problem = f"it is no .keras archive: it holds {names}, and no {HDF5_WEIGHTS}"
             raise UnknownFormatError(self.path, problem, advice="open the file that holds the weights")
         message = f"the archive holds no weights: neither {HDF5_WEIGHTS} nor {NPZ_WEIGHTS}"
-        self.problems.append(Finding(severity="error", message=message, key=None, file=self.path))
+        self.problems.append(
+            Finding(code="keras-no-weights", severity="error", message=message, key=None, file=self.path)
+        )
 
     def regions(self) -> Iterator[Region]:
         """The members of the archive, then what the weights are made of."""

@@ -45,5 +45,11 @@ def _parsed(root: Mapping[str, Any], name: str, problems: list[Finding]) -> Any:
     try:
         return bounded_json(said.encode("utf-8", "surrogateescape"))
     except Malformed as error:
-        problems.append(Finding(severity="warning", message=f"the attribute {name!r} cannot be read: {error.problem}"))
+        problems.append(
+            Finding(
+                code="keras-attribute",
+                severity="warning",
+                message=f"the attribute {name!r} cannot be read: {error.problem}",
+            )
+        )
         return None

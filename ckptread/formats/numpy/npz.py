@@ -97,7 +97,9 @@ class _ArrayReader(Reader):
         elif problem is None and left:
             message = f"{plural(left, 'byte', 'follow')} the array {escape(key)!r}"
             file, offset = source.locate(header.offset + header.nbytes)
-            self.problems.append(Finding(severity="warning", message=message, key=key, file=file, offset=offset))
+            self.problems.append(
+                Finding(code="npy-extra-bytes", severity="warning", message=message, key=key, file=file, offset=offset)
+            )
             stored = msgspec.structs.replace(stored, covered=msgspec.structs.replace(stored.covered, checksum=None))
         extent = None if problem or header.fortran or not source.addressable else stored.covered
         nbytes = header.nbytes or (source.size - header.offset if problem else 0)
@@ -186,7 +188,7 @@ class NpzReader(_ArrayReader):
 
     def __init__(self, source: Source, remains: Remains = Remains.refused) -> None:
         super().__init__(source)
-        self._archive = ZipArchive(source, remains)
+        self._archive = ZipArchive(source, remains, tensor_of=_tensor_of)
         self._open = lru_cache(OPEN_MEMBERS)(self._archive.source)
         self.problems += self._archive.problems
         for member in self._archive.members.values():
@@ -194,7 +196,7 @@ class NpzReader(_ArrayReader):
                 self._add_member(member)
             elif not member.name.endswith("/"):
                 message = f"the member {escape(member.name)!r} is no array, and is passed over"
-                self.problems.append(Finding(severity="note", message=message))
+                self.problems.append(Finding(code="npz-other-member", severity="note", message=message))
         listed = within(self.tensors.values(), source.whole_file().size)
         self.tensors = {info.key: info for info in listed}
 
@@ -269,3 +271,8 @@ def _refuse_text(path: str, key: str, values: Array) -> None:
         codes = np.ascontiguousarray(values).reshape(-1).view(values.dtype.str[0] + "u4")
         if codes.max() > LAST_CHARACTER:
             raise DamagedFileError(path, f"a text of {escape(key)!r} holds {codes.max():,}, which is no character")
+
+
+def _tensor_of(member: str) -> str | None:
+    """Return the key of the array that a member of an archive holds, or None for any other member."""
+    return member.removesuffix(".npy") if member.endswith(".npy") else None

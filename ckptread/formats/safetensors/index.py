@@ -57,7 +57,14 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
         info = self._shards[name].tensors.get(key)
         if info is None:
             problem = f"its file {escape(name)!r} does not hold it"
-            self.problems.append(Finding(severity="error", message=f"the tensor {escape(key)!r}: {problem}", key=key))
+            self.problems.append(
+                Finding(
+                    code="shard-tensor-missing",
+                    severity="error",
+                    message=f"the tensor {escape(key)!r}: {problem}",
+                    key=key,
+                )
+            )
             return TensorInfo(key=key, shape=None, dtype="unknown", nbytes=0, problem=problem)
         return info
 
@@ -69,6 +76,7 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
             message = f"{plural(len(extra), 'tensor')} of {escape(name)!r} {are} not in the index: {escape(extra[0])!r}"
             file = self._storage.address(join(self._folder, name))
             yield Finding(
+                code="shard-tensor-unlisted",
                 severity="warning",
                 message=message,
                 key=None,
@@ -86,7 +94,15 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
         if isinstance(stated, int | float) and stated != found and not missing:
             message = f"the index states a total_size of {stated:,}, its tensors come to {plural(found, 'byte')}"
             advice = "the index may be of another save than the files"
-            yield Finding(severity="warning", message=message, key=None, file=self.path, offset=None, advice=advice)
+            yield Finding(
+                code="shard-total-size",
+                severity="warning",
+                message=message,
+                key=None,
+                file=self.path,
+                offset=None,
+                advice=advice,
+            )
 
 
 def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:

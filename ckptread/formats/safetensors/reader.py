@@ -145,7 +145,15 @@ class SafetensorsReader(Reader):
             message = f"the file is cut short: {plural(-left, 'byte', 'are', 'is')} missing at its end"
             file, offset = self._source.locate(self._source.size)
             self.problems.append(
-                Finding(severity="error", message=message, key=None, file=file, offset=offset, advice="fetch it again")
+                Finding(
+                    code="safetensors-truncated",
+                    severity="error",
+                    message=message,
+                    key=None,
+                    file=file,
+                    offset=offset,
+                    advice="fetch it again",
+                )
             )
 
     def _describe(self, key: str, entry: dict[str, Any], span: tuple[int, int]) -> TensorInfo:

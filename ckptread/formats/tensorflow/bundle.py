@@ -180,7 +180,9 @@ class TfBundleReader(Reader):
             return self.strings(OBJECT_GRAPH_KEY)[0]
         except CheckpointError as error:
             message = f"the object graph cannot be read: {error.problem}"
-            self.problems.append(Finding(severity="error", message=message, key=OBJECT_GRAPH_KEY, file=error.path))
+            self.problems.append(
+                Finding(code=error.code, severity="error", message=message, key=OBJECT_GRAPH_KEY, file=error.path)
+            )
             return None
 
     def _same_checksum(self, key: str, other: str) -> bool:

@@ -42,7 +42,7 @@ def named(
     problems = []
     if evidence.object_graph is not None and not _is_graph(evidence.object_graph):
         message = "the object graph cannot be read: keys are shown as they are stored"
-        problems.append(Finding(severity="warning", message=message, key=OBJECT_GRAPH_KEY))
+        problems.append(Finding(code="tf-object-graph", severity="warning", message=message, key=OBJECT_GRAPH_KEY))
     return {info.key: info for info in name_tensorflow_tensors(list(tensors.values()), evidence)}, problems
 
 

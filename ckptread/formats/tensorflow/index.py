@@ -57,7 +57,9 @@ class TensorIndex(msgspec.Struct):
         if self._disorder <= MAX_DISORDER:
             what = "stands twice; the first one is taken" if key in self.entries else "is out of order"
             message = f"the key {escape(text(key))!r} {what}"
-            self.problems.append(Finding(severity="error", message=message, key=text(key), file=self.source.name))
+            self.problems.append(
+                Finding(code="tf-key-order", severity="error", message=message, key=text(key), file=self.source.name)
+            )
 
     def doubt(self, found: list[Entry]) -> None:
         """Take in entries that nothing vouches for; only their tensors' checksums can."""
@@ -66,6 +68,7 @@ class TensorIndex(msgspec.Struct):
                 advice = "what it is called is to be seen from its neighbours, or from the model"
                 self.problems.append(
                     Finding(
+                        code="tf-key-doubtful",
                         severity="warning",
                         message=DOUBT,
                         key=text(key),
@@ -102,6 +105,7 @@ def read_tensor_index(source: Source, remains: Remains = Remains.refused) -> Ten
                 raise
             index.problems.append(
                 Finding(
+                    code=error.code,
                     severity="error",
                     message=error.problem,
                     key=None,
@@ -123,11 +127,15 @@ def read_bundle_header(index: TensorIndex, storage: Storage, prefix: str) -> Hea
         count = _shards_beside(storage, prefix)
         shards = "one little-endian shard is" if count == 1 else f"{count:,} little-endian shards are"
         message = f"the header is missing; {shards} assumed"
-        index.problems.append(Finding(severity="error", message=message, key=None, file=index.source.name))
+        index.problems.append(
+            Finding(code="tf-header", severity="error", message=message, key=None, file=index.source.name)
+        )
         return Header(count, "little", 0)
     header, problem = decode_header(index.entries[b""], index.source.name)
     if problem:
-        index.problems.append(Finding(severity="error", message=problem, key=None, file=index.source.name))
+        index.problems.append(
+            Finding(code="tf-header", severity="error", message=problem, key=None, file=index.source.name)
+        )
     return header
 
 

@@ -208,7 +208,7 @@ class LevelTable:
 
     def _check(self, block: Block, found: int, stated: int) -> None:
         if found != unmask(stated):
-            raise self._damaged("does not have the checksum that the file states", block)
+            raise self._damaged("does not have the checksum that the file states", block, "tf-block-checksum")
         self._verified.add(block.offset)
 
     def _unsnap(self, data: bytes, block: Block) -> bytes:
@@ -231,12 +231,13 @@ class LevelTable:
         except Malformed as error:
             raise self._damaged(f"cannot be read: {error.problem}", block) from error
 
-    def _damaged(self, problem: str, block: Block) -> DamagedFileError:
+    def _damaged(self, problem: str, block: Block, code: str = "tf-block") -> DamagedFileError:
         return DamagedFileError(
             self.source.name,
             f"the block at byte {block.offset:,} {problem}",
             advice="the file is damaged: fetch it again",
             offset=block.offset,
+            code=code,
         )
 
 

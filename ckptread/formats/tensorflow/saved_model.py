@@ -70,9 +70,9 @@ class EmptySavedModel(Reader):
     def _finding(self) -> Finding:
         with self._storage.open(self._description) as source:
             if source.size > 16:
-                return Finding(severity="note", message="this SavedModel has no variables")
+                return Finding(code="saved-model-empty", severity="note", message="this SavedModel has no variables")
         message = "this SavedModel has no variables, and saved_model.pb has no graph"
-        return Finding(severity="warning", message=message)
+        return Finding(code="saved-model-empty", severity="warning", message=message)
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Raise TensorNotFoundError: there are no tensors."""

@@ -143,7 +143,9 @@ class Shards:
             advice = f"fetch {escape(basename(self.name(shard)))} too, into the same folder"
         else:
             advice = f"{escape(other)} is of another save than this index: fetch both files of one step"
-        return Finding(severity="error", message=what, key=None, file=path, offset=None, advice=advice)
+        return Finding(
+            code="tf-shard-missing", severity="error", message=what, key=None, file=path, offset=None, advice=advice
+        )
 
     def _is_other(self, name: str) -> bool:
         """Whether a file is a shard of this prefix that is not of this number of shards."""
@@ -157,6 +159,7 @@ class Shards:
         substitute = find_substitute(look(path)) if end != size else None
         if substitute is not None:
             yield Finding(
+                code="tf-shard-replaced",
                 severity="error",
                 message=f"the data file is {substitute.what}",
                 key=None,
@@ -167,7 +170,15 @@ class Shards:
         elif end > size:
             message = f"the data file is cut short: {plural(end - size, 'byte', 'are', 'is')} missing at its end"
             advice = "its download or copy was interrupted: fetch it again"
-            yield Finding(severity="error", message=message, key=None, file=path, offset=size, advice=advice)
+            yield Finding(
+                code="tf-shard-truncated",
+                severity="error",
+                message=message,
+                key=None,
+                file=path,
+                offset=size,
+                advice=advice,
+            )
         elif len(sound) == len(listed):
             spans = [(entry.offset, entry.offset + entry.nbytes) for entry in sound]
             yield from self._gap_findings(path, gaps(spans, size), size)
@@ -177,6 +188,7 @@ class Shards:
             if stop == size:
                 message = f"{plural(stop - start, 'byte', 'follow')} the last tensor"
                 yield Finding(
+                    code="tf-shard-extra-bytes",
                     severity="warning",
                     message=message,
                     key=None,
@@ -186,6 +198,7 @@ class Shards:
                 )
             else:
                 yield Finding(
+                    code="tf-shard-gap",
                     severity="note",
                     message=f"{plural(stop - start, 'byte', 'belong')} to no tensor",
                     key=None,

@@ -110,6 +110,7 @@ class TfV1Reader(Reader):
                 name = table.source.name
                 self.problems.append(
                     Finding(
+                        code=error.code,
                         severity="error",
                         message=error.problem,
                         key=None,

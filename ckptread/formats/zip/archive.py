@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -70,8 +70,18 @@ Spanned = tuple[Member, tuple[int, int]]
 class ZipArchive:
     """The members of a zip archive, checked against each other. It does not own the source."""
 
-    def __init__(self, source: Source, remains: Remains = Remains.refused) -> None:
-        """Read the archive's directory; with ``remains``, where it has none, find the members by their own headers."""
+    def __init__(
+        self,
+        source: Source,
+        remains: Remains = Remains.refused,
+        *,
+        tensor_of: Callable[[str], str | None] = lambda _name: None,
+    ) -> None:
+        """Read the archive's directory; with ``remains``, where it has none, find the members by their own headers.
+
+        ``tensor_of`` returns the key of the tensor that a member is, or None: a finding about it names the tensor.
+        """
+        self._tensor_of = tensor_of
         self._source = source
         directory = read_remains(source) if remains is Remains.accepted else read_directory(source)
         self.problems: list[Finding] = list(directory.problems)
@@ -217,19 +227,21 @@ class ZipArchive:
         name = escape(member.name)
         if member.problem is not None:
             yield Finding(
+                code="zip-member",
                 severity="error",
                 message=f"the member {name!r} is refused: {member.problem}",
-                key=None,
+                key=self._tensor_of(member.name),
                 file=file,
                 offset=offset,
             )
         if name.replace("\\\\", "\\") != member.name:
             message = f"the name of the member {name!r} holds characters that do not print"
-            yield Finding(severity="warning", message=message, key=None, file=file, offset=offset)
+            yield Finding(code="zip-name", severity="warning", message=message, key=None, file=file, offset=offset)
         parts = member.name.replace("\\", "/").split("/")
         if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
             advice = "nothing is unpacked here; do not unpack it elsewhere"
             yield Finding(
+                code="zip-path",
                 severity="warning",
                 message=f"the member {name!r} points out of the archive",
                 key=None,
@@ -250,15 +262,16 @@ class ZipArchive:
     def _note_gap(self, start: int, stop: int, severity: Severity) -> None:
         file, offset = self._source.locate(start)
         tail_at = max(start, stop - END.size - MAX_COMMENT)
-        message, advice = f"{plural(stop - start, 'byte', 'belong')} to no member", ""
+        code, message, advice = "zip-gap", f"{plural(stop - start, 'byte', 'belong')} to no member", ""
         if END_MARK in self._source.read(tail_at, stop - tail_at):
-            message, advice = (
+            code, message, advice = (
+                "zip-second-archive",
                 f"{plural(stop - start, 'byte', 'hold')} another archive",
                 "programs may differ in which they read",
             )
             severity = "warning"
         self.problems.append(
-            Finding(severity=severity, message=message, key=None, file=file, offset=offset, advice=advice)
+            Finding(code=code, severity=severity, message=message, key=None, file=file, offset=offset, advice=advice)
         )
 
 

@@ -144,7 +144,9 @@ def read_directory(source: Source) -> Directory:
     entries = _entries(source, stop - nbytes, nbytes, problems)
     if len(entries) != count:
         message = f"the end record counts {count:,} members, the directory holds {len(entries):,}"
-        problems.append(Finding(severity="error", message=message, key=None, file=source.name, offset=at))
+        problems.append(
+            Finding(code="zip-count", severity="error", message=message, key=None, file=source.name, offset=at)
+        )
     return Directory(
         entries=entries, start=stop - nbytes, base=base, end=at + END.size + end.comment_nbytes, problems=problems
     )
@@ -217,7 +219,16 @@ def _entries(source: Source, start: int, nbytes: int, problems: list[Finding]) -
         found = data.find(ENTRY_MARK, at)
         if found != at:
             message = f"the directory is damaged at byte {start + at:,}"
-            problems.append(Finding(severity="error", message=message, key=None, file=source.name, offset=start + at))
+            problems.append(
+                Finding(
+                    code="zip-directory",
+                    severity="error",
+                    message=message,
+                    key=None,
+                    file=source.name,
+                    offset=start + at,
+                )
+            )
         if found < 0 or found + ENTRY.size > nbytes:
             return entries
         entry = DirectoryEntry(*ENTRY.unpack_from(data, found))
@@ -230,7 +241,16 @@ def _entries(source: Source, start: int, nbytes: int, problems: list[Finding]) -
         entries.append(RawEntry(entry, data[name_at:extra_at], problem))
     if at < nbytes:
         message = f"{plural(nbytes - at, 'byte', 'belong')} to no member, but to the directory"
-        problems.append(Finding(severity="warning", message=message, key=None, file=source.name, offset=start + at))
+        problems.append(
+            Finding(
+                code="zip-extra-bytes",
+                severity="warning",
+                message=message,
+                key=None,
+                file=source.name,
+                offset=start + at,
+            )
+        )
     return entries
 
 

@@ -41,6 +41,7 @@ def read_remains(source: Source) -> Directory:
         entry, at, _ = found
         entries.append(entry)
     finding = Finding(
+        code="zip-directory",
         severity="error",
         message=message,
         key=None,

@@ -29,7 +29,9 @@ def mixed_steps(regions: Sequence[Region], damaged: Sequence[Region], known: Ite
                 "every size fits: index and data are of two different steps, or the file was overwritten"
             )
             advice = "fetch the .index and the .data files of one and the same step"
-            yield Finding(severity="error", message=message, key=None, file=file, offset=None, advice=advice)
+            yield Finding(
+                code="mixed-steps", severity="error", message=message, key=None, file=file, offset=None, advice=advice
+            )
 
 
 def _nbytes_by_file(regions: Iterable[Region]) -> Counter[str]:
@@ -85,6 +87,7 @@ def note_missing_checksums(unchecked: Sequence[TensorInfo], count: int) -> Itera
             f"{which} checksum in this file: a changed value among {whose} {plural(nbytes, 'byte')} cannot be told"
         )
         yield Finding(
+            code="no-checksum",
             severity="note",
             message=message,
             key=None,

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ckptread.reports.cells import name_text
 from ckptread.tensors import Finding
 
 SHOWN = 20
 """Findings that are shown one by one; JSON has them all."""
-COLONS = 4
-"""A finding's message has fewer; a name in it may have any number."""
 NAMED = 3
 """Tensors that are named of many with the same fault."""
 
-FileMessage = tuple[str | None, str]
-"""A file, or None for any, and a message about it."""
-
 
 def without_repeated(findings: Sequence[Finding]) -> list[Finding]:
-    """Leave out findings that another one repeats in the same words, with an offset."""
-    placed = [finding for finding in findings if finding.offset is not None]
-    whole = {(file, f.message) for f in placed for file in (f.file, None)}
-    tails = {(file, tail) for f in placed for file in (f.file, None) for tail in _tails(f.message)}
-    return [f for f in findings if f.offset is not None or not _is_repeated(f, whole, tails)]
-
-
-def _is_repeated(finding: Finding, whole: Container[FileMessage], tails: Container[FileMessage]) -> bool:
-    return (finding.file, finding.message) in tails or any(
-        (finding.file, tail) in whole for tail in _tails(finding.message)
-    )
-
-
-def _tails(message: str) -> list[str]:
-    """Return the ends of a message that follow a colon: often the message of another finding."""
-    parts = message.split(": ", COLONS)
-    return [": ".join(parts[at:]) for at in range(1, len(parts))]
+    """Leave out a tensor's findings without an offset where another one has the same code, and an offset."""
+    placed = {(f.code, f.key, file) for f in findings if f.offset is not None for file in (f.file, None)}
+    return [f for f in findings if f.offset is not None or f.key is None or (f.code, f.key, f.file) not in placed]
 
 
 def group_findings(findings: Sequence[Finding]) -> list[list[Finding]]:

@@ -116,7 +116,7 @@ def _record(tally: RegionTally, number: int, region: Region, result: PieceResult
     """Count a region that is as it should be, or add a finding."""
     if isinstance(result, CheckpointError):
         place = (region.file, region.offset) if result.offset is None else (result.path, result.offset)
-        tally.findings.append(_error(region, result.problem, *place, result.advice or FETCH))
+        tally.findings.append(_error(region, result.code, result.problem, *place, result.advice or FETCH))
     elif isinstance(result, bool):
         if result:
             tally.checksums += 1
@@ -126,10 +126,12 @@ def _record(tally: RegionTally, number: int, region: Region, result: PieceResult
         if result != region.checksum.value:
             tally.damaged.append(region)
             empty = of_zeros(region.checksum.algorithm, region.nbytes, region.checksum.state)
-            problem = ZERO if result == empty else DIFFERENT
-            tally.findings.append(_error(region, problem, region.file, region.offset, FETCH))
+            code, problem = ("never-written", ZERO) if result == empty else ("checksum", DIFFERENT)
+            tally.findings.append(_error(region, code, problem, region.file, region.offset, FETCH))
 
 
-def _error(region: Region, problem: str, file: str, offset: int | None, advice: str) -> Finding:
+def _error(region: Region, code: str, problem: str, file: str, offset: int | None, advice: str) -> Finding:
     message = problem if region.key is not None or not region.name else f"{region.name}: {problem}"
-    return Finding(severity="error", message=message, key=region.key, file=file, offset=offset, advice=advice)
+    return Finding(
+        code=code, severity="error", message=message, key=region.key, file=file, offset=offset, advice=advice
+    )

@@ -66,7 +66,7 @@ class VerifyReport(Report):
 
     def tables(self) -> list[Table]:
         """Return a row per finding."""
-        titles = ["checkpoint", "severity", "tensor", "file", ">offset", "message", "advice"]
+        titles = ["checkpoint", "severity", "tensor", "file", ">offset", "message", "advice", "code"]
         return [Table(titles, [row for each in self._all() for row in _rows(each)])]
 
     def lines(self) -> Iterator[Line]:
@@ -101,7 +101,8 @@ def _rows(found: Verification) -> Iterator[list[str]]:
     for f in found.findings:
         offset = "" if f.offset is None else str(f.offset)
         names = [name_text(f.key or ""), name_text(f.file or "")]
-        yield [name_text(found.path), f.severity, *names, offset, name_text(f.message), name_text(f.advice)]
+        texts = [name_text(f.message), name_text(f.advice), f.code]
+        yield [name_text(found.path), f.severity, *names, offset, *texts]
 
 
 def _lines(found: Verification) -> Iterator[str]:

@@ -6,7 +6,7 @@ It collects the problems that opening found, checks the names of the tensors, an
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -112,7 +112,7 @@ def verify_reader(reader: Reader, meter: Meter = SILENT) -> Verification:
     tensors = [info for info in reader.tensors.values() if info.alias_of is None]
     regions, unlisted = _regions_of(reader)
     tally = check_regions(regions, meter)
-    findings = [*reader.problems, *_tensor_findings(reader.tensors.values()), *unlisted]
+    findings = [*reader.problems, *_tensor_findings(reader), *unlisted]
     findings += _findings_of_regions(reader, regions, tally)
     findings += _read_placeless(reader, tensors, regions)
     unchecked = unchecked_tensors(tensors, regions, tally.inner)
@@ -159,8 +159,10 @@ def _rank(finding: Finding) -> int:
     return ("error", "warning", "note").index(finding.severity)
 
 
-def _tensor_findings(tensors: Collection[TensorInfo]) -> Iterator[Finding]:
+def _tensor_findings(reader: Reader) -> Iterator[Finding]:
     """Yield what is wrong with each tensor as it is listed, and with its name."""
+    tensors = reader.tensors.values()
+    codes = {finding.key: finding.code for finding in reader.problems if finding.severity == "error"}
     spared = "the other tensors are not touched by it" if any(info.problem is None for info in tensors) else ""
     for info in tensors:
         file, offset = (info.extent.file, info.extent.offset) if info.extent else (None, None)
@@ -168,13 +170,22 @@ def _tensor_findings(tensors: Collection[TensorInfo]) -> Iterator[Finding]:
             severity: Severity = "warning" if info.unsupported else "error"
             advice = "it was not checked" if info.unsupported else spared
             yield Finding(
-                severity=severity, message=info.problem, key=info.key, file=file, offset=offset, advice=advice
+                code="tensor-unsupported" if info.unsupported else codes.get(info.key, "tensor-unreadable"),
+                severity=severity,
+                message=info.problem,
+                key=info.key,
+                file=file,
+                offset=offset,
+                advice=advice,
             )
         if escape(info.key).replace("\\\\", "\\") != info.key:
             message = "its name holds characters that do not print, and is shown with escapes"
-            yield Finding(severity="warning", message=message, key=info.key, file=file, offset=offset)
+            yield Finding(
+                code="tensor-name", severity="warning", message=message, key=info.key, file=file, offset=offset
+            )
         if len(info.key.encode("utf-8", "surrogateescape")) > NAME_BYTES:
             yield Finding(
+                code="tensor-name",
                 severity="warning",
                 message=f"its name takes more than {NAME_BYTES:,} bytes",
                 key=info.key,
@@ -198,6 +209,7 @@ def _overlapping(regions: Sequence[Region]) -> Iterator[Finding]:
     for one, other in overlaps([region for region in regions if region.key is not None]):
         message = f"its bytes overlap those of {short(one.key or '')!r}"
         yield Finding(
+            code="tensor-overlap",
             severity="warning",
             message=message,
             key=other.key,
@@ -217,6 +229,7 @@ def _read_placeless(reader: Reader, tensors: Iterable[TensorInfo], regions: Iter
         if info.nbytes > left:
             message = f"it was not read: it claims {info.nbytes:,} bytes, for which no bytes of the file stand"
             yield Finding(
+                code="tensor-unread",
                 severity="warning",
                 message=message,
                 key=info.key,
@@ -231,6 +244,7 @@ def _read_placeless(reader: Reader, tensors: Iterable[TensorInfo], regions: Iter
                 continue
         except CheckpointError as error:
             yield Finding(
+                code=error.code,
                 severity="error",
                 message=error.problem,
                 key=info.key,

@@ -272,7 +272,7 @@ def _faults(path: str) -> list[Finding | CheckpointError]:
                 region.checksum
                 and zlib.crc32(data[region.offset : region.offset + region.nbytes]) != region.checksum.value
             ):
-                faults.append(Finding(severity="error", message="checksum"))
+                faults.append(Finding(code="damaged", severity="error", message="checksum"))
     return faults
 
 

@@ -60,7 +60,9 @@ class LinkWalk:
         self._groups.append(("", root))
         yield from self._below(root, b"")
         if self._deepest > USUAL_DEPTH:
-            self._report("", f"its groups are nested {self._deepest:,} deep, which other programs may fail on")
+            self._report(
+                "", "hdf5-depth", f"its groups are nested {self._deepest:,} deep, which other programs may fail on"
+            )
         yield from self._take_found()
 
     def orphans(self, source: Source) -> Iterator[Entry]:
@@ -83,15 +85,17 @@ class LinkWalk:
             if found:
                 yield FoundAttributes(group=key, attributes=found)
             for name in unreadable:
-                self._report(key, f"the attribute {escape(name)!r} of {escape(key) or '/'!r} cannot be read")
+                self._report(
+                    key, "hdf5-attribute", f"the attribute {escape(name)!r} of {escape(key) or '/'!r} cannot be read"
+                )
             yield from self._take_found()
 
     def _take_found(self) -> list[Entry]:
         found, self._found = self._found, []
         return found
 
-    def _report(self, key: str, message: str, severity: Severity = "warning") -> None:
-        self._found.append(FoundProblem(key=key, message=message, severity=severity))
+    def _report(self, key: str, code: str, message: str, severity: Severity = "warning") -> None:
+        self._found.append(FoundProblem(key=key, code=code, message=message, severity=severity))
 
     def _refuse(self, key: str, problem: str, *, unsupported: bool = False) -> None:
         """List what is no dataset here; ``unsupported`` where the file may be intact."""
@@ -133,7 +137,12 @@ class LinkWalk:
         if error is not None:
             self._names_lost = True
             left = f"{len(names):,} of its names are left" if names else "what it held is without names"
-            self._report(text(path), f"the group {escape(text(path)) or '/'!r} cannot be listed: {left}", "error")
+            self._report(
+                text(path),
+                "hdf5-names-lost",
+                f"the group {escape(text(path)) or '/'!r} cannot be listed: {left}",
+                "error",
+            )
         return names
 
     def _check_bounds(self, depth: int, name: bytes) -> None:
@@ -184,9 +193,9 @@ class LinkWalk:
             self._add_dataset(child, key, place, first)
             self._check_references(child, key)
             if self._among_orphans:
-                self._report(key, ORPHAN)
+                self._report(key, "hdf5-orphan", ORPHAN)
         elif isinstance(child, h5g.GroupID) and first != key:
-            self._report(key, f"the group {escape(key)!r} is {short(first) or '/'!r} again")
+            self._report(key, "hdf5-group-again", f"the group {escape(key)!r} is {short(first) or '/'!r} again")
         elif isinstance(child, h5g.GroupID):
             self._groups.append((key, child))
             return child
@@ -208,7 +217,7 @@ class LinkWalk:
         except FAILURES:
             return  # reading the dataset reports it
         if count:
-            self._report(key, f"{count:,} of the references of {escape(key)!r} lead nowhere")
+            self._report(key, "hdf5-reference", f"{count:,} of the references of {escape(key)!r} lead nowhere")
 
     def _add_soft(self, group: h5g.GroupID, name: bytes, path: bytes) -> None:
         """List a soft link's dataset again under the link's own name; groups are listed where they are."""
@@ -223,7 +232,7 @@ class LinkWalk:
         if isinstance(child, h5d.DatasetID):
             self._add_dataset(child, key, (self._root, place), text(place))
         elif isinstance(child, h5g.GroupID):
-            self._report(key, f"{escape(key)!r} is a link to the group {shown!r}", "note")
+            self._report(key, "hdf5-group-link", f"{escape(key)!r} is a link to the group {shown!r}", "note")
 
     def _resolve(self, path: bytes, target: bytes) -> bytes | None:
         """Return a soft link's target as a path of hard links only, None where it leads nowhere or out of the file."""
