@@ -49,6 +49,12 @@ def test_every_file_that_is_named_exists():
     assert [pair for pair in missing if pair[1] not in ELSEWHERE] == []
 
 
+def test_every_page_that_is_linked_exists():
+    linked = found(r"\]\(([^)#:]+)[)#]")
+    assert ("README.md", "docs/api.md") in linked
+    assert [(page, link) for page, link in linked if not ((ROOT / page).parent / link).exists()] == []
+
+
 def tree():
     """Return the paths in the tree of CONTRIBUTING.md."""
     block = re.search(r"```\n(ckptread/\n.*?)```", texts()["CONTRIBUTING.md"], re.DOTALL)[1]
