@@ -25,7 +25,8 @@ import msgspec
 from ckptread.errors import CheckpointError, DamagedFileError
 from ckptread.formats.numpy.fortran import FortranArray
 from ckptread.formats.numpy.npy_header import OBJECTS, NpyHeader, read_npy_header
-from ckptread.formats.zip.archive import Member, ZipArchive
+from ckptread.formats.zip.archive import ZipArchive
+from ckptread.formats.zip.members import Member
 from ckptread.reader import BLOCK_BYTES, Reader, Remains, Tensor, readable
 from ckptread.slicing import ReadInto, Selection, normalize, read_box
 from ckptread.storage.source import CloseOnError, Source, Storage

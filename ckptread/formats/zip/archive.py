@@ -12,59 +12,23 @@ refused: names that occur twice, headers that disagree with the directory, membe
 from __future__ import annotations
 
 import zlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 
-import msgspec
-
-from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UnsupportedError
-from ckptread.formats.zip.directory import (
-    DESCRIPTOR_MARK,
-    END,
-    END_MARK,
-    LOCAL,
-    LOCAL_MARK,
-    MAX_COMMENT,
-    LocalHeader,
-    RawEntry,
-    decode_name,
-    read_directory,
-)
-from ckptread.formats.zip.recovery import read_remains
-from ckptread.formats.zip.rules import DESCRIBED, STORED, claim_problem, disagreement, unread
+from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.formats.zip.directory import TRUNCATED, read_directory
+from ckptread.formats.zip.members import Member, read_members
+from ckptread.formats.zip.records import END, END_MARK, MAX_COMMENT, STORED, Directory
+from ckptread.formats.zip.recovery import find_members, missing_bytes
 from ckptread.reader import Remains
 from ckptread.storage.inflate import InflatedSource, Inflater
 from ckptread.storage.source import Source
 from ckptread.storage.windows import WindowSource
 from ckptread.tensors import Checksum, Finding, Region, Severity
-from ckptread.untrusted.budget import bomb, most_bytes
 from ckptread.wording import escape, plural
 
 INFLATED_BYTES = 1 << 20
-"""How much of a deflated member is inflated at once where nobody wants it."""
-
-
-class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of the archive, as its directory states it and its own header confirms it."""
-
-    name: str
-    """Bytes that are no UTF-8 are kept as surrogates."""
-    method: int
-    """0 for stored, 8 for deflated; any other is refused."""
-    offset: int
-    """Where its bytes begin in the archive's source; -1 where that is not known."""
-    stored_nbytes: int
-    nbytes: int
-    crc32: int
-    problem: str | None = None
-    """Why it is refused, or None."""
-    error: type[CheckpointError] = DamagedFileError
-    """What asking for it raises then."""
-
-
-Spanned = tuple[Member, tuple[int, int]]
-"""A member, and the span of the file that is its own, header and all."""
+"""How much of a deflated member is inflated at once where it is only checked."""
 
 
 class ZipArchive:
@@ -77,17 +41,16 @@ class ZipArchive:
         *,
         tensor_of: Callable[[str], str | None] = lambda _name: None,
     ) -> None:
-        """Read the archive's directory; with ``remains``, where it has none, find the members by their own headers.
+        """Read the archive's directory; with ``Remains.accepted``, where it has none, find members by their headers.
 
         ``tensor_of`` returns the key of the tensor that a member is, or None: a finding about it names the tensor.
         """
         self._tensor_of = tensor_of
         self._source = source
-        directory = read_remains(source) if remains is Remains.accepted else read_directory(source)
+        directory = _read_directory(source, remains)
         self.problems: list[Finding] = list(directory.problems)
         """What is wrong with the archive and with each of its members."""
-        read = [self._member(raw, directory.base, directory.start) for raw in directory.entries]
-        self._occurrences = _refuse_bombs(_refuse_duplicates(_refuse_overlaps(read)), source.whole_file().size)
+        self._occurrences = read_members(source, directory)
         self.members: dict[str, Member] = {}
         """By name, in the order of the directory; of a name that occurs twice, the first, which is refused."""
         for member, _ in self._occurrences:
@@ -168,60 +131,6 @@ class ZipArchive:
             raise member.error(self._source.name, f"its member {escape(name)!r} is refused: {member.problem}")
         return member
 
-    def _member(self, raw: RawEntry, base: int, limit: int) -> Spanned:
-        """Return a member, and the span of the file that its header, bytes and descriptor take."""
-        entry, at = raw.entry, base + raw.entry.offset
-        header = None if raw.problem else self._header(at, raw, limit)
-        start = -1 if header is None else at + LOCAL.size + len(header[1])
-        member = Member(
-            name=decode_name(raw.name, entry.flags), method=entry.method, offset=start,
-            stored_nbytes=entry.stored_nbytes, nbytes=entry.nbytes, crc32=entry.crc32,
-        )  # fmt: skip
-        if header is None:
-            missing = f"its header and bytes are not at byte {at:,}, as stated"
-            return msgspec.structs.replace(member, problem=raw.problem or missing), (at, at)
-        local, behind = header
-        end = member.offset + member.stored_nbytes
-        described = self._descriptor_nbytes(member, min(24, limit - end)) if local.flags & DESCRIBED else None
-        faults: tuple[tuple[str | None, type[CheckpointError]], ...] = (
-            (None if raw.cut else disagreement(raw, local, behind), DamagedFileError),
-            (
-                "the record behind its bytes disagrees with the directory" if described == 0 else None,
-                DamagedFileError,
-            ),
-            (claim_problem(member.name, raw.entry), UnsafeFileError),
-            (unread(raw, local), UnsupportedError),
-        )
-        problem, error = next((fault for fault in faults if fault[0]), (None, DamagedFileError))
-        if problem is not None:
-            member = msgspec.structs.replace(member, problem=problem, error=error)
-        return member, (at, end + (described or 0))
-
-    def _header(self, at: int, raw: RawEntry, limit: int) -> tuple[LocalHeader, bytes] | None:
-        """Return the header at a place, and the name and extra data behind it; None where there is none."""
-        likely = LOCAL.size + len(raw.name) + 64  # one read where a second would take as long
-        data = self._source.read(at, max(0, min(likely, limit - at)))
-        if len(data) < LOCAL.size or not data.startswith(LOCAL_MARK):
-            return None
-        local = LocalHeader(*LOCAL.unpack_from(data))
-        end = LOCAL.size + local.name_nbytes + local.extra_nbytes
-        if at + end + raw.entry.stored_nbytes > limit:
-            return None
-        if end > len(data):
-            data += self._source.read(at + len(data), end - len(data))
-        return local, data[LOCAL.size : end]
-
-    def _descriptor_nbytes(self, member: Member, available: int) -> int:
-        """Return the size of the data descriptor (4.3.9) that agrees with the directory, or 0."""
-        found = self._source.read(member.offset + member.stored_nbytes, available)
-        crc = member.crc32.to_bytes(4, "little")
-        for width in (4, 8):
-            sizes = [n.to_bytes(8, "little")[:width] for n in (member.stored_nbytes, member.nbytes)]
-            for mark in (DESCRIPTOR_MARK, b""):
-                if found.startswith(record := mark + crc + b"".join(sizes)):
-                    return len(record)
-        return 0
-
     def _findings(self, member: Member) -> Iterator[Finding]:
         file, offset = self._source.locate(max(0, member.offset))
         name = escape(member.name)
@@ -275,37 +184,14 @@ class ZipArchive:
         )
 
 
-def _refuse_overlaps(read: Sequence[Spanned]) -> list[Spanned]:
-    """Refuse every member that shares bytes with another one that is in order."""
-    sound = sorted((i for i, (member, _) in enumerate(read) if member.problem is None), key=lambda i: read[i][1])
-    refused = set()
-    reach, owner = -1, -1
-    for i in sound:
-        start, end = read[i][1]
-        if start < reach:
-            refused |= {i, owner}
-        if end > reach:
-            reach, owner = end, i
-    return [(_refused(m, "it shares bytes with another member") if i in refused else m, span)
-            for i, (m, span) in enumerate(read)]  # fmt: skip
-
-
-def _refuse_duplicates(read: Sequence[Spanned]) -> list[Spanned]:
-    """Refuse every member whose name another one has too: programs differ in which they take."""
-    counts = Counter(member.name for member, _ in read)
-    return [(_refused(m, f"ambiguous: {counts[m.name]} members have this name") if counts[m.name] > 1 else m, span)
-            for m, span in read]  # fmt: skip
-
-
-def _refuse_bombs(read: Iterable[Spanned], stored: int) -> list[Spanned]:
-    """Refuse the deflated members that go beyond what a file of ``stored`` bytes may come to in all."""
-    left, kept = most_bytes(stored), []
-    for member, span in read:
-        nbytes = member.nbytes if member.problem is None and member.method != STORED else 0
-        kept.append((member if nbytes <= left else _refused(member, bomb(stored)), span))
-        left -= nbytes if nbytes <= left else 0
-    return kept
-
-
-def _refused(member: Member, problem: str) -> Member:
-    return msgspec.structs.replace(member, problem=problem, error=UnsafeFileError)
+def _read_directory(source: Source, remains: Remains) -> Directory:
+    """Return the archive's directory; where it cannot be read and remains are accepted, what the headers record."""
+    try:
+        return read_directory(source)
+    except CheckpointError as error:
+        missing = missing_bytes(source) if error.code == TRUNCATED else 0
+        lacking = f", and {plural(missing, 'byte')} of its last member" if missing else ""
+        error.problem += lacking
+        if remains is Remains.refused:
+            raise
+        return find_members(source, error)

@@ -1,131 +1,49 @@
-"""The directory of a zip archive: its end records and its entries, as they stand in the file.
+"""The directory at the end of a zip archive, read and widened to 64 bits.
 
-Sections are those of the specification, PKWARE's APPNOTE.TXT. Nothing here is trusted yet: what the entries claim is
-checked by :mod:`ckptread.formats.zip.archive`.
+Sections are those of the specification, PKWARE's APPNOTE.TXT. Nothing is trusted yet: what the entries claim is
+checked by :mod:`ckptread.formats.zip.members`.
 """
 
 from __future__ import annotations
 
-from struct import Struct
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from ckptread.errors import DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
+from ckptread.formats.zip.records import (
+    END,
+    END64,
+    END64_MARK,
+    END_MARK,
+    ENTRY,
+    ENTRY_MARK,
+    LOCAL_MARK,
+    LOCATOR,
+    LOCATOR_MARK,
+    MASK16,
+    MASK32,
+    MAX_COMMENT,
+    Directory,
+    DirectoryEntry,
+    EndRecord,
+    EndRecord64,
+    RawEntry,
+    zip64_values,
+)
 from ckptread.limits import INDEX_BYTES, MAX_ENTRIES
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding
 from ckptread.wording import plural
 
-MAX_COMMENT = 0xFFFF
-MASK16, MASK32 = 0xFFFF, 0xFFFFFFFF
-"""A field with all bits set stands in the zip64 record instead."""
-
-ENTRY_MARK, LOCAL_MARK, END_MARK = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
-END64_MARK, LOCATOR_MARK, DESCRIPTOR_MARK = b"PK\x06\x06", b"PK\x06\x07", b"PK\x07\x08"
-
-LOCAL = Struct("<4s5H3L2H")  # 4.3.7
-ENTRY = Struct("<4s6H3L5H2L")  # 4.3.12
-END64 = Struct("<4sQ2H2L4Q")  # 4.3.14
-LOCATOR = Struct("<4sLQL")  # 4.3.15
-END = Struct("<4s4H2LH")  # 4.3.16
-ZIP64_EXTRA = 0x0001  # 4.5.3
-
-
-class LocalHeader(NamedTuple):
-    """The header before a member's bytes (4.3.7)."""
-
-    mark: bytes
-    version_needed: int
-    flags: int
-    method: int
-    time: int
-    date: int
-    crc32: int
-    stored_nbytes: int
-    nbytes: int
-    name_nbytes: int
-    extra_nbytes: int
-
-
-class DirectoryEntry(NamedTuple):
-    """A member's entry in the directory (4.3.12)."""
-
-    mark: bytes
-    version_made: int
-    version_needed: int
-    flags: int
-    method: int
-    time: int
-    date: int
-    crc32: int
-    stored_nbytes: int
-    nbytes: int
-    name_nbytes: int
-    extra_nbytes: int
-    comment_nbytes: int
-    disk: int
-    internal: int
-    external: int
-    offset: int
-
-
-class EndRecord64(NamedTuple):
-    """The end of the directory, in 64 bits (4.3.14)."""
-
-    mark: bytes
-    record_nbytes: int
-    version_made: int
-    version_needed: int
-    disk: int
-    directory_disk: int
-    disk_count: int
-    members: int
-    directory_nbytes: int
-    directory_offset: int
-
-
-class EndRecord(NamedTuple):
-    """The end of the directory (4.3.16)."""
-
-    mark: bytes
-    disk: int
-    directory_disk: int
-    disk_count: int
-    members: int
-    directory_nbytes: int
-    directory_offset: int
-    comment_nbytes: int
-
-
-class RawEntry(msgspec.Struct, frozen=True):
-    """A directory entry with what follows it, its sizes widened from the zip64 field."""
-
-    entry: DirectoryEntry
-    name: bytes
-    problem: str | None
-    cut: bool = False
-    """Whether the file ends within the member, which is then shorter than its own header says."""
-
-
-class Directory(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the parts of the archive lie, and its entries."""
-
-    entries: list[RawEntry]
-    start: int
-    """The offset of the directory; bytes between the last member and here belong to nothing."""
-    base: int
-    """How many bytes stand before the archive: every offset in it counts from here."""
-    end: int
-    """The offset behind the end record and its comment."""
-    problems: list[Finding]
+TRUNCATED = "zip-truncated"
+"""The code of the error for an archive without its end."""
 
 
 def read_directory(source: Source) -> Directory:
     """Read the directory at the end of a zip archive.
 
-    Raises UnknownFormatError where the file is no zip archive, DamagedFileError where it is cut short or its end
-    makes no sense, UnsafeFileError where it is beyond the limits, UnsupportedError where it is split.
+    Raises UnknownFormatError where the file is not a zip archive, DamagedFileError where it is truncated (with the code
+    ``TRUNCATED``) or its end is invalid, UnsafeFileError where it is beyond the limits, UnsupportedError where it is
+    split.
     """
     at, end = _find_end(source)
     count, nbytes, offset, stop = _widen(source, at, end)
@@ -170,21 +88,14 @@ def _find_end(source: Source) -> tuple[int, EndRecord]:
     if fallback is not None:
         return fallback
     if source.size >= 4 and source.read(0, 4) == LOCAL_MARK:
-        raise _truncated(source)
+        raise DamagedFileError(
+            source.name,
+            "this zip archive is truncated: the directory at its end is missing",
+            advice="fetch it again; 'ckptread salvage' saves what is whole",
+            offset=source.locate(source.size)[1],
+            code=TRUNCATED,
+        )
     raise UnknownFormatError(source.name, "it is not a zip archive: it has no end record")
-
-
-def _truncated(source: Source) -> DamagedFileError:
-    from ckptread.formats.zip.recovery import missing_bytes
-
-    missing = missing_bytes(source)
-    lacking = f", and {plural(missing, 'byte')} of its last member" if missing else ""
-    return DamagedFileError(
-        source.name,
-        f"this zip archive is truncated: the directory at its end is missing{lacking}",
-        advice="fetch it again; 'ckptread salvage' saves what is whole",
-        offset=source.locate(source.size)[1],
-    )
 
 
 def _widen(source: Source, at: int, end: EndRecord) -> tuple[int, int, int, int]:
@@ -266,22 +177,3 @@ def _widened(entry: DirectoryEntry, extra: bytes) -> tuple[DirectoryEntry, str |
         return entry, "its 64-bit sizes are missing"
     wide: dict[str, Any] = dict(zip(names, values, strict=False))
     return entry._replace(**wide), None
-
-
-def zip64_values(extra: bytes) -> list[int]:
-    """Return the 64-bit numbers of the zip64 field in the extra data, in their order; none where it has no such."""
-    at = 0
-    while at + 4 <= len(extra):
-        kind = int.from_bytes(extra[at : at + 2], "little")
-        nbytes = int.from_bytes(extra[at + 2 : at + 4], "little")
-        at += 4
-        if kind == ZIP64_EXTRA:
-            field = extra[at : at + nbytes]
-            return [int.from_bytes(field[i : i + 8], "little") for i in range(0, len(field) - 7, 8)]
-        at += nbytes
-    return []
-
-
-def decode_name(raw: bytes, flags: int) -> str:
-    """Return a member's name: UTF-8 where bit 11 says so (undecodable bytes as surrogates), else code page 437."""
-    return raw.decode("utf-8", "surrogateescape") if flags & 0x800 else raw.decode("cp437")

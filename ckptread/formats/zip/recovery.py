@@ -1,40 +1,36 @@
-"""The members of a zip archive whose directory is lost, by the headers before their bytes.
+"""The members of a zip archive whose directory is lost, found by the headers before their bytes.
 
-The end of a file is what an interrupted download lacks, and a zip archive has its directory there. But each member's
-own header (4.3.7) states its name, its size and its checksum too, and stands before its bytes.
+An interrupted download lacks the end of the file, which is where a zip archive has its directory. But the header before
+each member (4.3.7) has its name, its size and its checksum too.
 """
 
 from __future__ import annotations
 
 from ckptread.errors import CheckpointError
-from ckptread.formats.zip.directory import (
+from ckptread.formats.zip.records import (
+    DESCRIBED,
     ENTRY_MARK,
     LOCAL,
     LOCAL_MARK,
     MASK32,
+    STORED,
     Directory,
     DirectoryEntry,
     LocalHeader,
     RawEntry,
-    read_directory,
     zip64_values,
 )
-from ckptread.formats.zip.rules import DESCRIBED, STORED
 from ckptread.limits import MAX_ENTRIES
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding
 
 
-def read_remains(source: Source) -> Directory:
-    """Return the directory of an archive, or, where it cannot be read, what the members' own headers make of it.
+def find_members(source: Source, error: CheckpointError) -> Directory:
+    """Return what a directory that cannot be read (``error`` says why) would list, by the members' own headers.
 
-    A stored member that the file ends in is as long as what there is of it: its checksum then does not agree. Others
-    behind which the size is not stated, or which are not whole, end the list. Never raises for damage.
+    A stored member that the file ends within is as long as what is left of it: its checksum then does not agree. A
+    member whose size is not in its header, or that is incomplete otherwise, ends the list. Never raises for damage.
     """
-    try:
-        return read_directory(source)
-    except CheckpointError as error:
-        message = f"{error.problem}; the members are found by their own headers"
     entries: list[RawEntry] = []
     at = 0
     while len(entries) < MAX_ENTRIES and (found := _member(source, at)) is not None:
@@ -43,7 +39,7 @@ def read_remains(source: Source) -> Directory:
     finding = Finding(
         code="zip-directory",
         severity="error",
-        message=message,
+        message=f"{error.problem}; the members are found by their own headers",
         key=None,
         file=source.name,
         offset=min(at, source.size),
@@ -76,7 +72,7 @@ def _member(source: Source, at: int) -> tuple[RawEntry, int, int] | None:
     left = source.size - start
     missing, problem = max(0, stored_nbytes - left), None
     if local.flags & DESCRIBED:
-        problem = "its size stands behind its bytes, and in the directory that is lost"
+        problem = "its size is stored behind its bytes, and in the directory that is lost"
     elif missing and local.method == STORED:
         nbytes = stored_nbytes = left
     elif missing:

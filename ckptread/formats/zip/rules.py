@@ -1,26 +1,36 @@
-"""What makes a member of a zip archive one that is refused: contradictions, impossible claims, what is not read.
+"""Why a member of a zip archive is refused: contradictions, impossible claims, what is not supported.
 
 Sections are those of the specification, PKWARE's APPNOTE.TXT.
 """
 
 from __future__ import annotations
 
-from ckptread.formats.zip.directory import MASK32, DirectoryEntry, LocalHeader, RawEntry, decode_name, zip64_values
+from ckptread.formats.zip.records import (
+    DEFLATED,
+    DESCRIBED,
+    ENCRYPTED,
+    MASK32,
+    STORED,
+    UTF8,
+    DirectoryEntry,
+    LocalHeader,
+    RawEntry,
+    decode_name,
+    zip64_values,
+)
 from ckptread.storage.inflate import MAX_EXPANSION
 from ckptread.wording import escape
 
-STORED, DEFLATED = 0, 8
 METHODS = {1: "shrunk", 6: "imploded", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 99: "AES"}
-ENCRYPTED, DESCRIBED = 0x1, 0x8  # 4.4.4: bits 0 and 3
 
 
-def disagreement(raw: RawEntry, local: LocalHeader, behind: bytes) -> str | None:
-    """Say in what a member's own header contradicts the directory, or None."""
+def find_contradiction(raw: RawEntry, local: LocalHeader, behind: bytes) -> str | None:
+    """Return how a member's own header contradicts the directory, or None."""
     entry = raw.entry
     if behind[: local.name_nbytes] != raw.name:
         own = escape(decode_name(behind[: local.name_nbytes], local.flags))
         return f"its own header names it {own!r}"
-    if (local.flags ^ entry.flags) & (ENCRYPTED | DESCRIBED | 0x800):
+    if (local.flags ^ entry.flags) & (ENCRYPTED | DESCRIBED | UTF8):
         return "its own header states other flags than the directory"
     if local.method != entry.method:
         return f"its own header says method {local.method}, the directory {entry.method}"
@@ -35,8 +45,8 @@ def disagreement(raw: RawEntry, local: LocalHeader, behind: bytes) -> str | None
     return "its own header states another size or CRC-32 than the directory"
 
 
-def claim_problem(name: str, member: DirectoryEntry) -> str | None:
-    """Say why so many bytes cannot hold what the member claims, or None."""
+def find_false_claim(name: str, member: DirectoryEntry) -> str | None:
+    """Return why so many bytes cannot hold what the member claims, or None."""
     if "\0" in name:
         return "its name holds a zero byte, where some programs end it"
     if member.method == STORED and member.nbytes != member.stored_nbytes:
@@ -48,8 +58,8 @@ def claim_problem(name: str, member: DirectoryEntry) -> str | None:
     return None
 
 
-def unread(raw: RawEntry, local: LocalHeader) -> str | None:
-    """Say why a member that is in order cannot be read here, or None."""
+def find_unsupported(raw: RawEntry, local: LocalHeader) -> str | None:
+    """Return why a sound member cannot be read here, or None."""
     if local.flags & ENCRYPTED:
         return "it is encrypted"
     method = raw.entry.method

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
-from ckptread.formats.zip import directory as zip_directory
+from ckptread.formats.zip import records as zip_records
 from ckptread.formats.zip.archive import ZipArchive
 from ckptread.storage.inflate import MAX_EXPANSION, MAX_STOPS, PAGE_BYTES, STOP_PAGES, InflatedSource, rebuild_source
 from ckptread.storage.local import FileSource
 
-LOCAL, ENTRY, END = zip_directory.LOCAL, zip_directory.ENTRY, zip_directory.END
+LOCAL, ENTRY, END = zip_records.LOCAL, zip_records.ENTRY, zip_records.END
 
 
 def opened(tmp_path: Path, data: bytes) -> ZipArchive:
@@ -226,8 +226,8 @@ def test_an_archive_without_a_sound_end_is_refused(
 
 
 def test_too_many_members_are_refused_unread(tmp_path: Path) -> None:
-    wide = zip_directory.END64.pack(b"PK\6\6", 44, 45, 45, 0, 0, 1 << 40, 1 << 40, 46, 0)
-    data = wide + zip_directory.LOCATOR.pack(b"PK\6\7", 0, 0, 1)
+    wide = zip_records.END64.pack(b"PK\6\6", 44, 45, 45, 0, 0, 1 << 40, 1 << 40, 46, 0)
+    data = wide + zip_records.LOCATOR.pack(b"PK\6\7", 0, 0, 1)
     with pytest.raises(UnsafeFileError, match="members"):
         opened(tmp_path, data + END.pack(b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 46, 0, 0))
     with pytest.raises(DamagedFileError, match="disagree"):

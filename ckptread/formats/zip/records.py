@@ -1,0 +1,137 @@
+"""The records of a zip archive, as they are stored.
+
+Sections are those of the specification, PKWARE's APPNOTE.TXT.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple
+
+import msgspec
+
+from ckptread.tensors import Finding
+
+STORED, DEFLATED = 0, 8  # 4.4.5
+ENCRYPTED, DESCRIBED, UTF8 = 0x1, 0x8, 0x800  # 4.4.4: bits 0, 3 and 11
+MAX_COMMENT = 0xFFFF
+MASK16, MASK32 = 0xFFFF, 0xFFFFFFFF
+"""A field with all bits set: its value is in the zip64 record instead."""
+
+ENTRY_MARK, LOCAL_MARK, END_MARK = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
+END64_MARK, LOCATOR_MARK, DESCRIPTOR_MARK = b"PK\x06\x06", b"PK\x06\x07", b"PK\x07\x08"
+
+LOCAL = Struct("<4s5H3L2H")  # 4.3.7
+ENTRY = Struct("<4s6H3L5H2L")  # 4.3.12
+END64 = Struct("<4sQ2H2L4Q")  # 4.3.14
+LOCATOR = Struct("<4sLQL")  # 4.3.15
+END = Struct("<4s4H2LH")  # 4.3.16
+ZIP64_EXTRA = 0x0001  # 4.5.3
+
+
+class LocalHeader(NamedTuple):
+    """The header before a member's bytes (4.3.7)."""
+
+    mark: bytes
+    version_needed: int
+    flags: int
+    method: int
+    time: int
+    date: int
+    crc32: int
+    stored_nbytes: int
+    nbytes: int
+    name_nbytes: int
+    extra_nbytes: int
+
+
+class DirectoryEntry(NamedTuple):
+    """A member's entry in the directory (4.3.12)."""
+
+    mark: bytes
+    version_made: int
+    version_needed: int
+    flags: int
+    method: int
+    time: int
+    date: int
+    crc32: int
+    stored_nbytes: int
+    nbytes: int
+    name_nbytes: int
+    extra_nbytes: int
+    comment_nbytes: int
+    disk: int
+    internal: int
+    external: int
+    offset: int
+
+
+class EndRecord64(NamedTuple):
+    """The end of the directory, in 64 bits (4.3.14)."""
+
+    mark: bytes
+    record_nbytes: int
+    version_made: int
+    version_needed: int
+    disk: int
+    directory_disk: int
+    disk_count: int
+    members: int
+    directory_nbytes: int
+    directory_offset: int
+
+
+class EndRecord(NamedTuple):
+    """The end of the directory (4.3.16)."""
+
+    mark: bytes
+    disk: int
+    directory_disk: int
+    disk_count: int
+    members: int
+    directory_nbytes: int
+    directory_offset: int
+    comment_nbytes: int
+
+
+class RawEntry(msgspec.Struct, frozen=True):
+    """A directory entry with what follows it, its sizes widened from the zip64 field."""
+
+    entry: DirectoryEntry
+    name: bytes
+    problem: str | None
+    cut: bool = False
+    """Whether the file ends within the member, which is then shorter than its own header says."""
+
+
+class Directory(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the parts of the archive are, and its entries."""
+
+    entries: list[RawEntry]
+    start: int
+    """The offset of the directory; bytes between the last member and here belong to nothing."""
+    base: int
+    """How many bytes there are before the archive: every offset in it counts from here."""
+    end: int
+    """The offset behind the end record and its comment."""
+    problems: list[Finding]
+
+
+def zip64_values(extra: bytes) -> list[int]:
+    """Return the 64-bit numbers of the zip64 field in the extra data, in order; none without such a field."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind = int.from_bytes(extra[at : at + 2], "little")
+        nbytes = int.from_bytes(extra[at + 2 : at + 4], "little")
+        at += 4
+        if kind == ZIP64_EXTRA:
+            field = extra[at : at + nbytes]
+            return [int.from_bytes(field[i : i + 8], "little") for i in range(0, len(field) - 7, 8)]
+        at += nbytes
+    return []
+
+
+def decode_name(raw: bytes, flags: int) -> str:
+    """Return a member's name: UTF-8 where its flag is set (undecodable bytes as surrogates), else code page 437."""
+    return raw.decode("utf-8", "surrogateescape") if flags & UTF8 else raw.decode("cp437")
