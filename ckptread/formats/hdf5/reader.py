@@ -19,10 +19,10 @@ from ckptread.formats.hdf5.group_trees import check_trees
 from ckptread.formats.hdf5.index import Hdf5Index
 from ckptread.formats.hdf5.library import Hdf5Library
 from ckptread.formats.hdf5.superblock import stated_end, truncation_error
-from ckptread.formats.keras.evidence import gather_keras_evidence
 from ckptread.limits import MAX_READ_BYTES
 from ckptread.model import ModelFacts
 from ckptread.names.keras.describe import name_keras_tensors
+from ckptread.names.keras.evidence import gather_keras_evidence
 from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, Slicing, normalize, read_box

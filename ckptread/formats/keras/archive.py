@@ -17,11 +17,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from ckptread.errors import CheckpointError, UnknownFormatError
-from ckptread.formats.keras.evidence import gather_keras_evidence
 from ckptread.formats.numpy.npy_header import OBJECTS
 from ckptread.formats.zip.archive import ZipArchive
 from ckptread.limits import JSON_BYTES, MAX_ASSETS
 from ckptread.model import ModelFacts
+from ckptread.names.keras.evidence import gather_keras_evidence
 from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection

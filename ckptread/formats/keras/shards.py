@@ -15,9 +15,9 @@ from typing import Any
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.reader import Hdf5Reader, open_hdf5
 from ckptread.formats.json_shards import ShardsReader, is_plain, read_index
-from ckptread.formats.keras.evidence import gather_keras_evidence
 from ckptread.limits import MAX_SHARD_FILES
 from ckptread.names.keras.describe import name_keras_tensors
+from ckptread.names.keras.evidence import gather_keras_evidence
 from ckptread.reader import Reader, Remains
 from ckptread.storage.source import CloseOnError, Storage
 from ckptread.tensors import TensorInfo
