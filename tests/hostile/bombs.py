@@ -5,9 +5,11 @@ import struct
 import zipfile
 import zlib
 
+import google_crc32c
 import h5py
 import numpy as np
 
+from tests.fuzz.records import strings_of
 from tests.table_writer import (
     MAGIC,
     block,
@@ -15,6 +17,7 @@ from tests.table_writer import (
     field,
     handle,
     header,
+    mask,
     shape,
     table,
     varint,
@@ -33,6 +36,14 @@ def raw_table(*blocks, compression=0):
         out += with_trailer(contents, compression)
     where = handle(len(out), len(block(index)))
     return out + with_trailer(block(index)) + (handle(0, 0) + where).ljust(40, b"\0") + struct.pack("<Q", MAGIC)
+
+
+def bundle(folder, rows, data=bytes(64), head=None):
+    """A checkpoint with these index entries, sorted, and these bytes."""
+    rows = [(b"", head or header()), *sorted(rows)]
+    (folder / "ck.data-00000-of-00001").write_bytes(data)
+    (folder / "ck.index").write_bytes(table(*(rows[at : at + 500] for at in range(0, len(rows), 500))))
+    return folder / "ck.index"
 
 
 def restarts(body):
@@ -104,14 +115,9 @@ def slices_that_cut_everything(folder):
 def object_graph(folder):
     """An object graph of 20 million nodes, each of two bytes."""
     graph = b"\x0a\0" * 20_000_000
-    from tests.fuzz.records import strings_of
-
     data, crc = strings_of([graph])
     value = entry(7, [], 0, len(data), crc)
-    entries = [(b"", header()), (b"_CHECKPOINTABLE_OBJECT_GRAPH", value)]
-    (folder / "ck.data-00000-of-00001").write_bytes(data)
-    (folder / "ck.index").write_bytes(table(entries))
-    return folder / "ck.index"
+    return bundle(folder, [(b"_CHECKPOINTABLE_OBJECT_GRAPH", value)], data)
 
 
 def saved_model_pb(folder):
@@ -125,28 +131,18 @@ def saved_model_pb(folder):
 
 def empty_strings(folder):
     """A tensor of 40 million empty strings."""
-    import google_crc32c
-
-    from tests.table_writer import mask
-
     count = 40_000_000
     state = google_crc32c.extend(0, bytes(4 * count))
     middle = struct.pack("<I", mask(state))
     data = bytes(count) + middle
     value = entry(7, [count], 0, len(data), google_crc32c.extend(state, middle))
-    (folder / "ck.data-00000-of-00001").write_bytes(data)
-    (folder / "ck.index").write_bytes(table([(b"", header()), (b"s", value)]))
-    return folder / "ck.index"
+    return bundle(folder, [(b"s", value)], data)
 
 
 def wide_strings(folder):
     """A MiB of text beside 2,000 empty ones: two GiB as strings of one width."""
-    from tests.fuzz.records import strings_of
-
     data, crc = strings_of([b"x" * MIB, *[b""] * 2_000])
-    (folder / "ck.data-00000-of-00001").write_bytes(data)
-    (folder / "ck.index").write_bytes(table([(b"", header()), (b"s", entry(7, [2_001], 0, len(data), crc))]))
-    return folder / "ck.index"
+    return bundle(folder, [(b"s", entry(7, [2_001], 0, len(data), crc))], data)
 
 
 def state_file(folder):
@@ -293,14 +289,10 @@ def one_long_name(folder):
 
 def overlapping_tensors(folder):
     """3,000 tensors that are all the same 20 MiB."""
-    import google_crc32c
-
     data = bytes(20 * MIB)
     crc = google_crc32c.value(data)
     rows = [(b"%06d" % n, entry(1, [5 * MIB], 0, len(data), crc)) for n in range(3_000)]
-    (folder / "ck.data-00000-of-00001").write_bytes(data)
-    (folder / "ck.index").write_bytes(table([(b"", header()), *rows]))
-    return folder / "ck.index"
+    return bundle(folder, rows, data)
 
 
 def hdf5_names(folder):

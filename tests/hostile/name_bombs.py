@@ -6,51 +6,40 @@ import struct
 import h5py
 import numpy as np
 
-from tests.hostile.bombs import MAGIC, MIB, raw_table, with_trailer
-from tests.table_writer import entry, field, handle, header, table, varint, write_bundle
+from tests.fuzz.records import strings_of
+from tests.hostile.bombs import MAGIC, MIB, bundle, raw_table, with_trailer
+from tests.table_writer import entry, field, handle, header, varint
 
 FLOAT = 1
 STRING = 7
 
 
-def _bundle(folder, rows, data=bytes(64)):
-    """A checkpoint with these index entries, sorted, and these bytes."""
-    (folder / "ck.data-00000-of-00001").write_bytes(data)
-    return _index(folder, rows)
-
-
-def _index(folder, rows, head=None):
-    rows = [(b"", head or header()), *sorted(rows)]
-    (folder / "ck.index").write_bytes(table(*(rows[at : at + 500] for at in range(0, len(rows), 500))))
-    return folder / "ck.index"
-
-
 def a_problem_each(folder):
     """190,000 tensors, each with another dimension that no tensor has."""
-    return _bundle(folder, [(b"%06d" % n, entry(FLOAT, [-n - 1], 0, 4, 0)) for n in range(190_000)])
+    return bundle(folder, [(b"%06d" % n, entry(FLOAT, [-n - 1], 0, 4, 0)) for n in range(190_000)])
 
 
 def under_one_long_name(folder):
     """5,000 tensors within the bytes of one that has a name of 60,000 bytes."""
     rows = [(b"%05d" % n, entry(FLOAT, [1], 4 * n, 4, 0)) for n in range(5_000)]
-    return _bundle(folder, [(b"/" * 60_000, entry(FLOAT, [5_000], 0, 20_000, 0)), *rows], bytes(20_000))
+    return bundle(folder, [(b"/" * 60_000, entry(FLOAT, [5_000], 0, 20_000, 0)), *rows], bytes(20_000))
 
 
 def branches(folder):
     """30,000 names of 120 components, no two of which share any."""
     rows = [("/".join(f"{n:x}{k:02x}" for k in range(120)).encode(), entry(FLOAT, [], 0, 4, 0)) for n in range(30_000)]
-    return _bundle(folder, rows)
+    return bundle(folder, rows)
 
 
 def deep_alike(folder):
     """400 names of 30,000 components that end alike, and differ in the middle."""
-    return _bundle(folder, [(b"a/" * 15_000 + b"%03d" % n + b"/a" * 15_000, entry(FLOAT, [], 0, 4, 0))
+    return bundle(folder, [(b"a/" * 15_000 + b"%03d" % n + b"/a" * 15_000, entry(FLOAT, [], 0, 4, 0))
                             for n in range(400)])  # fmt: skip
 
 
 def one_checksum(folder):
     """50,000 keys of punctuation that all have one CRC-32, and come to one file name."""
-    return _bundle(folder, [(key, entry(FLOAT, [], 0, 4, 0)) for key in keys_of_one_checksum(50_000)])
+    return bundle(folder, [(key, entry(FLOAT, [], 0, 4, 0)) for key in keys_of_one_checksum(50_000)])
 
 
 def keys_of_one_checksum(count):
@@ -82,12 +71,10 @@ def copies(folder):
     nodes = b"".join(
         field(1, field(2, field(1, b"VARIABLE_VALUE") + field(2, b"v") + field(3, key.encode()))) for key in keys
     )
-    from tests.fuzz.records import strings_of
-
     data, crc = strings_of([nodes])
     rows = [(key.encode(), entry(FLOAT, [], 0, 4, n)) for n, key in enumerate(keys)]
     rows.append((b"_CHECKPOINTABLE_OBJECT_GRAPH", entry(STRING, [], 0, len(data), crc)))
-    return _bundle(folder, rows, data)
+    return bundle(folder, rows, data)
 
 
 def shards(folder):
@@ -97,7 +84,7 @@ def shards(folder):
         return field(1, FLOAT) + field(2, b"") + field(3, n * 20_000) + field(5, 4)
 
     rows = [(b"%06d" % n, in_shard(n)) for n in range(100_000)]
-    return _index(folder, rows, header(2_000_000_000))
+    return bundle(folder, rows, head=header(2_000_000_000))
 
 
 def state_of_many(folder):
@@ -236,4 +223,3 @@ NAME_BOMBS = (
     missing_files, safetensors_names, long_numbers, npy_numbers, npy_brackets, links, wrapped_twice, layers_alike,
     layers_again, restart_points, index_in_itself, saved_model_of_names,
 )  # fmt: skip
-BOMBS = NAME_BOMBS
