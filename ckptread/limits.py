@@ -158,8 +158,8 @@ RECENT_SECONDS = 60.0
 IMPORT_SECONDS = 20.0
 """How long a worker's imports may take when they are repeated to find out why they failed."""
 TENSORFLOW_SECONDS = 180.0
-"""The deadline for the TensorFlow back end: its import takes three seconds, and ten from a cold disk."""
+"""The deadline for the TensorFlow backend: its import takes three seconds, and ten from a cold disk."""
 TENSORFLOW_MEMORY_BYTES = 32 << 30
-"""Address space of the TensorFlow back end, of which it reserves much: only the parent is protected."""
+"""Address space of the TensorFlow backend, of which it reserves much: only the parent is protected."""
 TENSORFLOW_STRINGS_BYTES = 1 << 30
-"""The strings of one tensor, from the TensorFlow back end."""
+"""The strings of one tensor, from the TensorFlow backend."""

@@ -32,13 +32,13 @@ from ckptread.worker.protocol import (
     End,
     Failed,
     LongText,
-    Message,
     OpenHdf5,
     Opening,
     Question,
     Ready,
     Reply,
     Values,
+    WorkerMessage,
     parse_message,
     write_message,
 )
@@ -200,7 +200,7 @@ class Worker:
             raise self.invalid_reply()
         return self._read(nbytes)
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: WorkerMessage) -> None:
         try:
             write_message(cast(IO[bytes], self._process.stdin), message)
         except (BrokenPipeError, ValueError):

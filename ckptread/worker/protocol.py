@@ -22,14 +22,14 @@ Layout = Literal["contiguous", "compact", "chunked", "fill", "library", "none"]
 """Where a dataset's bytes are; 'fill' has no storage, 'library' only HDF5 can decode, 'none' cannot be read."""
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, tag_field="type"):
+class WorkerMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, tag_field="type"):
     """Anything that goes over the pipe."""
 
 
 # From the parent: one opening, then questions.
 
 
-class OpenHdf5(Message, frozen=True):
+class OpenHdf5(WorkerMessage, frozen=True):
     """Open the HDF5 file that this descriptor and these steps lead to."""
 
     descriptor: int
@@ -39,13 +39,13 @@ class OpenHdf5(Message, frozen=True):
     """The size that a truncated file records, where what remains of it is wanted; None to refuse damage."""
 
 
-class OpenCheckpoint(Message, frozen=True):
+class OpenCheckpoint(WorkerMessage, frozen=True):
     """Open a TensorFlow checkpoint."""
 
     prefix: str
 
 
-class ListDatasets(Message, frozen=True):
+class ListDatasets(WorkerMessage, frozen=True):
     """Reply with Entries and LongTexts for all that the file holds, and one DatasetsListed before the attributes."""
 
     attributes: bool
@@ -54,41 +54,41 @@ class ListDatasets(Message, frozen=True):
     """Whether objects are wanted that no group lists, in a damaged file."""
 
 
-class LocateChunks(Message, frozen=True):
+class LocateChunks(WorkerMessage, frozen=True):
     """Reply with Values: rows of <u8, one per stored chunk: its position, filter mask, offset and stored bytes."""
 
     key: str
 
 
-class ReadCompact(Message, frozen=True):
+class ReadCompact(WorkerMessage, frozen=True):
     """Reply with Values: the bytes of a dataset that is stored in its own header."""
 
     key: str
 
 
-class ReadValues(Message, frozen=True):
+class ReadValues(WorkerMessage, frozen=True):
     """Reply with Values: part of a dataset or variable, as ``formats.hdf5.values.encode`` writes it."""
 
     key: str
     selection: list[Bounds]
 
 
-class ListVariables(Message, frozen=True):
+class ListVariables(WorkerMessage, frozen=True):
     """Reply with Variables."""
 
 
 # From the child: Ready once, then replies to each question, ended by End or Failed.
 
 
-class Ready(Message, frozen=True):
+class Ready(WorkerMessage, frozen=True):
     """All is imported, and the file has not been touched."""
 
 
-class End(Message, frozen=True):
+class End(WorkerMessage, frozen=True):
     """The answer is complete."""
 
 
-class Failed(Message, frozen=True):
+class Failed(WorkerMessage, frozen=True):
     """The answer ends in an error."""
 
     kind: str
@@ -111,7 +111,7 @@ class DatasetLayout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """The bytes of one element where nothing was written."""
 
 
-class FoundDataset(Message, frozen=True):
+class FoundDataset(WorkerMessage, frozen=True):
     """A dataset, or a link that leads to none."""
 
     key: str
@@ -128,7 +128,7 @@ class FoundDataset(Message, frozen=True):
     """The key under which the same object was listed first."""
 
 
-class FoundProblem(Message, frozen=True):
+class FoundProblem(WorkerMessage, frozen=True):
     """Something to report about the object at ``key``."""
 
     key: str
@@ -137,7 +137,7 @@ class FoundProblem(Message, frozen=True):
     severity: Severity = "warning"
 
 
-class FoundAttributes(Message, frozen=True):
+class FoundAttributes(WorkerMessage, frozen=True):
     """The attributes of a group, except its long texts."""
 
     group: str
@@ -147,13 +147,13 @@ class FoundAttributes(Message, frozen=True):
 Entry = FoundDataset | FoundProblem | FoundAttributes
 
 
-class Entries(Message, frozen=True):
+class Entries(WorkerMessage, frozen=True):
     """Some of what a file holds."""
 
     entries: list[Entry]
 
 
-class LongText(Message, frozen=True):
+class LongText(WorkerMessage, frozen=True):
     """An attribute that is a long text; its UTF-8 follows as raw bytes."""
 
     group: str
@@ -161,7 +161,7 @@ class LongText(Message, frozen=True):
     nbytes: Size
 
 
-class DatasetsListed(Message, frozen=True):
+class DatasetsListed(WorkerMessage, frozen=True):
     """All datasets were listed: a failure from here on costs attributes only."""
 
 
@@ -173,13 +173,13 @@ class Variable(msgspec.Struct, frozen=True):
     dtype: str
 
 
-class Variables(Message, frozen=True):
+class Variables(WorkerMessage, frozen=True):
     """Some of the variables of a checkpoint."""
 
     variables: list[Variable]
 
 
-class Values(Message, frozen=True):
+class Values(WorkerMessage, frozen=True):
     """Some of the values that were asked for, which follow as raw bytes."""
 
     nbytes: Size
@@ -191,7 +191,7 @@ Answer = Entries | LongText | DatasetsListed | Variables | Values
 Reply = Ready | End | Failed | Answer
 
 
-def write_message(stream: IO[bytes], message: Message, raw: bytes = b"") -> None:
+def write_message(stream: IO[bytes], message: WorkerMessage, raw: bytes = b"") -> None:
     """Write a message and the raw bytes that follow it."""
     import json
 

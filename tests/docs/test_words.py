@@ -50,7 +50,6 @@ LEFT: dict[str, int] = {
     r"figures": 31,
     r"told apart": 1,
     r"of which (the|no|any) (file|checkpoint)": 6,
-    r"back ends?": 4,
     r"nobody can": 1,
     r"passed over": 3,
     r"hands? out": 1,

@@ -37,7 +37,7 @@ from ckptread.untrusted import binary
 from ckptread.untrusted import json_text as jsondata
 from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.worker.parent import Worker
-from ckptread.worker.protocol import DatasetLayout, ListDatasets, Message
+from ckptread.worker.protocol import DatasetLayout, ListDatasets, WorkerMessage
 from tests.fuzz.records import pairs, records, table_of, with_checksum
 
 OURS = (CheckpointError, binary.Malformed)
@@ -339,7 +339,7 @@ LISTING = ListDatasets(attributes=True, orphans=True)
 def worker_stream(data):
     """What a worker sends, framing and all."""
     for message, raw in _worker(data).ask(LISTING, 60):
-        assert isinstance(message, Message)
+        assert isinstance(message, WorkerMessage)
         assert isinstance(raw, bytes)
 
 

@@ -50,7 +50,7 @@ class TfCheckpointReader(Reader):
         from importlib.util import find_spec
 
         if find_spec("tensorflow") is None:
-            raise UnsupportedError(path, "the TensorFlow back end is not installed", advice=f"install it with: {NEEDS}")
+            raise UnsupportedError(path, "the TensorFlow backend is not installed", advice=f"install it with: {NEEDS}")
         self.path = path
         self.format = format
         self.metadata = {"writer": "TensorFlow"}

@@ -159,7 +159,7 @@ def _layout(dataset: h5d.DatasetID, nbytes: int, *, direct: bool) -> DatasetLayo
     plist = dataset.get_create_plist()
     layout, stored = plist.get_layout(), dataset.get_storage_size()
     if nbytes > CLAIM_BYTES and nbytes > CLAIM_RATIO * stored:
-        raise Unreadable(f"it claims {nbytes:,} bytes, of which the file holds {stored:,}: it is not read")
+        raise Unreadable(f"it claims {nbytes:,} bytes and stores {stored:,}: it is not read")
     if plist.get_external_count():
         file = text(plist.get_external(0)[0])
         raise Unreadable(f"its bytes are in another file, {file!r}: it is not opened")

@@ -98,7 +98,7 @@ class LinkWalk:
         self._found.append(FoundProblem(key=key, code=code, message=message, severity=severity))
 
     def _refuse(self, key: str, problem: str, *, unsupported: bool = False) -> None:
-        """List what is no dataset here; ``unsupported`` where the file may be intact."""
+        """List what cannot be read as a dataset; ``unsupported`` where the file may be intact."""
         refused = FoundDataset(key=key, shape=None, dtype="unknown", problem=problem, unsupported=unsupported)
         self._found.append(refused)
 
