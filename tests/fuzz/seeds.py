@@ -193,7 +193,7 @@ ENTRIES = [
         layout=DatasetLayout(kind="chunked", chunk=(2,), filters=(2, 1), fill=bytes(8)),
     ),
     FoundDataset(key="c", shape=None, dtype="object", problem="why"),
-    FoundProblem(key="d", message="a link", severity="note"),
+    FoundProblem(key="d", code="hdf5-link", message="a link", severity="note"),
     FoundAttributes(group="layers", attributes={"name": "x", "n": 1, "f": 0.5, "list": ["a", "b"]}),
 ]  # fmt: skip
 TEXT = LongText(group="layers", name="model_config", nbytes=4)

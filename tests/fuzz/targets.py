@@ -237,7 +237,7 @@ def zip_members(data):
 
 def npz(data):
     """An .npz archive, and every array in it."""
-    with NpzReader(source(data), "fuzz.npz") as reader:
+    with NpzReader(source(data)) as reader:
         read_all(reader)
 
 
@@ -257,7 +257,7 @@ def safetensors(data):
     """A safetensors file: the first record is its header, behind a length that fits; the second its bytes."""
     parts = [*records(data), b"", b""]
     whole = struct.pack("<Q", len(parts[0])) + parts[0] + parts[1]
-    with SafetensorsReader(source(whole), "fuzz.safetensors") as reader:
+    with SafetensorsReader(source(whole)) as reader:
         read_all(reader)
         for key, info in reader.tensors.items():
             if info.extent is not None and info.nbytes <= READ_BYTES:

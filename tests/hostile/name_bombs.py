@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 
 from tests.fuzz.records import strings_of
-from tests.hostile.bombs import MAGIC, MIB, bundle, raw_table, with_trailer
-from tests.table_writer import entry, field, handle, header, varint
+from tests.hostile.bombs import MAGIC, MIB, bundle, raw_table
+from tests.table_writer import entry, field, handle, header, varint, with_trailer, write_bundle
 
 FLOAT = 1
 STRING = 7
