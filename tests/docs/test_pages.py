@@ -55,6 +55,17 @@ def test_every_page_that_is_linked_exists():
     assert [(page, link) for page, link in linked if not ((ROOT / page).parent / link).exists()] == []
 
 
+def test_every_step_of_the_walk_exists():
+    steps = re.findall(r"`([\w/]+\.py)` `(\w+)`", texts()["CONTRIBUTING.md"])
+    assert len(steps) >= 10
+    missing = [
+        (path, name)
+        for path, name in steps
+        if not re.search(rf"^(?:def|class) {name}\b", (ROOT / "ckptread" / path).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
+
+
 def tree():
     """Return the paths in the tree of CONTRIBUTING.md."""
     block = re.search(r"```\n(ckptread/\n.*?)```", texts()["CONTRIBUTING.md"], re.DOTALL)[1]
