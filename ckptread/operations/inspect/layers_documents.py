@@ -8,7 +8,6 @@ import msgspec
 
 from ckptread.model import LayerFact, ModelFacts
 from ckptread.operations.documents import CheckpointDocument
-from ckptread.reports.document import Document
 
 if TYPE_CHECKING:
     from ckptread.operations.inspect.layers import Amount, ModelSummary
@@ -93,13 +92,6 @@ class InspectModelDocument(CheckpointDocument, kw_only=True):
     """With --layers."""
     layers: list[LayerDocument] | msgspec.UnsetType = msgspec.UNSET
     """With --layers."""
-
-
-class LayersDocument(Document, kw_only=True):
-    """A summary of a model, of which the file is not known."""
-
-    totals: ModelTotalsDocument
-    layers: list[LayerDocument]
 
 
 def model_totals_document(summary: ModelSummary) -> ModelTotalsDocument:

@@ -10,7 +10,7 @@ from ckptread.model import LayerFact, ModelFacts
 from ckptread.operations.inspect.heading import heading
 from ckptread.operations.inspect.layers_documents import (
     InspectModelDocument,
-    LayersDocument,
+    LayerDocument,
     layer_documents,
     model_document,
     model_totals_document,
@@ -37,9 +37,9 @@ class LayersReport(Report):
     def __init__(self, summary: ModelSummary) -> None:
         self._summary = summary
 
-    def document(self) -> LayersDocument:
-        """Return the layers and the totals."""
-        return LayersDocument(totals=model_totals_document(self._summary), layers=layer_documents(self._summary))
+    def records(self) -> list[LayerDocument]:
+        """Return the layers."""
+        return layer_documents(self._summary)
 
     def tables(self) -> list[Table]:
         """Return a row per layer, and the totals."""
