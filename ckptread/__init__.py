@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from ckptread.operations.extract.written import Extraction as Extraction
     from ckptread.operations.extract.written import SkippedTensor as SkippedTensor
     from ckptread.operations.extract.written import WrittenTensor as WrittenTensor
-    from ckptread.operations.history.history import GroupFigures as GroupFigures
+    from ckptread.operations.history.follow_steps import GroupFigures as GroupFigures
+    from ckptread.operations.history.follow_steps import StepFigures as StepFigures
     from ckptread.operations.history.history import History as History
-    from ckptread.operations.history.history import StepFigures as StepFigures
     from ckptread.operations.history.history import history as history
     from ckptread.operations.history.steps import Step as Step
     from ckptread.operations.inspect.inspect import Listing as Listing
@@ -89,7 +89,8 @@ _MODULES = {
     "operations.each_tensor": ("TensorResult",),
     "operations.extract.extract": ("extract",),
     "operations.extract.written": ("Extraction", "SkippedTensor", "WrittenTensor"),
-    "operations.history.history": ("GroupFigures", "History", "StepFigures", "history"),
+    "operations.history.follow_steps": ("GroupFigures", "StepFigures"),
+    "operations.history.history": ("History", "history"),
     "operations.history.steps": ("Step",),
     "operations.inspect.inspect": ("Listing", "inspect"),
     "operations.inspect.layers": ("Amount", "LayerSummary", "ModelSummary", "ModelTotals", "summarize"),

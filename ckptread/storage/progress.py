@@ -23,7 +23,7 @@ class Meter:
         if self._progress is not None:
             with self._lock:
                 self._done += nbytes
-                self._progress(self._done, self._total)
+                self._progress(min(self._done, self._total), self._total)  # a total may be an estimate
 
 
 SILENT = Meter()

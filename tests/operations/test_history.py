@@ -13,8 +13,9 @@ from hypothesis.extra import numpy as hnp
 
 from ckptread.errors import CheckpointError
 from ckptread.operations import opening as opening_module
-from ckptread.operations.history import history as module
-from ckptread.operations.history.history import Followed, find_first_nan, follow_steps
+from ckptread.operations.history import follow_steps as module
+from ckptread.operations.history.follow_steps import Followed, follow_steps
+from ckptread.operations.history.history import find_first_nan
 from ckptread.operations.history.steps import find_steps, order_steps
 from tests.conformance.cases import FIXTURES, SHARED, needs_shared
 from tests.conftest import write

@@ -1,1 +1,10 @@
-"""."""
+"""Compare two checkpoints, values and all.
+
+- ``diff``: the verb: pairs tensors, and compares each pair
+- ``match``: a folder: which tensor of A is which of B
+- ``choose_pairs``: which pairs a user wants to compare
+- ``tensor_difference``: one pair of tensors, compared
+- ``summary``: the verdict in words
+- ``tables``: the differences as rows
+- ``report``: how a difference is shown
+"""

@@ -1,98 +1,20 @@
-"""Follow the weights of a model through a training run: norms, changes and NaN, step by step.
-
-Two checkpoints are open at a time, and a block of each tensor is in memory.
-"""
+"""Follow the weights of a model through a training run."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ckptread.errors import CheckpointError, TensorNotFoundError, UsageError
-from ckptread.operations.diff.match.by_name import align
-from ckptread.operations.each_tensor import TensorResult, survey
+from ckptread.errors import UsageError
+from ckptread.operations.history.follow_steps import By, Followed, GroupFigures, StepFigures, follow_steps
 from ckptread.operations.history.steps import Step, find_steps, order_steps
-from ckptread.operations.opening import Checkpoint, as_sequence, as_texts, opened
-from ckptread.reader import BLOCK_BYTES, Reader, Tensor
+from ckptread.operations.opening import Checkpoint, as_sequence, as_texts
+from ckptread.reader import Reader
 from ckptread.reports.report import Report, Reportable
-from ckptread.select import filter_tensors, match_tensors, without_aliases
 from ckptread.storage.progress import Progress
-from ckptread.tensors import TensorInfo
-from ckptread.values.statistics import PIECE, Statistics, as_float, is_numeric, square_sum, statistics
 from ckptread.wording import escape, plural
-
-if TYPE_CHECKING:
-    from ckptread.tensors import Array
-
-By = Literal["layer", "tensor", "all"]
-ALL = "(all)"
-"""The one group, where everything is taken together."""
-
-
-class Followed(msgspec.Struct, frozen=True):
-    """Which tensors are followed, and which of them together."""
-
-    role: str = "model"
-    """'all' takes tensors of every role, and so does 'model' where the file records no roles."""
-    by: By = "layer"
-    patterns: tuple[str, ...] = ()
-    """A group for each of these in place of ``by``."""
-    exclude: tuple[str, ...] = ()
-
-
-class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Tensors that are followed together, at one step."""
-
-    name: str
-    tensors: int
-    parameters: int
-    l2: float | None
-    """L2 norm of all finite values; None where there are none."""
-    distance: float | None
-    """L2 norm of the difference to the step before, over what is finite in both; None where nothing is comparable."""
-    change: float | None
-    """``distance`` by the L2 norm of the step before; infinite where that is zero and this is not."""
-    nans: int
-    infs: int
-    reshaped: int = 0
-    """Tensors of another shape than at the step before: then there is no distance, and no change."""
-
-
-class StepFigures(msgspec.Struct, frozen=True):
-    """One step of a run."""
-
-    step: Step
-    groups: tuple[GroupFigures, ...] = ()
-    problem: str = ""
-    """Why the checkpoint could not be opened, or ""."""
-    unreadable: tuple[TensorResult[Any], ...] = ()
-    """The tensors that could not be read; the figures are of the others."""
-
-    @property
-    def nans(self) -> int:
-        """How many values are NaN."""
-        return sum(group.nans for group in self.groups)
-
-
-class _Read(msgspec.Struct, frozen=True):
-    """What is known of a tensor: its figures, and how far it has moved."""
-
-    statistics: Statistics
-    distance: float | None
-
-
-class _Before(msgspec.Struct):
-    """The step before: the last one that could be opened."""
-
-    reader: Reader
-    tensors: Sequence[TensorInfo]
-    norms: Mapping[str, float] = msgspec.field(default_factory=dict)
-    """By key, of the tensors that could be read."""
 
 
 class History(Reportable, msgspec.Struct, frozen=True):
@@ -186,147 +108,7 @@ def _refuse_nothing(found: Sequence[StepFigures], followed: Followed) -> None:
             raise UsageError(f"no tensor{kind} matches {escape(text)!r} in any step")
 
 
-def follow_steps(
-    steps: Sequence[Step],
-    followed: Followed | None = None,
-    *,
-    readers: Mapping[str, Reader] | None = None,
-    backend: str = "auto",
-) -> Iterator[StepFigures]:
-    """Yield the figures of each step in order; a step that cannot be opened is a result with a problem.
-
-    A step is compared with the last one before it that could be opened. Readers that are open already stay open.
-    """
-    with ExitStack() as stack:
-        known, before = readers or {}, None
-        for step in steps:
-            try:
-                reader = stack.enter_context(opened(known.get(step.path, step.path), backend))
-            except CheckpointError as error:
-                yield StepFigures(step, problem=str(error))
-                continue
-            figures, now = _measure_step(step, reader, before, followed or Followed())
-            if before is not None and before.reader.path not in known:
-                before.reader.close()
-            before = now
-            yield figures
-
-
 def find_first_nan(steps: Sequence[StepFigures]) -> tuple[StepFigures, GroupFigures] | None:
     """Return the first step with a NaN, and the group in it that has most of them."""
     found = next((step for step in steps if step.nans), None)
     return None if found is None else (found, max(found.groups, key=lambda group: group.nans))
-
-
-def _measure_step(
-    step: Step, reader: Reader, before: _Before | None, followed: Followed
-) -> tuple[StepFigures, _Before]:
-    groups = _groups(reader, followed)
-    tensors = without_aliases({t.key: t for members in groups.values() for t in members}.values())
-    paired = _pairs(before, tensors)
-    earlier = {t.key: paired[t.key] for t in tensors if t.key in paired and paired[t.key].info.shape == t.shape}
-
-    def read(tensor: Tensor) -> _Read:
-        return _Read(statistics(tensor), _distance(earlier.get(tensor.info.key), tensor))
-
-    found = {entry.tensor.key: entry for entry in survey(reader, tensors, read)}
-    norms = {key: entry.figure.statistics.l2 or 0.0 for key, entry in found.items() if entry.figure is not None}
-    past = {} if before is None else {key: before.norms[t.info.key] for key, t in earlier.items()}
-    figures = [
-        _without_change(_figures(name, [found[t.key] for t in members if t.key in found], past), members, paired)
-        for name, members in groups.items()
-    ]
-    unreadable = tuple(entry for entry in found.values() if entry.figure is None)
-    return StepFigures(step, tuple(figures), unreadable=unreadable), _Before(reader, tensors, norms)
-
-
-def _groups(reader: Reader, followed: Followed) -> dict[str, list[TensorInfo]]:
-    """Return the tensors that are followed, by group."""
-    if followed.patterns:
-        return {pattern: _kept(reader, [pattern], followed) for pattern in followed.patterns}
-    groups: dict[str, list[TensorInfo]] = {}
-    for tensor in _kept(reader, [], followed):
-        groups.setdefault(_group(tensor, followed.by), []).append(tensor)
-    return groups
-
-
-def _kept(reader: Reader, patterns: Sequence[str], followed: Followed) -> list[TensorInfo]:
-    """Return what a pattern means in this step, which may be nothing."""
-    try:
-        matching = match_tensors(reader.path, reader.tensors, patterns, followed.exclude)
-    except TensorNotFoundError:
-        return []
-    return without_aliases(filter_tensors(reader.tensors, matching, followed.role))
-
-
-def _group(tensor: TensorInfo, by: By) -> str:
-    if by == "all":
-        return ALL
-    if by == "tensor":
-        return tensor.name
-    return tensor.layer or tensor.place
-
-
-def _pairs(before: _Before | None, tensors: Sequence[TensorInfo]) -> dict[str, Tensor]:
-    """Return, by key, the tensor of the step before that each is now, of those that could be read."""
-    if before is None:
-        return {}
-    return {
-        pair.b.key: Tensor(before.reader, pair.a)
-        for pair in align(list(before.tensors), list(tensors))
-        if pair.a is not None and pair.b is not None and pair.a.key in before.norms
-    }
-
-
-def _distance(before: Tensor | None, now: Tensor) -> float | None:
-    """Return ‖now - before‖ over the elements that are finite in both; None where they are no numbers."""
-    if before is None or not is_numeric(before.dtype) or not is_numeric(now.dtype):
-        return None
-    elements = max(1, BLOCK_BYTES // max(before.dtype.itemsize, now.dtype.itemsize))
-    sizes = [(side, elements * side.dtype.itemsize) for side in (before, now)]
-    blocks = [side.blocks(nbytes, out=side.buffer(nbytes)) for side, nbytes in sizes]
-    return math.sqrt(sum(_squares(*pair) for pair in zip(*blocks, strict=True)))
-
-
-def _squares(before: Array, now: Array) -> float:
-    """Return the sum of the squares of a difference, in pieces that stay in the processor's cache."""
-    import numpy as np
-
-    one, other = before.reshape(-1), now.reshape(-1)
-    found = 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for at in range(0, one.size, PIECE):
-            difference = as_float(other[at : at + PIECE]) - as_float(one[at : at + PIECE])
-            square = square_sum(difference)
-            found += square if math.isfinite(square) else square_sum(difference[np.isfinite(difference)])
-    return found
-
-
-def _figures(name: str, members: Sequence[TensorResult[_Read]], past: Mapping[str, float]) -> GroupFigures:
-    """Sum up what is known of a group's tensors."""
-    known = [(entry.tensor, entry.figure) for entry in members if entry.figure is not None]
-    norms = [read.statistics.l2 for _, read in known if read.statistics.l2 is not None]
-    moved = [(past[t.key], read.distance) for t, read in known if read.distance is not None]
-    distance = math.hypot(*(far for _, far in moved)) if moved else None
-    return GroupFigures(
-        name=name,
-        tensors=len(members),
-        parameters=sum(entry.tensor.size for entry in members),
-        l2=math.hypot(*norms) if norms else None,
-        distance=distance,
-        change=None if distance is None else _ratio(distance, math.hypot(*(norm for norm, _ in moved))),
-        nans=sum(read.statistics.nans for _, read in known),
-        infs=sum(read.statistics.infs for _, read in known),
-    )
-
-
-def _without_change(figures: GroupFigures, members: Sequence[TensorInfo], paired: Mapping[str, Tensor]) -> GroupFigures:
-    """Drop the change of a group where a tensor was reshaped: the change of the others alone would be misleading."""
-    reshaped = sum(t.key in paired and paired[t.key].info.shape != t.shape for t in members)
-    return msgspec.structs.replace(figures, distance=None, change=None, reshaped=reshaped) if reshaped else figures
-
-
-def _ratio(distance: float, norm: float) -> float:
-    if distance == 0:
-        return 0.0
-    return distance / norm if norm else math.inf

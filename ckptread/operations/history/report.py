@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from ckptread.operations.history.history import GroupFigures, History, StepFigures
+from ckptread.operations.history.follow_steps import GroupFigures, StepFigures
+from ckptread.operations.history.history import History
 from ckptread.reports.cells import name_text
 from ckptread.reports.document import Document, Number
 from ckptread.reports.report import Block, Line, Report, Table

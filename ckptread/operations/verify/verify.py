@@ -160,38 +160,28 @@ def _rank(finding: Finding) -> int:
 
 
 def _tensor_findings(reader: Reader) -> Iterator[Finding]:
-    """Yield what is wrong with each tensor as it is listed, and with its name."""
+    """Yield what is wrong with each tensor in the listing, and with its name."""
     tensors = reader.tensors.values()
     codes = {finding.key: finding.code for finding in reader.problems if finding.severity == "error"}
-    spared = "the other tensors are not touched by it" if any(info.problem is None for info in tensors) else ""
+    others = "the other tensors are not affected" if any(info.problem is None for info in tensors) else ""
     for info in tensors:
-        file, offset = (info.extent.file, info.extent.offset) if info.extent else (None, None)
-        if info.problem is not None:
-            severity: Severity = "warning" if info.unsupported else "error"
-            advice = "it was not checked" if info.unsupported else spared
-            yield Finding(
-                code="tensor-unsupported" if info.unsupported else codes.get(info.key, "tensor-unreadable"),
-                severity=severity,
-                message=info.problem,
-                key=info.key,
-                file=file,
-                offset=offset,
-                advice=advice,
-            )
-        if escape(info.key).replace("\\\\", "\\") != info.key:
-            message = "its name holds characters that do not print, and is shown with escapes"
-            yield Finding(
-                code="tensor-name", severity="warning", message=message, key=info.key, file=file, offset=offset
-            )
-        if len(info.key.encode("utf-8", "surrogateescape")) > NAME_BYTES:
-            yield Finding(
-                code="tensor-name",
-                severity="warning",
-                message=f"its name takes more than {NAME_BYTES:,} bytes",
-                key=info.key,
-                file=file,
-                offset=offset,
-            )
+        if info.unsupported and info.problem is not None:
+            yield _finding(info, "tensor-unsupported", "warning", info.problem, "it was not checked")
+        elif info.problem is not None:
+            yield _finding(info, codes.get(info.key, "tensor-unreadable"), "error", info.problem, others)
+        yield from (_finding(info, "tensor-name", "warning", message) for message in _name_problems(info.key))
+
+
+def _name_problems(key: str) -> Iterator[str]:
+    if escape(key).replace("\\\\", "\\") != key:
+        yield "its name has unprintable characters, shown as escapes"
+    if len(key.encode("utf-8", "surrogateescape")) > NAME_BYTES:
+        yield f"its name takes more than {NAME_BYTES:,} bytes"
+
+
+def _finding(info: TensorInfo, code: str, severity: Severity, message: str, advice: str = "") -> Finding:
+    file, offset = (info.extent.file, info.extent.offset) if info.extent else (None, None)
+    return Finding(code=code, severity=severity, message=message, key=info.key, file=file, offset=offset, advice=advice)
 
 
 def _regions_of(reader: Reader) -> tuple[list[Region], list[Finding]]:
@@ -215,7 +205,7 @@ def _overlapping(regions: Sequence[Region]) -> Iterator[Finding]:
             key=other.key,
             file=other.file,
             offset=other.offset,
-            advice="save the checkpoint anew",
+            advice="save the checkpoint again",
         )
 
 
@@ -227,28 +217,20 @@ def _read_placeless(reader: Reader, tensors: Iterable[TensorInfo], regions: Iter
         if info.extent is not None or info.key in placed or info.problem is not None or info.shape is None:
             continue
         if info.nbytes > left:
-            message = f"it was not read: it claims {info.nbytes:,} bytes, for which no bytes of the file stand"
+            message = f"it was not read: it claims {info.nbytes:,} bytes that are not stored in the file"
+            advice = "read it with 'ckptread extract'"
             yield Finding(
-                code="tensor-unread",
-                severity="warning",
-                message=message,
-                key=info.key,
-                file=reader.path,
-                offset=None,
-                advice="read it by 'ckptread extract'",
+                code="tensor-unread", severity="warning", message=message, key=info.key, file=reader.path, advice=advice
             )
+        else:
+            left -= info.nbytes
+            yield from _read_blocks(Tensor(reader, info))
+
+
+def _read_blocks(tensor: Tensor) -> Iterator[Finding]:
+    """Read all values of a tensor, and yield an error where that fails."""
+    try:
+        for _ in tensor.blocks():
             continue
-        left -= info.nbytes
-        try:
-            for _ in Tensor(reader, info).blocks():
-                continue
-        except CheckpointError as error:
-            yield Finding(
-                code=error.code,
-                severity="error",
-                message=error.problem,
-                key=info.key,
-                file=error.path,
-                offset=error.offset,
-                advice=error.advice,
-            )
+    except CheckpointError as error:
+        yield msgspec.structs.replace(trouble(error), key=tensor.info.key)

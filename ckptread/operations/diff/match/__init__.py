@@ -1,7 +1,10 @@
-"""Which tensor of one checkpoint is which of another: by key and name, by content, or by a mapping that was saved.
+"""Which tensor of one checkpoint is which of another.
 
-:mod:`pairing` is the way in. ``alignment`` goes by what tensors are called, and by how names end (``endings``);
-``content`` by their values, which ``fingerprint`` finds alike, ``arrangement`` lays out, and ``arranged`` compares;
-``interchange`` pairs those that are the same bit for bit, ``siblings`` finds the one that lies unlike the others,
-``mapping`` keeps it all in a file.
+- ``pairing``: the way in: by names, by content, or by a saved mapping
+- ``pairs``: a pair of tensors, and the reason for it
+- ``by_name``: pairs by key and variable name; ``name_endings`` pairs by the ends of names
+- ``by_content``: pairs by values, which ``fingerprint`` finds alike; ``in_order`` pairs equal ones in order
+- ``layouts``: how values may be arranged under another shape; ``compare_layouts`` compares them
+- ``suspect_layouts``: kernels that were probably transposed by mistake
+- ``saved_mapping``: pairs in a file
 """
