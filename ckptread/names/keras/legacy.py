@@ -17,7 +17,7 @@ import msgspec
 from ckptread.limits import MAX_LIST_PARTS
 from ckptread.names.keras.configs import ANYTHING, Configured, parse_config
 from ckptread.names.keras.groups import Attributes
-from ckptread.names.keras.legacy_places import Fits, LegacyPlace, place_legacy_weights
+from ckptread.names.keras.legacy_places import FitBudget, LegacyPlace, place_legacy_weights
 from ckptread.names.keras.trainable import Flags, is_leaf
 from ckptread.tensors import Role, TensorInfo
 
@@ -67,11 +67,11 @@ def _model_tensors(
     layers = {layer.name: layer for layer in model.inner or ()}
     version_2 = not str(attributes.get(group, {}).get("keras_version", "")).startswith("3")
     stored: list[LegacyWeight] = []
-    flags, fits = Flags(version_2), Fits()
+    flags, budget = Flags(version_2), FitBudget()
     for turn, name in enumerate(_list(attributes, group, "layer_names") or []):
         layer = layers.get(name, msgspec.structs.replace(ANYTHING, name=name))
         weights = list(_named(by_key, attributes, _join(group, name)))
-        places = place_legacy_weights(layer, [weight for _, weight in weights], model.trainable, flags, fits)
+        places = place_legacy_weights(layer, [weight for _, weight in weights], model.trainable, flags, budget)
         for (info, weight), where in zip(weights, places, strict=True):
             certain = version_2 or "/" in weight or is_leaf(layer)
             stored.append(

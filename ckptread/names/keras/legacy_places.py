@@ -1,13 +1,15 @@
-"""Where the names that a legacy .h5 stores lead in its config: the layers around a weight, its place in the model.
+"""Which layer of the config a weight of a legacy .h5 belongs to, and where it is in the model.
 
-Such a name (``sequential/dense/kernel``) holds whatever scopes were open when the layer was built: all of the layers
-around it, some, or others besides. So the layers of the config decide which of its components count: a weight belongs
-to the layer whose chain of names agrees with the longest run of them, and two layers never share a stored name.
+The stored name of a weight (``sequential/dense/kernel``) has the scopes that were open when the layer was built: all of
+the layers around it, some of them, or others as well. So the layers of the config decide which of its components count:
+a weight belongs to the layer whose chain of names agrees with the longest run of them, and no two layers share a stored
+name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 import msgspec
@@ -19,67 +21,141 @@ from ckptread.names.keras.trainable import Flags, bare, is_leaf
 
 Scopes = tuple[str, ...]
 
+SHARED = ("kernel", "embeddings")
+"""The weight that SpectralNormalization lists before its own, of the layer that it wraps."""
+
 
 class LegacyPlace(msgspec.Struct, frozen=True):
-    """Where a weight lies."""
+    """Where a weight is in the model."""
 
     chain: Scopes
-    """The names of the layers around it, and what scopes lie between: all that are stored, where no layer fits."""
+    """The names of the layers around it, and of the scopes between them; all that are stored, if no layer fits."""
     trainable: bool | None
     order: tuple[int, ...]
-    """The place of each of these layers in the one around it, as far as the config tells."""
+    """The position of each of these layers in the one around it, as far as the config states it."""
     shared: int | None
-    """The number by which the config knows the innermost layer again where it stands twice (Keras 2)."""
+    """The number by which Keras 2 marks the innermost layer if it occurs twice in the config."""
 
 
 class Leaf(msgspec.Struct, frozen=True, kw_only=True):
-    """A layer of the config that is no model: it may hold weights of its own."""
+    """A layer of the config that is not a model, so it may have weights."""
 
     layer: Configured
     chain: Scopes
-    """The names of the layers around it and its own, in components: Keras 2 has layers called ``conv1/bn``."""
+    """The names of the layers around it and its own, in components: Keras 2 has layers named ``conv1/bn``."""
     own: int
     """How many components of ``chain`` are its own name."""
     order: tuple[int, ...]
+    """Its position in the layers around it, from the outermost on; no two leaves have the same."""
     flag: bool | None
-    """The flag around it."""
-
-    def place(self, weight: str, around: Leaf | None) -> tuple[int, ...]:
-        """Return where a weight stands in the model: with those of the layer ``around`` that lists it as its own."""
-        lists = around is not None and any(each.shared for each in _row(around.layer).weights)
-        return self.order[:-1] if lists and bare(weight) in SHARED else self.order
+    """The trainable flag around it."""
 
 
-SHARED = ("kernel", "embeddings")
-"""What SpectralNormalization lists before its own weight, of the layer that it wraps."""
-Fit = tuple[int, int]
-"""How well a leaf fits a stored name: components in agreement; where its name ends, counted from the first."""
+class Fit(msgspec.Struct, frozen=True):
+    """A layer that a stored name may belong to."""
+
+    leaf: Leaf
+    agreeing: int
+    """How many components of the name agree with the layer's chain."""
+    end: int
+    """The number of components up to the layer's name."""
 
 
-class Fits(msgspec.Struct):
-    """How many more times a name may be held against a layer: one for all layers of a file."""
+class FitBudget(msgspec.Struct):
+    """How many more times a name may be compared with a layer, for all layers of a file."""
 
     left: int = MAX_FITS
 
 
 def place_legacy_weights(
-    layer: Configured, weights: Sequence[str], around: bool | None, flags: Flags, fits: Fits | None = None
+    layer: Configured, weights: Sequence[str], around: bool | None, flags: Flags, budget: FitBudget | None = None
 ) -> list[LegacyPlace]:
-    """Return where each of the ``weights`` that are stored for ``layer`` lies; ``around`` is the flag around it."""
-    leaves = list(_leaves(layer, (), (), around, flags))
-    stored = [tuple(weight.split("/")) for weight in weights]
-    owners = _owners(leaves, stored, flags, fits or Fits())
-    wrappers = {leaf.order: leaf for leaf in leaves}
-    common = None if layer.inner is None else _common(layer, around, flags)
-    return [
-        _located(layer, parts, around, flags, common, wrappers, *owners.get(parts[:-1], (None, 0))) for parts in stored
-    ]
+    """Return where each of the ``weights`` stored for ``layer`` is; ``around`` is the trainable flag around it."""
+    return _LayerPlaces(layer, around, flags).place(weights, budget or FitBudget())
+
+
+class _LayerPlaces:
+    """The layers inside one layer of the config, and the stored names that belong to them."""
+
+    def __init__(self, layer: Configured, around: bool | None, flags: Flags) -> None:
+        self._layer, self._around, self._flags = layer, around, flags
+        self._leaves = {leaf.order: leaf for leaf in _leaves(layer, (), (), around, flags)}
+        self._by_name: dict[str, list[Leaf]] = defaultdict(list)
+        for leaf in self._leaves.values():
+            self._by_name[leaf.chain[-1] if leaf.chain else ""].append(leaf)
+        self._claimed: dict[tuple[int, ...], Scopes] = {}
+        """The stored name that each leaf has been matched with, by the leaf's order."""
+        self._inner_flag = None if layer.inner is None else _common_flag(layer, around, flags)
+
+    def place(self, weights: Sequence[str], budget: FitBudget) -> list[LegacyPlace]:
+        """Return where each weight is."""
+        stored = [tuple(weight.split("/")) for weight in weights]
+        owners = self._find_owners(stored, budget)
+        return [self._place(parts, owners.get(parts[:-1])) for parts in stored]
+
+    def _find_owners(self, stored: Sequence[Scopes], budget: FitBudget) -> dict[Scopes, Fit | None]:
+        """Return the layer of each stored scope, choosing among the best agreements first."""
+        fits: dict[Scopes, list[Fit]] = {}
+        for parts in stored:
+            budget.left -= sum(len(self._by_name.get(scope, ())) for scope in parts[:-1])
+            fits[parts[:-1]] = list(self._find_fits(parts)) if budget.left > 0 else []
+        best_first = sorted(fits, key=lambda scopes: -max((fit.agreeing for fit in fits[scopes]), default=0))
+        return {scopes: self._claim(scopes, fits[scopes]) for scopes in best_first}
+
+    def _find_fits(self, parts: Scopes) -> Iterator[Fit]:
+        """Yield the layers that a stored weight may belong to."""
+        *scopes, weight = parts
+        for end, scope in enumerate(scopes, 1):
+            for leaf in self._by_name.get(scope, ()):
+                agreeing = _common_ending(leaf.chain, scopes[:end])
+                last = end == len(scopes) or not is_leaf(leaf.layer)
+                if agreeing >= leaf.own and last and self._flags.may_hold(leaf.layer, weight):
+                    yield Fit(leaf, agreeing, end)
+
+    def _claim(self, scopes: Scopes, fits: Sequence[Fit]) -> Fit | None:
+        """Match a scope with the best layer that no other scope has; return None if several different ones are."""
+        free = [fit for fit in fits if self._claimed.get(fit.leaf.order, scopes[: fit.end]) == scopes[: fit.end]]
+        most = max((fit.agreeing for fit in free), default=0)
+        best = [fit for fit in free if fit.agreeing == most]
+        if not best:
+            return None
+        chosen = min(best, key=lambda fit: (len(fit.leaf.chain), fit.end))
+        self._claimed[chosen.leaf.order] = scopes[: chosen.end]
+        certain = len(self._leaves) == 1 or all(fit.leaf.layer == chosen.leaf.layer for fit in best)
+        return chosen if certain else None
+
+    def _place(self, parts: Scopes, owner: Fit | None) -> LegacyPlace:
+        if owner is None:
+            return self._place_unmatched(parts)
+        leaf, weight = owner.leaf, parts[-1]
+        return LegacyPlace(
+            chain=(*leaf.chain, *parts[owner.end : -1]),
+            trainable=self._flags.of(leaf.layer, weight, leaf.flag),
+            order=self._order(leaf, weight),
+            shared=leaf.layer.shared,
+        )
+
+    def _order(self, leaf: Leaf, weight: str) -> tuple[int, ...]:
+        """Return the position of a weight; it counts with those of the layer around it if that one lists it too."""
+        wrapper = self._leaves.get(leaf.order[:-1]) if leaf.order else None
+        listed = wrapper is not None and any(each.shared for each in _row(wrapper.layer).weights)
+        return leaf.order[:-1] if listed and bare(weight) in SHARED else leaf.order
+
+    def _place_unmatched(self, parts: Scopes) -> LegacyPlace:
+        """Place a weight in the outer layer, as no layer inside it fits."""
+        layer, (*scopes, weight) = self._layer, parts
+        if layer.name in scopes:
+            scopes = scopes[scopes.index(layer.name) + 1 :]
+        chain = (layer.name, *scopes) if layer.name else tuple(scopes)
+        if layer.inner is not None:
+            return LegacyPlace(chain, self._inner_flag, (), None)
+        return LegacyPlace(chain, self._flags.of(layer, weight, self._around), (), layer.shared)
 
 
 def _leaves(
     layer: Configured, above: Scopes, order: tuple[int, ...], around: bool | None, flags: Flags, wrapped: int = 0
 ) -> Iterator[Leaf]:
-    """Yield ``layer`` where it is no model, and all that are none in it, in order."""
+    """Yield ``layer`` if it is not a model, and all in it that are not, in order."""
     name = tuple(layer.name.split("/")) if layer.name else ()
     chain, flag = (*above, *name), flags.inside(layer, around)
     if layer.inner is None:
@@ -91,7 +167,7 @@ def _leaves(
 
 
 def _wrapped(layer: Configured) -> list[Configured]:
-    """Return the layers that a built-in wrapper holds, as far as its config has them."""
+    """Return the layers inside a built-in wrapper, as far as its config has them."""
     return [each for inner in _row(layer).inner if inner.config for each in inner_layers(inner, layer)]
 
 
@@ -99,72 +175,10 @@ def _row(layer: Configured) -> Layer:
     return LAYERS_KERAS_2.get(layer.class_name or "", Layer())
 
 
-def _owners(
-    leaves: Sequence[Leaf], stored: Sequence[Scopes], flags: Flags, allowed: Fits
-) -> dict[Scopes, tuple[Leaf | None, int]]:
-    """Return for each stored scope the leaf it means, and where the leaf's name ends in it.
-
-    The best agreements are settled first; a leaf that is settled has one scope, and is out of question elsewhere.
-    """
-    by_name: dict[str, list[Leaf]] = {}
-    for leaf in leaves:
-        by_name.setdefault(leaf.chain[-1] if leaf.chain else "", []).append(leaf)
-    fits = {}
-    for parts in stored:
-        allowed.left -= sum(len(by_name.get(scope, ())) for scope in parts[:-1])
-        fits[parts[:-1]] = list(_fits(parts, by_name, flags)) if allowed.left > 0 else []
-    found: dict[Scopes, tuple[Leaf | None, int]] = {}
-    taken: dict[int, Scopes] = {}
-    for scopes in sorted(fits, key=lambda each: -max((fit[0] for fit, _ in fits[each]), default=0)):
-        free = [(fit, leaf) for fit, leaf in fits[scopes] if taken.get(id(leaf), scopes[: fit[1]]) == scopes[: fit[1]]]
-        most = max((fit[0] for fit, _ in free), default=0)
-        best = [(fit, leaf) for fit, leaf in free if fit[0] == most]
-        if not best:
-            continue
-        fit, leaf = min(best, key=lambda each: (len(each[1].chain), each[0][1]))
-        alike = all(each.layer == leaf.layer for _, each in best)
-        found[scopes] = (leaf, fit[1]) if alike or len(leaves) == 1 else (None, -1)
-        taken[id(leaf)] = scopes[: fit[1]]
-    return found
-
-
-def _fits(parts: Scopes, by_name: Mapping[str, Sequence[Leaf]], flags: Flags) -> Iterator[tuple[Fit, Leaf]]:
-    """Yield the leaves that a stored weight may be of."""
-    *scopes, weight = parts
-    for end, scope in enumerate(scopes, 1):
-        for leaf in by_name.get(scope, ()):
-            agree = _common_ending(leaf.chain, scopes[:end])
-            last = end == len(scopes) or not is_leaf(leaf.layer)
-            if agree >= leaf.own and last and flags.may_hold(leaf.layer, weight):
-                yield (agree, end), leaf
-
-
-def _located(
-    layer: Configured,
-    parts: Scopes,
-    around: bool | None,
-    flags: Flags,
-    common: bool | None,
-    wrappers: Mapping[tuple[int, ...], Leaf],
-    leaf: Leaf | None,
-    end: int,
-) -> LegacyPlace:
-    *scopes, weight = parts
-    if leaf is not None:
-        trainable = flags.of(leaf.layer, weight, leaf.flag)
-        place = leaf.place(weight, wrappers.get(leaf.order[:-1]) if leaf.order else None)
-        return LegacyPlace((*leaf.chain, *scopes[end:]), trainable, place, leaf.layer.shared)
-    if layer.name in scopes:
-        scopes = scopes[scopes.index(layer.name) + 1 :]
-    chain = (layer.name, *scopes) if layer.name else tuple(scopes)
-    known = flags.of(layer, weight, around) if layer.inner is None else common
-    return LegacyPlace(chain, known, (), layer.shared if layer.inner is None else None)
-
-
-def _common(layer: Configured, around: bool | None, flags: Flags) -> bool | None:
-    """Return False where all in a layer is frozen, else None."""
+def _common_flag(layer: Configured, around: bool | None, flags: Flags) -> bool | None:
+    """Return False if everything in a layer is frozen, else None."""
     flag = flags.inside(layer, around)
-    inner = [_common(each, flag, flags) for each in layer.inner or ()]
+    inner = [_common_flag(each, flag, flags) for each in layer.inner or ()]
     return False if flag is False and all(each is False for each in inner) else None
 
 
