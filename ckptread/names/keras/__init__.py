@@ -1,1 +1,15 @@
-"""."""
+"""Names of the tensors of Keras files, of Keras 1 to 3.
+
+- ``describe``: the entry point: names, layers, roles and trainable flags of all tensors of a file
+- ``model_facts``: what the config states about the model
+- ``configs``: objects of a config
+- ``layers``: the table of built-in layers, their weights and inner layers
+- ``variants``: which of these weights a file has stored
+- ``trainable``: whether a weight is trained
+- ``groups``: the groups of a Keras 3 file as a tree
+- ``walk``: visits those groups along the config
+- ``optimizers``: the table of optimizers and their variables
+- ``optimizer_state``: the variables of a file's optimizer
+- ``legacy``: the HDF5 layout of Keras 1 and 2
+- ``legacy_places``: the layer that each weight of that layout belongs to
+"""

@@ -1,4 +1,4 @@
-"""Objects of a Keras config, read as data: class, name, own config, trainable flag; nothing is ever built.
+"""Reads the objects of a Keras config as data: class, name, config, trainable flag. Nothing is built.
 
 Keras 3 writes ``{"module", "class_name", "config", "registered_name", ...}``, Keras 2 the same with or without
 the module, and a ``Package>Class`` in ``class_name`` for a registered custom class.
@@ -20,38 +20,38 @@ KERAS_MODULES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.ker
 
 
 class Configured(msgspec.Struct, frozen=True, kw_only=True):
-    """One object of a config; without a config, what its path in the file says of its class."""
+    """One object of a config; without a config, only the class, from its path in the file."""
 
     class_name: str | None = None
-    """Its class, as Keras names a built-in one; None where it is a custom class, or unknown."""
+    """Its class if that is built in; None for a custom or unknown class."""
     written: str = ""
-    """Its class as the config has it, custom ones too: what its group in the file is called after."""
+    """Its class as the config has it, also a custom one: its group in the file is named after it."""
     name: str | None = None
     config: Config | None = None
     trainable: bool | None = None
-    """The flag of its config; None where there is none."""
+    """The flag of its config; None if there is none."""
     shared: int | None = None
-    """The number that the config gives an object which stands in it twice."""
+    """The number by which the config marks an object that occurs twice."""
     inner: tuple[Configured, ...] | None = None
-    """A model's layers; None where it is no model, or its config holds none."""
+    """A model's layers; None if it is not a model, or its config has none."""
 
 
 ANYTHING = Configured()
-"""An object of which the file says nothing."""
+"""An object of which nothing is known."""
 
 
 def parse_config(value: Any, depth: int = 0) -> Configured | None:
-    """Read one serialized object; None where ``value`` is none."""
+    """Parse one serialized object; return None if ``value`` is not one."""
     if not isinstance(value, Mapping) or not isinstance(value.get("class_name"), str) or depth > 64:
         return None
-    config = _mapping(value.get("config"))
+    config = as_mapping(value.get("config"))
     if isinstance(value.get("config"), list):  # Sequential, before Keras 2.3
         config = {"layers": value["config"]}
     name, trainable = value.get("name", config.get("name")), config.get("trainable")
     return Configured(
         class_name=builtin_class(value),
-        written=_real_name(value["class_name"].rpartition(">")[2]),
-        name=name if isinstance(name, str) and name else None,
+        written=_code_name(value["class_name"].rpartition(">")[2]),
+        name=as_text(name),
         config=config,
         trainable=trainable if isinstance(trainable, bool) else None,
         shared=shared if isinstance(shared := value.get("shared_object_id"), int) else None,
@@ -60,7 +60,7 @@ def parse_config(value: Any, depth: int = 0) -> Configured | None:
 
 
 def builtin_class(value: Config) -> str | None:
-    """Return the class of a serialized object where it is Keras' own, else None."""
+    """Return the class of a serialized object if Keras has it built in, else None."""
     name, module, registered = value["class_name"], value.get("module"), value.get("registered_name")
     if not isinstance(name, str) or ">" in name or registered not in (None, name):
         return None
@@ -68,10 +68,10 @@ def builtin_class(value: Config) -> str | None:
         return None
     if "module" in value and module is None:
         return None
-    return _real_name(name)
+    return _code_name(name)
 
 
-def _real_name(name: str) -> str:
+def _code_name(name: str) -> str:
     return EXPORTED_AS.get(name, name)
 
 
@@ -82,12 +82,12 @@ def is_operation(value: Config) -> bool:
 
 
 def is_model(value: Config) -> bool:
-    """Whether a serialized object is a model whose config lists its layers: Keras' own, or one described like them."""
-    return builtin_class(value) in MODELS or "input_layers" in _mapping(value.get("config"))
+    """Whether a serialized object is a model whose config lists its layers: Keras' own, or one with the same fields."""
+    return builtin_class(value) in MODELS or "input_layers" in as_mapping(value.get("config"))
 
 
 def _layers(value: Config, config: Config, depth: int) -> tuple[Configured, ...] | None:
-    """Return a model's layers; None where it is no model."""
+    """Return a model's layers; None if it is not a model."""
     layers = config.get("layers")
     if not isinstance(layers, list) or not is_model(value):
         return None
@@ -98,12 +98,12 @@ def _layers(value: Config, config: Config, depth: int) -> tuple[Configured, ...]
 
 
 def inner_config(inner: Inner, outer: Config | None) -> Any:
-    """Return what the outer config has of a layer inside, or of several in a list; None where it has nothing."""
+    """Return the outer config's entry for a layer inside, or a list of them; None if it has none."""
     return next((outer[key] for key in inner.config.split("|") if outer and outer.get(key)), None)
 
 
 def inner_layers(inner: Inner, outer: Configured) -> list[Configured]:
-    """Return what the outer config, or the table, says of the layers inside another; one, or those of a list."""
+    """Return the layer, or the layers, inside another one, by the outer config or else by the table."""
     config = inner_config(inner, outer.config)
     if isinstance(config, list):
         return [parse_config(value) or ANYTHING for value in config]
@@ -113,10 +113,21 @@ def inner_layers(inner: Inner, outer: Configured) -> list[Configured]:
     if layer is None:
         return [ANYTHING]
     if inner.prefix and layer.name is not None:
-        bare = layer.name.removeprefix("forward_").removeprefix("backward_")
-        return [msgspec.structs.replace(layer, name=inner.prefix + bare)]
+        base = layer.name.removeprefix("forward_").removeprefix("backward_")
+        return [msgspec.structs.replace(layer, name=inner.prefix + base)]
     return [layer]
 
 
-def _mapping(value: Any) -> Config:
+def as_mapping(value: Any) -> Config:
+    """Return a value of a config if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a value of a config if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def as_text(value: Any) -> str | None:
+    """Return a value of a config if it is a string that is not empty, else None."""
+    return value if isinstance(value, str) and value else None

@@ -1,9 +1,9 @@
-"""The groups of a Keras 3 weights file, as a tree: ``layers/dense_1/vars/0`` and what lies around it.
+"""The groups of a Keras 3 weights file as a tree: ``layers/dense_1/vars/0``.
 
-Keras' saving_lib walks the attributes of a model: each object that it can save becomes a group of the
-attribute's name with its variables under ``vars/0``, ``vars/1`` ...; the members of a list or dict become groups
-of their class in snake case, numbered from the second one on (``dense``, ``dense_1``). From Keras 3.8 on the
-``vars`` group has the object's own name as an attribute, also where it holds no variables.
+Keras' saving_lib visits the attributes of a model. Each object that it can save becomes a group with the attribute's
+name, and its variables are ``vars/0``, ``vars/1`` ... inside it. The members of a list or dict become groups named
+after their class in snake case, numbered from the second one on (``dense``, ``dense_1``). From Keras 3.8 on, the
+``vars`` group has the object's own name as an attribute, even if it has no variables.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class VariableGroup(msgspec.Struct):
     """A group of the file: an object of the model, or a list of them."""
 
     name: str | None = None
-    """The object's own name, where the file gives it."""
+    """The object's own name; None if the file does not have it."""
     own: list[TensorInfo] = msgspec.field(default_factory=list)
-    """The variables under its ``vars``, in their order."""
+    """The variables in its ``vars``, in order."""
     children: dict[str, VariableGroup] = msgspec.field(default_factory=dict)
 
     @property
     def is_list(self) -> bool:
-        """Whether it looks like a list of objects: nothing of its own."""
+        """Whether it looks like a list of objects: it has no name and no variables."""
         return self.name is None and not self.own
 
     def child(self, *names: str) -> VariableGroup | None:
@@ -40,12 +40,12 @@ class VariableGroup(msgspec.Struct):
 
     @property
     def layers(self) -> VariableGroup | None:
-        """The list of a model's layers; Keras 2.13 has it under another name."""
+        """The list of a model's layers, which has another name in Keras 2.13."""
         return self.child("layers", "_layer_checkpoint_dependencies")
 
 
 def build_groups(tensors: Iterable[TensorInfo], attributes: Attributes) -> VariableGroup:
-    """Return the tree of the variables' groups; tensors that lie elsewhere are not in it."""
+    """Return the tree of groups, with the tensors that are variables in a ``vars`` group."""
     root = VariableGroup()
     for info in tensors:
         parts = info.key.split("/")
@@ -71,7 +71,7 @@ def walk_groups(group: VariableGroup) -> Iterable[VariableGroup]:
 
 
 def in_saved_order(group: VariableGroup) -> list[tuple[str, VariableGroup]]:
-    """Return the children as Keras visits them: by name, private ones last, numbered ones by number."""
+    """Return the children in the order of Keras: by name, private ones last, numbered ones by number."""
     return sorted(group.children.items(), key=lambda item: _visit_key(item[0]))
 
 
@@ -81,7 +81,7 @@ def _visit_key(name: str) -> tuple[str, int]:
 
 
 def split_number(name: str) -> tuple[str, int]:
-    """Split ``dense_12`` into its class and its number: ('dense', 12); 0 where there is none."""
+    """Split ``dense_12`` into class and number: ('dense', 12); without a number, the number is 0."""
     match = re.fullmatch(r"(.*?)_([0-9]{1,9})", name)
     return (match[1], int(match[2])) if match else (name, 0)
 

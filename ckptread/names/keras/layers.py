@@ -1,12 +1,12 @@
-"""What each of Keras' built-in layers stores: its weights in the order of the file, and the layers inside it.
+"""The table of Keras' built-in layers: their weights in the order of the file, and the layers inside them.
 
-Read off keras/src/layers of Keras 3.15 (``build``, ``save_own_variables``, ``variable_serialization_spec``) and
-tf_keras 2.21; tests build every layer of the installed Keras and compare. In ``layer.weights`` the trainable
-ones come first, then the others, then those of the inner layers in the order given here.
+It is taken from keras/src/layers of Keras 3.15 (``build``, ``save_own_variables``, ``variable_serialization_spec``) and
+tf_keras 2.21; tests build every layer of the installed Keras and compare. ``layer.weights`` lists the trainable ones
+first, then the others, then those of the inner layers in the order given here.
 
-``when`` is an option of the layer's config that must be true: ``use_bias``, ``!tie_weights``,
-``score_mode=concat``, ``mean=null``; ``|`` and ``&`` join them. ``blocks`` is in no config: whether a 4-bit layer
-has a scale per block of channels shows in the number of its weights.
+``when`` is an option of the layer's config that must be true: ``use_bias``, ``!tie_weights``, ``score_mode=concat``,
+``mean=null``; ``|`` and ``&`` join them. No config has ``blocks``: whether a 4-bit layer has a scale per block of
+channels follows from the number of its weights.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ class Weight(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     when: str = ""
-    """The option it depends on; "" where it is always there."""
+    """The option it depends on; "" if it always exists."""
     ndim: int | None = None
-    """Its dimensions, where they never vary."""
+    """The number of its dimensions; None if that varies."""
     trainable: bool = True
-    """False where it is never trained, whatever the layer's flag."""
+    """False if it is never trained, whatever the layer's flag."""
     kind: Kind = "float"
     shared: str = ""
-    """The group of the inner layer that stores the same variable too."""
+    """The group of the inner layer that also stores this variable, or ""."""
 
 
 class Inner(msgspec.Struct, frozen=True, kw_only=True):
     """One layer inside another, or a list of them."""
 
     groups: tuple[str, ...]
-    """The attribute that holds it, which is the name of its group in the file; by version of Keras."""
+    """The names of its attribute, and so of its group in the file, in different versions of Keras."""
     config: str = ""
-    """The key of the outer config that holds its own; "" where it has none and goes by the outer one."""
+    """The key of its config in the outer one; "" if it has none and depends on the outer one."""
     class_name: str = ""
-    """Its class, where it has no config of its own."""
+    """Its class, if it has no config of its own."""
     name: str = ""
-    """Its name, where the file gives none."""
+    """Its name, if the file has none."""
     prefix: str = ""
-    """What the outer layer puts before its name."""
+    """The prefix that the outer layer adds to its name."""
     silent: bool = False
-    """Whether the outer layer builds it without opening its scope, so that no variable's name has its own."""
+    """Whether the outer layer builds it without its name scope, so that its name is not in those of its variables."""
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -155,7 +155,7 @@ LAYERS: Mapping[str, Layer] = {
 """Every layer of Keras 3 that has weights, by class."""
 
 EXPORTED_AS = {"GroupQueryAttention": "GroupedQueryAttention"}
-"""Classes that a config calls otherwise than the code, and so the groups of the file, do."""
+"""Class names in config.json that differ from those in the code, which the groups of the file use."""
 
 LAYERS_KERAS_2: Mapping[str, Layer] = {
     **LAYERS,
@@ -169,7 +169,7 @@ LAYERS_KERAS_2: Mapping[str, Layer] = {
     "LocallyConnected1D": _row(KERNEL, BIAS),
     "LocallyConnected2D": _row(KERNEL, BIAS),
 }
-"""The same for Keras 2, where it differs."""
+"""The same for Keras 2."""
 
 WEIGHTLESS = frozenset((
     "Activation", "ActivityRegularization", "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D",
@@ -185,7 +185,7 @@ WEIGHTLESS = frozenset((
     "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D",
     "ZeroPadding3D",
 ))  # fmt: skip
-"""Layers that never have weights: known all the same, so that what they hold is no one's guess."""
+"""Built-in layers that never have weights."""
 
 INT_KERNEL = Weight(name="kernel", trainable=False, kind="int")
 KERNEL_SCALE = Weight(name="kernel_scale", trainable=False)
@@ -239,7 +239,7 @@ QUANTIZED: Mapping[str, Mapping[str, tuple[Weight, ...]]] = {
         ),
     },
 }  # fmt: skip
-"""What a quantized layer stores instead, by class and mode (Keras 3.3 and later)."""
+"""The weights of a quantized layer, by class and mode (Keras 3.3 and later)."""
 
 METRICS = frozenset((
     "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU", "CategoricalAccuracy",
@@ -252,4 +252,4 @@ METRICS = frozenset((
     "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity", "SquaredHinge", "Sum",
     "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives",
 ))  # fmt: skip
-"""Keras' metrics: a group of this class in a container is no part of the model."""
+"""Keras' metrics: a group of this class in a container is not part of the model."""

@@ -1,10 +1,10 @@
-"""The HDF5 layout of Keras 1 and 2, which Keras 3 still writes for a plain .h5: names are attributes.
+"""Names the tensors of the HDF5 layout of Keras 1 and 2, which Keras 3 still writes as .h5: names are attributes.
 
 The group of the weights (the root, or ``model_weights`` in a whole model) lists its layers in ``layer_names``;
 each layer's group lists its datasets in ``weight_names``; lists over 64 KiB are split into ``layer_names0``,
-``layer_names1`` ... (keras/src/legacy/saving/legacy_h5_format.py). Names are the file's claims: one that leads
-to no tensor is passed over. Optimizer state lies in ``optimizer_weights``, weights that the model itself owns
-in ``top_level_model_weights``.
+``layer_names1`` ... (keras/src/legacy/saving/legacy_h5_format.py). The file may list any names: those without
+a tensor are skipped. Optimizer state is stored in ``optimizer_weights``, the model's own weights in
+``top_level_model_weights``.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ SameBytes = Callable[[str, str], bool]
 
 
 class LegacyWeight(msgspec.Struct, frozen=True):
-    """A weight as the file has it."""
+    """A weight of the file, and where it is in the model."""
 
     info: TensorInfo
     weight: str
     """Its name as stored, without TensorFlow's ``:0``."""
     where: LegacyPlace
     certain: bool
-    """False where Keras 3.0 left out the layers between this one and the weight: ``kernel``, of a nested model."""
+    """False if Keras 3.0 may have left out the layers between this and the weight: ``kernel``, in a nested model."""
 
 
 def is_legacy(attributes: Attributes) -> bool:
     """Whether the attributes are those of a legacy Keras file."""
-    return any(_list(attributes, group, "layer_names") is not None for group in ("", WHOLE_MODEL))
+    return any(_read_names(attributes, group, "layer_names") is not None for group in ("", WHOLE_MODEL))
 
 
 def name_legacy_tensors(
     tensors: Sequence[TensorInfo], config: Any, attributes: Attributes, same_bytes: SameBytes | None = None
 ) -> list[TensorInfo]:
-    """Return the tensors that the lists name, in the model's order, described; the others are left out."""
+    """Return the tensors that the lists name, described, in the model's order; the others are left out."""
     by_key = {info.key: info for info in tensors}
-    group = WHOLE_MODEL if _list(attributes, WHOLE_MODEL, "layer_names") is not None else ""
+    group = WHOLE_MODEL if _read_names(attributes, WHOLE_MODEL, "layer_names") is not None else ""
     model = parse_config(config) or ANYTHING
-    top_level = _named(by_key, attributes, _join(group, TOP_LEVEL))
+    top_level = _listed_tensors(by_key, attributes, _join(group, TOP_LEVEL))
     found = {info.key: _top_level_tensor(info, weight, model) for info, weight in top_level}
     found |= _model_tensors(by_key, attributes, group, model, same_bytes)
-    for info, weight in _named(by_key, attributes, OPTIMIZER):
+    for info, weight in _listed_tensors(by_key, attributes, OPTIMIZER):
         found.setdefault(info.key, _optimizer_tensor(info, weight))
     return list(found.values())
 
@@ -63,64 +63,69 @@ def _model_tensors(
     model: Configured,
     same_bytes: SameBytes | None,
 ) -> dict[str, TensorInfo]:
-    """Describe the layers' weights. A nested model's are stored trainable ones first: its config has the order."""
+    """Describe the layers' weights, in the config's order; a nested model stores its trainable ones first."""
+    stored = sorted(_model_weights(by_key, attributes, group, model), key=lambda each: each.where.order)
+    copies = _find_copies(stored, same_bytes)
+    return {each.info.key: _model_tensor(each, copies.get(each.info.key)) for each in stored}
+
+
+def _model_weights(
+    by_key: Mapping[str, TensorInfo], attributes: Attributes, group: str, model: Configured
+) -> Iterator[LegacyWeight]:
+    """Yield the weights of every layer, in the order of the file."""
     layers = {layer.name: layer for layer in model.inner or ()}
     version_2 = not str(attributes.get(group, {}).get("keras_version", "")).startswith("3")
-    stored: list[LegacyWeight] = []
     flags, budget = Flags(version_2), FitBudget()
-    for turn, name in enumerate(_list(attributes, group, "layer_names") or []):
+    for turn, name in enumerate(_read_names(attributes, group, "layer_names") or []):
         layer = layers.get(name, msgspec.structs.replace(ANYTHING, name=name))
-        weights = list(_named(by_key, attributes, _join(group, name)))
+        weights = list(_listed_tensors(by_key, attributes, _join(group, name)))
         places = place_legacy_weights(layer, [weight for _, weight in weights], model.trainable, flags, budget)
         for (info, weight), where in zip(weights, places, strict=True):
             certain = version_2 or "/" in weight or is_leaf(layer)
-            stored.append(
-                LegacyWeight(info, weight, msgspec.structs.replace(where, order=(turn, *where.order)), certain)
-            )
-    stored.sort(key=lambda each: each.where.order)
-    seconds = _second_places(stored, same_bytes)
-    return {each.info.key: _model_tensor(each, seconds.get(each.info.key)) for each in stored}
+            yield LegacyWeight(info, weight, msgspec.structs.replace(where, order=(turn, *where.order)), certain)
 
 
-def _second_places(stored: Sequence[LegacyWeight], same_bytes: SameBytes | None) -> dict[str, str]:
-    """Return what is stored again for a layer that two models share, with the key of the first place.
+def _find_copies(stored: Sequence[LegacyWeight], same_bytes: SameBytes | None) -> dict[str, str]:
+    """Return the second copies of weights of a layer that two models share, each with the key of the first.
 
-    The name as stored is the same; that the layer is, the config says (Keras 2) or the bytes do (Keras 3).
+    Both have the same stored name. The config (Keras 2) or equal bytes (Keras 3) prove that the layer is the same.
     """
     firsts: dict[tuple[str, Any, str], LegacyWeight] = {}
-    seconds = {}
+    copies = {}
     for each in stored:
         first = firsts.setdefault((each.weight, each.info.shape, each.info.dtype), each)
         if first is each or "/" not in each.weight:
             continue
         by_config = each.where.shared is not None and each.where.shared == first.where.shared
         if by_config or (same_bytes is not None and same_bytes(first.info.key, each.info.key)):
-            seconds[each.info.key] = first.info.key
-    return seconds
+            copies[each.info.key] = first.info.key
+    return copies
 
 
-def _list(attributes: Attributes, group: str, name: str) -> list[str] | None:
-    """Return a list of names, put together again where it is split; None where there is none."""
+def _read_names(attributes: Attributes, group: str, name: str) -> list[str] | None:
+    """Return a list of names, also one that is split into parts; None if there is none."""
     values = attributes.get(group, {})
     if name in values:
-        return _texts(values[name])
-    parts = [_texts(values[f"{name}{at}"]) for at in range(_parts(values, name))]
+        return _unique_texts(values[name])
+    parts = [_unique_texts(values[f"{name}{at}"]) for at in range(_count_parts(values, name))]
     return list(dict.fromkeys(text for part in parts for text in part)) if parts else None
 
 
-def _parts(values: Mapping[str, Any], name: str) -> int:
+def _count_parts(values: Mapping[str, Any], name: str) -> int:
     return next((at for at in range(MAX_LIST_PARTS) if f"{name}{at}" not in values), MAX_LIST_PARTS)
 
 
-def _texts(value: Any) -> list[str]:
-    """Return the texts of a list, each once: what stands twice says no more."""
+def _unique_texts(value: Any) -> list[str]:
+    """Return the strings of a list, without duplicates."""
     texts = value if isinstance(value, list | tuple) else ()
     return list(dict.fromkeys(text for text in texts if isinstance(text, str)))
 
 
-def _named(by_key: Mapping[str, TensorInfo], attributes: Attributes, group: str) -> Iterator[tuple[TensorInfo, str]]:
-    """Yield the tensors that a group's ``weight_names`` lead to, with the name without TensorFlow's ``:0``."""
-    for weight in _list(attributes, group, "weight_names") or []:
+def _listed_tensors(
+    by_key: Mapping[str, TensorInfo], attributes: Attributes, group: str
+) -> Iterator[tuple[TensorInfo, str]]:
+    """Yield the tensors in a group's ``weight_names``, with their names without TensorFlow's ``:0``."""
+    for weight in _read_names(attributes, group, "weight_names") or []:
         info = by_key.get(_join(group, weight))
         if info is not None:
             yield info, weight.removesuffix(":0")

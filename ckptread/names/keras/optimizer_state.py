@@ -1,7 +1,7 @@
-"""The variables under ``optimizer`` of a Keras 3 weights file, by the names that Keras gave them.
+"""Names the variables under ``optimizer`` of a Keras 3 weights file as Keras does.
 
-``optimizer/vars/7`` is ``adam/dense_1_bias_velocity``: the optimizer's name, the weight's, the slot's. Keras 2
-turned it round: ``Adam/v/dense_1/bias``. An optimizer that holds others stores their variables twice, in its own
+``optimizer/vars/7`` is ``adam/dense_1_bias_velocity``: the names of the optimizer, the weight and the slot. Keras 2
+has another order: ``Adam/v/dense_1/bias``. An optimizer with others inside stores their variables twice, in its own
 list and in their groups; the second is an alias of the first.
 """
 
@@ -21,7 +21,7 @@ from ckptread.tensors import TensorInfo
 
 LOSS_SCALE, MULTI = "LossScaleOptimizer", "MultiOptimizer"
 SHORT_NAMES = {name.lower(): name for name in OPTIMIZERS}
-"""What ``compile(optimizer="adam")`` leaves in the config."""
+"""Optimizers by the name that ``compile(optimizer="adam")`` writes into the config."""
 
 
 class ConfiguredOptimizer(msgspec.Struct, frozen=True):
@@ -35,23 +35,23 @@ class ConfiguredOptimizer(msgspec.Struct, frozen=True):
 def describe_optimizer(
     group: VariableGroup, config: Any, walk: LayerWalk, *, version_2: bool = False
 ) -> list[TensorInfo]:
-    """Return all tensors of the optimizer's group, in its order, named where the derived list agrees."""
-    optimizer = _parse(config)
+    """Return all tensors of the optimizer's group, in order, named if the expected variables agree with the stored."""
+    optimizer = _parse_optimizer(config)
     found: list[TensorInfo] = []
     if optimizer is None:
         found = [msgspec.structs.replace(info, role="optimizer") for info in group.own]
     elif optimizer.class_name in (LOSS_SCALE, MULTI):
-        found = _holder(optimizer, group, walk)
+        found = _name_nested(optimizer, group, walk)
     else:
-        found = _named(optimizer, group.own, walk, version_2)
+        found = _name_variables(optimizer, group.own, walk, version_2)
     seen = {info.key for info in found}
     rest = [info for each in walk_groups(group) for info in each.own if info.key not in seen]
     return [*found, *(msgspec.structs.replace(info, role="optimizer") for info in rest)]
 
 
 def keeps_slots(config: Any) -> bool | None:
-    """Whether an optimizer of this config has variables for each weight once it is built; None for an unknown one."""
-    optimizer = _parse(config)
+    """Whether an optimizer of this config has variables for each weight once it is built; None if it is unknown."""
+    optimizer = _parse_optimizer(config)
     if optimizer is None:
         return None
     if optimizer.class_name == LOSS_SCALE:
@@ -60,7 +60,7 @@ def keeps_slots(config: Any) -> bool | None:
     return any(state.of is not None for state in possible[0]) if possible else None
 
 
-def _parse(config: Any) -> ConfiguredOptimizer | None:
+def _parse_optimizer(config: Any) -> ConfiguredOptimizer | None:
     if isinstance(config, str):
         name = SHORT_NAMES.get(config.lower())
         return None if name is None else ConfiguredOptimizer(name, snake_case(name), {})
@@ -70,13 +70,13 @@ def _parse(config: Any) -> ConfiguredOptimizer | None:
     return ConfiguredOptimizer(parsed.class_name, parsed.name or snake_case(parsed.class_name), parsed.config or {})
 
 
-def _holder(optimizer: ConfiguredOptimizer, group: VariableGroup, walk: LayerWalk) -> list[TensorInfo]:
-    """Name the variables of an optimizer that holds others, and theirs, which its own list has again at its end."""
-    inner, own = _inner(optimizer, group), group.own
-    named = [info for each, child in inner for info in _named(each, child.own, walk, False)]
+def _name_nested(optimizer: ConfiguredOptimizer, group: VariableGroup, walk: LayerWalk) -> list[TensorInfo]:
+    """Name the variables of an optimizer and of those inside it, which its own list repeats at the end."""
+    inner, own = _inner_optimizers(optimizer, group), group.own
+    named = [info for each, child in inner for info in _name_variables(each, child.own, walk, False)]
     at = len(own) - len(named)
-    if len(own) == len(state_head({})):  # not built yet: its list has its own numbers alone
-        return [*_first(optimizer, own), *named]
+    if len(own) == len(state_head({})):  # not built yet: its list has only its own scalars
+        return [*_name_own(optimizer, own), *named]
     if not named or at < 0 or [info.shape for info in own[at:]] != [info.shape for info in named]:
         return [msgspec.structs.replace(info, role="optimizer") for info in own]
     outer = [
@@ -84,38 +84,40 @@ def _holder(optimizer: ConfiguredOptimizer, group: VariableGroup, walk: LayerWal
         for each, info in zip(own[at:], named, strict=True)
     ]
     seconds = [msgspec.structs.replace(info, alias_of=each.key) for each, info in zip(own[at:], named, strict=True)]
-    return [*_first(optimizer, own[:at]), *outer, *seconds]
+    return [*_name_own(optimizer, own[:at]), *outer, *seconds]
 
 
-def _first(optimizer: ConfiguredOptimizer, own: Sequence[TensorInfo]) -> list[TensorInfo]:
-    """Name what a holder keeps itself, where that is what it must be."""
+def _name_own(optimizer: ConfiguredOptimizer, own: Sequence[TensorInfo]) -> list[TensorInfo]:
+    """Name the own variables of an optimizer with others inside, if their shapes are as expected."""
     head = state_head({})
     if optimizer.class_name == LOSS_SCALE and len(own) > len(head):
         head += [State("step_counter", ()), State("dynamic_scale", ())]
     if [each.shape for each in head] != [info.shape for info in own]:
         return [msgspec.structs.replace(info, role="optimizer") for info in own]
-    return [_apply(info, each, optimizer, False) for info, each in zip(own, head, strict=True)]
+    return [_name_variable(info, each, optimizer, False) for info, each in zip(own, head, strict=True)]
 
 
-def _inner(optimizer: ConfiguredOptimizer, group: VariableGroup) -> list[tuple[ConfiguredOptimizer, VariableGroup]]:
-    """Return the optimizers that another holds, in its order, with their groups."""
+def _inner_optimizers(
+    optimizer: ConfiguredOptimizer, group: VariableGroup
+) -> list[tuple[ConfiguredOptimizer, VariableGroup]]:
+    """Return the optimizers inside another, in its order, with their groups."""
     if optimizer.class_name == LOSS_SCALE:
-        pairs = [(_parse(optimizer.config.get("inner_optimizer")), group.child("inner_optimizer"))]
+        pairs = [(_parse_optimizer(optimizer.config.get("inner_optimizer")), group.child("inner_optimizer"))]
     else:
-        pairs = _mapped(optimizer, group.child("optimizers", "_inner_optimizers"))
-    return [(held, child) for held, child in pairs if held is not None and child is not None]
+        pairs = _mapped_optimizers(optimizer, group.child("optimizers", "_inner_optimizers"))
+    return [(inner, child) for inner, child in pairs if inner is not None and child is not None]
 
 
-def _mapped(
+def _mapped_optimizers(
     optimizer: ConfiguredOptimizer, stored: VariableGroup | None
 ) -> list[tuple[ConfiguredOptimizer | None, VariableGroup | None]]:
     options = parse_config(optimizer.config.get("optimizer_map"))
     config = options.config if options is not None and options.config is not None else {}
     several = config.get("optimizer_map")
-    held = [*(several.values() if isinstance(several, Mapping) else ()), config.get("default_optimizer")]
+    inner = [*(several.values() if isinstance(several, Mapping) else ()), config.get("default_optimizer")]
     turns: Counter[str] = Counter()
     pairs: list[tuple[ConfiguredOptimizer | None, VariableGroup | None]] = []
-    for each in map(_parse, held):
+    for each in map(_parse_optimizer, inner):
         base = snake_case(each.class_name) if each is not None else ""
         key = f"{base}_{turns[base]}" if turns[base] else base
         turns[base] += 1
@@ -123,30 +125,30 @@ def _mapped(
     return pairs
 
 
-def _named(
+def _name_variables(
     optimizer: ConfiguredOptimizer, own: Sequence[TensorInfo], walk: LayerWalk, version_2: bool
 ) -> list[TensorInfo]:
-    """Name one optimizer's variables: all of them, or only the first ones, which do not depend on the model."""
+    """Name one optimizer's variables: all, or only the first ones, which do not depend on the model."""
     shapes = [info.shape for info in own]
     trained = _trained(walk) if walk.ordered else []
     possible = states(optimizer.class_name, optimizer.config, trained, version_2=version_2)
-    wanted = next((each for each in possible if [state.shape for state in each] == shapes), None)
-    if wanted is None:
+    expected = next((each for each in possible if [state.shape for state in each] == shapes), None)
+    if expected is None:
         head = state_head(optimizer.config, version_2=version_2) if possible else []
-        wanted = head if [each.shape for each in head] == shapes[: len(head)] else []
-    found = [_apply(info, each, optimizer, version_2) for info, each in zip(own, wanted, strict=False)]
-    return found + [msgspec.structs.replace(info, role="optimizer") for info in own[len(wanted) :]]
+        expected = head if [each.shape for each in head] == shapes[: len(head)] else []
+    found = [_name_variable(info, each, optimizer, version_2) for info, each in zip(own, expected, strict=False)]
+    return found + [msgspec.structs.replace(info, role="optimizer") for info in own[len(expected) :]]
 
 
 def _trained(walk: LayerWalk) -> list[Trained]:
-    """Return the weights that the optimizer trains, where all of them have a name."""
+    """Return the weights that the optimizer trains; none if some of them have no name."""
     weights = [w for w in walk.found if w.role == "model" and w.alias_of is None and w.trainable is not False]
     if any(weight.variable is None or weight.shape is None for weight in weights):
         return []
     return [Trained(weight.variable or "", weight.shape or (), weight.positional) for weight in weights]
 
 
-def _apply(info: TensorInfo, each: State, optimizer: ConfiguredOptimizer, version_2: bool) -> TensorInfo:
+def _name_variable(info: TensorInfo, each: State, optimizer: ConfiguredOptimizer, version_2: bool) -> TensorInfo:
     if each.of is None:
         variable = each.name if version_2 else f"{optimizer.name}/{each.name}"
     elif version_2:

@@ -1,7 +1,7 @@
-"""Which of its possible weights a layer has stored: what its config says, and what the stored ones allow.
+"""Which of its possible weights a layer has stored, by its config and by the stored tensors.
 
-Every variant of the layer that fits the stored number, dimensions and kinds of dtype is kept; a name is given
-where all of them agree, and none where they do not.
+Every variant of the layer that fits the stored tensors in number, dimensions and kinds of dtype is considered; a weight
+gets a name if all of them agree on it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ Config = Mapping[str, Any]
 Variant = tuple[Weight, ...]
 
 UNKNOWN = Weight(name="", trainable=True)
-"""Stands where the variants do not agree."""
+"""A weight on which the variants do not agree."""
 MODES = ("int8", "int4", "float8", "gptq", "awq")
 
 
 def resolve(class_name: str, layer: Layer, config: Config | None, stored: Sequence[TensorInfo]) -> Variant | None:
-    """Return the weights that ``stored`` are, in their order; None where no variant of the layer fits.
+    """Return which weights the tensors ``stored`` are, in order; None if no variant of the layer fits.
 
-    ``config`` is None where the file holds none. A weight without a name is one that the variants disagree on.
+    ``config`` is None if the file has none. A weight has an empty name if the variants do not agree on it.
     """
     for known in (config, None):
-        fitting = [v for v in _variants(class_name, layer, known) if _fits(v, stored)]
+        fitting = [v for v in _variants(class_name, layer, known) if _fits_stored(v, stored)]
         if fitting:
-            return tuple(_agreed(column) for column in zip(*fitting, strict=True))
+            return tuple(_common_weight(column) for column in zip(*fitting, strict=True))
     return None
 
 
@@ -50,7 +50,7 @@ def _variants(class_name: str, layer: Layer, config: Config | None) -> Sequence[
 
 
 def rows_of(class_name: str, layer: Layer, config: Config | None) -> list[tuple[Weight, ...]]:
-    """Return the rows of weights that a layer may have by its quantization mode: one where its config tells."""
+    """Return the lists of weights that a layer may have; only one if its config states the quantization mode."""
     modes = QUANTIZED.get(class_name, {})
     mode = "?" if config is None else quantization_mode(config)
     if mode is None:
@@ -64,27 +64,27 @@ def _every_variant(class_name: str, layer: Layer) -> Sequence[Variant]:
 
 
 def _expand(weights: Sequence[Weight], config: Config) -> Iterator[Variant]:
-    """Yield every choice of the weights, over the options that ``config`` does not have."""
+    """Yield every combination of weights, over the options that ``config`` does not have."""
     options = {option for weight in weights for option in _options(weight.when)}
     open_options = sorted(option for option in options if option.partition("=")[0].rstrip("!") not in config)
     for values in product((True, False), repeat=len(open_options)):
         chosen = dict(zip(open_options, values, strict=True))
-        yield tuple(weight for weight in weights if _holds(weight.when, config, chosen))
+        yield tuple(weight for weight in weights if _is_met(weight.when, config, chosen))
 
 
 def _options(when: str) -> list[str]:
     return [part.lstrip("!") for part in re.split(r"[|&]", when) if part]
 
 
-def _holds(when: str, config: Config, chosen: Mapping[str, bool]) -> bool:
-    """Say whether a condition of the table is met."""
+def _is_met(when: str, config: Config, chosen: Mapping[str, bool]) -> bool:
+    """Whether a condition of the table is met."""
     if when == "":
         return True
     for mark, decide in (("|", any), ("&", all)):
         if mark in when:
-            return decide(_holds(part, config, chosen) for part in when.split(mark))
+            return decide(_is_met(part, config, chosen) for part in when.split(mark))
     if when.startswith("!"):
-        return not _holds(when[1:], config, chosen)
+        return not _is_met(when[1:], config, chosen)
     return chosen[when] if when in chosen else _is_set(when, config)
 
 
@@ -96,7 +96,7 @@ def _is_set(option: str, config: Config) -> bool:
     return ((value is None) if wanted == "null" else value == wanted) != name.endswith("!")
 
 
-def _fits(variant: Variant, stored: Sequence[TensorInfo]) -> bool:
+def _fits_stored(variant: Variant, stored: Sequence[TensorInfo]) -> bool:
     return len(variant) == len(stored) and all(map(_could_be, variant, stored))
 
 
@@ -107,7 +107,7 @@ def _could_be(weight: Weight, info: TensorInfo) -> bool:
     return weight.kind == "any" or integer == (weight.kind == "int")
 
 
-def _agreed(column: Sequence[Weight]) -> Weight:
+def _common_weight(column: Sequence[Weight]) -> Weight:
     first = column[0]
     if all(weight.name == first.name and weight.shared == first.shared for weight in column):
         return first if len(column) == 1 else msgspec.structs.replace(first, trainable=any(w.trainable for w in column))
@@ -115,17 +115,17 @@ def _agreed(column: Sequence[Weight]) -> Weight:
 
 
 def quantization_mode(config: Config) -> str | None:
-    """Return the mode that a layer's dtype policy names, "?" where the policy is a map, None where it is plain."""
+    """Return the mode that a layer's dtype policy names; "?" if the policy is a map, None if it is not quantized."""
     policy = config.get("dtype")
     if not isinstance(policy, Mapping):
-        return _mode(policy)
+        return _parse_mode(policy)
     if policy.get("class_name") == "DTypePolicyMap":
         return "?"
     inner = policy.get("config")
-    return (_mode(inner.get("mode")) or _mode(inner.get("name"))) if isinstance(inner, Mapping) else None
+    return (_parse_mode(inner.get("mode")) or _parse_mode(inner.get("name"))) if isinstance(inner, Mapping) else None
 
 
-def _mode(text: Any) -> str | None:
+def _parse_mode(text: Any) -> str | None:
     """Return the mode that a policy's name begins with: ``int4/128``, ``int8_from_float32``."""
     if not isinstance(text, str):
         return None

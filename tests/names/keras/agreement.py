@@ -23,9 +23,9 @@ class Weight:
 def weights_of(model: Any) -> list[Weight]:
     """``model.weights`` of Keras 2 and 3; in Keras 2 a variable's own flag does not say whether its layer is frozen."""
     if all(hasattr(weight, "path") for weight in model.weights):
-        return [Weight(name=w.path, when=tuple(w.shape), ndim=w.trainable) for w in model.weights]
+        return [Weight(w.path, tuple(w.shape), w.trainable) for w in model.weights]
     trained = {id(weight) for weight in model.trainable_weights}
-    return [Weight(name=w.name.removesuffix(":0"), when=tuple(w.shape), ndim=id(w) in trained) for w in model.weights]
+    return [Weight(w.name.removesuffix(":0"), tuple(w.shape), id(w) in trained) for w in model.weights]
 
 
 def suffixes(ours: str, theirs: str) -> bool:
