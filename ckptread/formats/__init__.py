@@ -1,1 +1,12 @@
-"""."""
+"""The formats that ckptread reads: a folder for each family, and the table that joins them.
+
+``format``      a row of the table, and a checkpoint that was located
+``registry``    the table: every family's ``rows``, and those of installed packages
+``locate``      what a path stands for, and opening it
+``candidate``   the first and last bytes of a file, by which it is recognised
+``mistakes``    what people open instead of a checkpoint
+``json_index``  JSON indexes that name the files of a checkpoint
+``json_shards`` reading the files that such an index names
+
+``tensorflow``, ``hdf5``, ``keras``, ``numpy`` and ``safetensors`` are the families; ``zip`` is what two of them use.
+"""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from posixpath import basename, join
 
 import msgspec
 
-from ckptread.storage.local import FileSource
+from ckptread.storage.source import Storage
 
 HEAD_BYTES = 4096
 TAIL_BYTES = 66_000
@@ -16,7 +16,9 @@ TAIL_BYTES = 66_000
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A regular file's first and last bytes, or a folder."""
 
+    storage: Storage
     path: str
+    """Its name in the storage."""
     size: int = 0
     head: bytes = b""
     tail: bytes = b""
@@ -25,25 +27,22 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """The last component of the path."""
-        return os.path.basename(self.path.rstrip("/"))
+        return basename(self.path)
 
     def has(self, *parts: str) -> bool:
-        """Whether there is a file of this name below the folder."""
-        return self.folder and os.path.isfile(os.path.join(self.path, *parts))
+        """Whether the folder has a file of this name."""
+        return self.folder and self.storage.kind(join(self.path, *parts)) == "file"
 
     def mentions(self, text: bytes) -> bool:
-        """Whether these bytes stand near the file's beginning or end."""
+        """Whether these bytes are near the beginning or the end of the file."""
         return text in self.head or text in self.tail
 
 
-def look(path: str) -> Candidate:
-    """Return what the bytes of a file look like. Raises CheckpointError where it cannot be read."""
-    if os.path.isdir(path):
-        return Candidate(path=path, folder=True)
-    source = FileSource(path)
-    try:
+def look(storage: Storage, name: str) -> Candidate:
+    """Return what the bytes of a file look like. Raises CheckpointError if it cannot be read."""
+    if storage.kind(name) == "folder":
+        return Candidate(storage=storage, path=name, folder=True)
+    with storage.open(name) as source:
         head = source.read(0, min(HEAD_BYTES, source.size))
         tail = source.read(max(0, source.size - TAIL_BYTES), min(TAIL_BYTES, source.size))
-        return Candidate(path=path, size=source.size, head=head, tail=tail)
-    finally:
-        source.close()
+        return Candidate(storage=storage, path=name, size=source.size, head=head, tail=tail)

@@ -1,191 +1,145 @@
-"""What a user's path means, and which format opens it: :func:`locate` and :func:`open_checkpoint`.
+"""What a user's path stands for, and which format opens it: :func:`locate` and :func:`open_checkpoint`.
 
-The formats themselves are in the table of ``registry.py``, a module each.
+The formats themselves are in the table of ``registry.py``.
 """
 
 from __future__ import annotations
 
 import os
-
-import msgspec
+from contextlib import suppress
+from functools import partial
+from posixpath import basename, dirname, join
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsupportedError, UsageError
 from ckptread.formats.candidate import Candidate, look
+from ckptread.formats.format import Located
 from ckptread.formats.mistakes import find_mistake
-from ckptread.formats.registry import BY_NAME, FORMATS, Format
-from ckptread.formats.tensorflow.paths import from_state, is_checkpoint, latest_in, listing, prefix_of_shard, v1_files
-from ckptread.reader import Reader
+from ckptread.formats.registry import FORMATS, installed_formats, recognise_candidate, recognise_name
+from ckptread.reader import Reader, Remains
+from ckptread.storage.addresses import find_storage
+from ckptread.storage.source import Storage
 from ckptread.tensors import trouble
 from ckptread.wording import escape
 
-BACKENDS = ("auto", "native", "tensorflow")
+BACKENDS = ("auto", "native", *dict.fromkeys(name for row in FORMATS for name in row.backends))
+MOST_SUGGESTED = 1000
+"""Names of a folder that are compared with a misspelt one."""
 
 
-class Located(msgspec.Struct, frozen=True):
-    """What a user's path turned out to be."""
-
-    path: str
-    """What is opened: a file, a folder, or the prefix of a TensorFlow checkpoint."""
-    format: Format
-    note: str = ""
-    """How it was arrived at, where that is worth saying."""
-
-
-def open_checkpoint(path: str | bytes | os.PathLike[str], *, backend: str = "auto") -> Reader:
-    """Open a checkpoint of any format, of which only the index is read.
+def open_checkpoint(
+    path: str | bytes | os.PathLike[str], *, backend: str = "auto", remains: Remains = Remains.refused
+) -> Reader:
+    """Open a checkpoint of any format. Only its index is read.
 
     ``path`` is a file, a folder, or the prefix of a TensorFlow checkpoint. ``backend`` is 'auto' or 'native', or
-    'tensorflow' to have TensorFlow read the values. Raises CheckpointError (see ckptread.errors), and UsageError
-    for an unknown backend.
+    'tensorflow' to have TensorFlow read the values. With ``Remains.accepted``, a damaged checkpoint is opened with what
+    is left of it. Raises CheckpointError (see ckptread.errors), and UsageError for an unknown backend.
     """
     if backend not in BACKENDS:
         raise UsageError(f"there is no backend {backend!r}; there are {', '.join(BACKENDS)}")
     located = locate(os.fsdecode(path))
-    if backend == "tensorflow":
-        return _open_by_tensorflow(located)
-    reader = located.format.open(located.path)
+    reader = _open_remains(located) if remains is Remains.accepted else _open(located, backend)
+    reader.reopen = partial(open_checkpoint, located.path, backend=backend, remains=remains)
     if located.note:
         reader.metadata = {**reader.metadata, "opened": located.note}
     return reader
 
 
-def open_remains(path: str | os.PathLike[str]) -> Reader:
-    """Open a checkpoint as ``open_checkpoint`` does; of one that is refused as damaged, what is left of it.
+def _open(located: Located, backend: str) -> Reader:
+    row = located.format
+    if backend in {"auto", "native"}:
+        return row.open(located.storage, located.name, Remains.refused)
+    if backend not in row.backends:
+        problem = f"the {backend} backend does not read {row.about}"
+        raise UnsupportedError(located.path, problem, advice=f"leave --backend {backend} off")
+    return row.backends[backend](located.storage, located.name, Remains.refused)
 
-    Raises CheckpointError where nothing can be found in it.
-    """
-    located = locate(os.fsdecode(path))
+
+def _open_remains(located: Located) -> Reader:
+    """Open a checkpoint; one that is refused as damaged, with what is left of it and with what refused it."""
     try:
-        return located.format.open(located.path)
+        return _open(located, "native")
     except DamagedFileError as error:
-        if located.format.remains is None:
-            raise
-        reader = located.format.remains(located.path)
+        reader = located.format.open(located.storage, located.name, Remains.accepted)
         if all(finding.severity != "error" for finding in reader.problems):
             reader.problems = [trouble(error), *reader.problems]
         return reader
 
 
 def locate(path: str) -> Located:
-    """Return what a path means, told by bytes and not by the name's extension.
+    """Return what a path stands for, by the bytes and not by the ending of its name.
 
-    Raises UnknownFormatError, which says what the file is instead where that can be told.
+    Raises UnknownFormatError for what has no known format, and says what it is instead where that is known.
     """
-    if not os.path.lexists(path):
-        return _locate_prefix(path)
-    candidate = look(path)
-    found = next((row for row in FORMATS if row.recognise(candidate)), None)
+    storage, name = find_storage(path)
+    candidate = None if storage.kind(name) is None else look(storage, name)
+    row = None if candidate is None else recognise_candidate(candidate)
+    if row is not None:
+        return row.resolve(storage, name) or Located(storage, name, row)
+    found = next((found for row in FORMATS if (found := row.resolve(storage, name)) is not None), None)
     if found is not None:
-        return Located(_prefix(path) if found.name == "tf-bundle" else path, found)
+        return found
+    if candidate is not None and candidate.folder and (only := _only_in(candidate)) is not None:
+        return only
+    return _locate_installed(storage, name, candidate)
+
+
+def _locate_installed(storage: Storage, name: str, candidate: Candidate | None) -> Located:
+    """Ask the formats of installed packages, which nothing else does. Raises CheckpointError where none knows it."""
+    for row in installed_formats():
+        if candidate is not None and row.recognise(candidate):
+            return row.resolve(storage, name) or Located(storage, name, row)
+        if (found := row.resolve(storage, name)) is not None:
+            return found
+    raise _missing(storage, name) if candidate is None else _unknown(candidate)
+
+
+def _only_in(folder: Candidate) -> Located | None:
+    """Return the only checkpoint among the files of a folder; None if there is none. Raises if there are several."""
+    storage = folder.storage
+    names = [join(folder.path, name) for name in storage.list(folder.path)]
+    files = [name for name in names if storage.kind(name) == "file"]
+    found = [(name, row) for name in files if (row := recognise_name(storage, name)) is not None]
+    where = storage.address(folder.path)
+    if len(found) > 1:
+        shown = ", ".join(escape(basename(name)) for name, _ in found[:3]) + (" …" if len(found) > 3 else "")
+        raise UnknownFormatError(where, f"the folder has {len(found)} checkpoints", advice=f"name one: {shown}")
+    return Located(storage, *found[0], f"the only checkpoint in {escape(where)!r}") if found else None
+
+
+def _unknown(candidate: Candidate) -> UnknownFormatError:
+    """Return the error for what exists and is no checkpoint."""
+    path = candidate.storage.address(candidate.path)
     if candidate.folder:
-        return _locate_in(path)
-    return _locate_beside(candidate)
-
-
-def _locate_prefix(path: str) -> Located:
-    """The path of nothing that exists: a prefix, or a mistake."""
-    if os.path.exists(path + ".index"):
-        return Located(path, BY_NAME["tf-bundle"])
-    if v1_files(path):
-        return Located(path, BY_NAME["tf-v1"])
-    whole = prefix_of_shard(path)
-    if whole is not None and os.path.exists(whole + ".index"):
-        raise CheckpointError(path, "there is no such shard", advice=f"the checkpoint is {escape(whole)!r}")
-    folder, base = os.path.split(path)
-    prefix = base.removesuffix(".index")
-    if any(name.startswith(prefix + ".data-") for name in listing(folder)):
-        raise CheckpointError(path, f"{escape(prefix)}.index is missing, without which the data mean nothing",
-                              advice="fetch it too")  # fmt: skip
-    raise CheckpointError(path, "there is no such file or checkpoint", advice=_suggest(folder, base))
-
-
-def _suggest(folder: str, base: str) -> str:
-    from ckptread.select import nearest
-
-    if not os.path.isdir(folder or "."):
-        return f"there is no folder {escape(folder)!r} either"
-    near = nearest(base, [name.removesuffix(".index") for name in listing(folder) if ".data-" not in name])
-    return f"did you mean {' or '.join(escape(os.path.join(folder, n)) for n in near)}?" if near else "check the path"
-
-
-def _locate_in(folder: str) -> Located:
-    """A folder that is no SavedModel: the latest checkpoint in it, or the one file that is one."""
-    latest = latest_in(folder)
-    if latest is not None:
-        located = locate(latest.path)
-        return Located(located.path, located.format, latest.note)
-    if is_checkpoint(folder.rstrip("/")):
-        return _locate_prefix(folder.rstrip("/"))
-    files = [os.path.join(folder, name) for name in listing(folder)]
-    found = [(file, row) for file in files if os.path.isfile(file) and (row := recognised(file))]
-    indexes = [(file, row) for file, row in found if row.sharded]
-    if len(found) == 1 or len(indexes) == 1:
-        file, row = (indexes or found)[0]
-        what = (
-            f"the index of the shards in {escape(folder)!r}"
-            if indexes
-            else f"the only checkpoint in {escape(folder)!r}"
-        )
-        return Located(file, row, what)
-    if found:
-        names = ", ".join(escape(os.path.basename(file)) for file, _ in found[:3])
-        names += " …" if len(found) > 3 else ""
-        raise UnknownFormatError(folder, f"the folder holds {len(found)} checkpoints", advice=f"name one: {names}")
-    raise UnknownFormatError(folder, "the folder holds no checkpoint", advice="give the checkpoint itself")
-
-
-def recognised(file: str) -> Format | None:
-    """Return the format of a file by its bytes; None where it is of none, or cannot be read."""
-    try:
-        candidate = look(file)
-    except CheckpointError:
-        return None
-    return next((row for row in FORMATS if row.recognise(candidate)), None)
-
-
-def _locate_beside(candidate: Candidate) -> Located:
-    """A file that is no checkpoint itself, but leads to one; or a mistake, which is named."""
-    path = candidate.path
-    if candidate.head.lstrip().startswith((b"model_checkpoint_path", b"all_model_checkpoint_paths")):
-        found = from_state(path)
-        located = locate(found.path)
-        return Located(located.path, located.format, found.note)
-    prefix = prefix_of_shard(path)
-    if prefix is not None:
-        return _locate_prefix(prefix)
-    if os.path.exists(path + ".index"):  # a prefix that is also the name of a file
-        return Located(path, BY_NAME["tf-bundle"])
+        return UnknownFormatError(path, "the folder has no checkpoint", advice="give the checkpoint itself")
     mistake = find_mistake(candidate)
     if mistake is not None:
-        raise UnknownFormatError(path, f"this is {mistake.what}", advice=mistake.advice)
-    prefix = path.removesuffix(".index")
-    folder, base = os.path.split(prefix)
-    if prefix != path and any(name.startswith(base + ".data-") for name in listing(folder)):
-        return Located(prefix, BY_NAME["tf-bundle"])  # whose reader says what is wrong with it
-    raise UnknownFormatError(
-        path, "its bytes are those of no checkpoint that is known here",
-        advice="it may be damaged, or cut short: fetch it again",
-    )  # fmt: skip
+        return UnknownFormatError(path, f"this is {mistake.what}", advice=mistake.advice)
+    problem = "its bytes are those of no checkpoint that is known here"
+    return UnknownFormatError(path, problem, advice="it may be damaged or truncated: download it again")
 
 
-def _prefix(path: str) -> str:
-    """Return the prefix of an index. Raises UnknownFormatError where its name would not lead to the data."""
-    if not path.endswith(".index"):
-        raise UnknownFormatError(
-            path,
-            "this is the index of a TensorFlow checkpoint, but not named so",
-            advice="name it PREFIX.index, beside its PREFIX.data-… files",
-        )
-    return path.removesuffix(".index")
+def _missing(storage: Storage, name: str) -> CheckpointError:
+    """Return the error for what does not exist, with the nearest names."""
+    path, folder = storage.address(name), dirname(name)
+    problem = "there is no such file or checkpoint"
+    if storage.kind(folder) is None:
+        where = escape(storage.address(folder))
+        return CheckpointError(path, problem, advice=f"there is no folder {where!r} either")
+    from ckptread.select import nearest
+
+    near = nearest(basename(name), _names_in(storage, folder))
+    shown = [escape(storage.address(join(folder, each))) for each in near]
+    return CheckpointError(path, problem, advice=f"did you mean {' or '.join(shown)}?" if near else "check the path")
 
 
-def _open_by_tensorflow(located: Located) -> Reader:
-    if not located.format.tensorflow:
-        raise UnsupportedError(
-            located.path,
-            f"TensorFlow's checkpoint reader does not read {located.format.about}",
-            advice="leave --backend tensorflow off",
-        )
-    from ckptread.formats.tensorflow.reference import TfCheckpointReader
-
-    return TfCheckpointReader(located.path, located.format.name)
+def _names_in(storage: Storage, folder: str) -> list[str]:
+    """Return what a user may type of a folder: the prefix in place of the files that it leads to."""
+    found: dict[str, None] = {}
+    for base in storage.list(folder)[:MOST_SUGGESTED]:
+        name, located = join(folder, base), None
+        with suppress(CheckpointError):
+            if storage.kind(name) == "file":
+                located = next((each for row in FORMATS if (each := row.resolve(storage, name)) is not None), None)
+        found[base if located is None else basename(located.name)] = None
+    return list(found)

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from ckptread.formats.locate import open_checkpoint, open_remains
-from ckptread.reader import Reader
+from ckptread.formats.locate import open_checkpoint
+from ckptread.reader import Reader, Remains
 
 Checkpoint = str | os.PathLike[str] | Reader
 """A path, which is opened and closed again, or an open reader, which stays open."""
@@ -29,7 +29,7 @@ def opened_remains(checkpoint: Checkpoint) -> Iterator[Reader]:
     if isinstance(checkpoint, Reader):
         yield checkpoint
         return
-    with open_remains(checkpoint) as reader:
+    with open_checkpoint(checkpoint, remains=Remains.accepted) as reader:
         yield reader
 
 

@@ -43,6 +43,10 @@ class LocalStorage(Storage):
         root = os.path.realpath(self.address(folder))
         return os.path.realpath(self.address(name)).startswith(root.rstrip(os.sep) + os.sep)
 
+    def is_link(self, name: str) -> bool:
+        """Whether a name is a symbolic link."""
+        return os.path.islink(self.address(name))
+
     def stamp(self, name: str) -> Stamp | None:
         """Return the size and times of a regular file; None where there is none."""
         try:

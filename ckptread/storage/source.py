@@ -128,6 +128,10 @@ class Storage(ABC):
     def stamp(self, name: str) -> Stamp | None:
         """Return the size and version of a regular file without opening it; None where there is none."""
 
+    def is_link(self, name: str) -> bool:
+        """Whether a name is a symbolic link."""
+        return False
+
     @abstractmethod
     def address(self, name: str) -> str:
         """Return what a user would type for a name: a path, or a URL. Sources, extents and errors use it."""

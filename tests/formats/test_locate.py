@@ -78,7 +78,7 @@ def test_one_file_of_a_sharded_v1_checkpoint_means_all_of_it():
             assert set(reader.tensors) == wanted
 
 
-@pytest.mark.parametrize(("folder", "name"), [("safetensors", "safetensors"), ("keras3-shards", "keras-shards")])
+@pytest.mark.parametrize(("folder", "name"), [("safetensors", "safetensors-shards"), ("keras3-shards", "keras-shards")])
 def test_a_folder_of_shards_means_their_index(tmp_path, folder, name):
     files = [p for p in (FIXTURES / folder).iterdir() if p.name != "model.safetensors"]
     for file in files:
@@ -104,7 +104,7 @@ def test_a_folder_with_one_checkpoint_means_it_and_with_several_none(tmp_path):
         ("keras3/legacy.h5", "model.keras", "hdf5"),
         ("keras3/model.weights.h5", "weights.npz", "hdf5"),
         ("numpy/stored.npz", "weights.h5", "npz"),
-        ("numpy/alone.npy", "array.keras", "npz"),
+        ("numpy/alone.npy", "array.keras", "npy"),
         ("tf-v1/model.ckpt", "model.h5", "tf-v1"),
         ("safetensors/model.safetensors", "model.bin", "safetensors"),
     ],

@@ -112,7 +112,7 @@ def test_shards_are_no_checkpoints_of_their_own():
 
 
 def test_a_folder_without_any_is_an_error(run, tmp_path):
-    with pytest.raises(CheckpointError, match="the folder holds no checkpoint"):
+    with pytest.raises(CheckpointError, match="the folder has no checkpoint"):
         find_steps([str(tmp_path)])
     assert run("history", tmp_path).code == 2
 

@@ -13,9 +13,10 @@ import pytest
 from h5py import h5g
 
 from ckptread.formats.hdf5.superblock import lookup3
-from ckptread.formats.locate import open_remains
+from ckptread.formats.locate import open_checkpoint
 from ckptread.operations.salvage.salvage import SavedTensor, save_tensors
 from ckptread.operations.verify.verify import verify
+from ckptread.reader import Remains
 from tests.conformance.cases import FIXTURES
 
 LAYERS = 12
@@ -54,7 +55,7 @@ def held(data, base=0):
 
 def saved_of(path, folder):
     """Return what is saved of a file as (key, offset, values), and the keys of what is lost."""
-    with open_remains(path) as reader:
+    with open_checkpoint(path, remains=Remains.accepted) as reader:
         outcomes = list(save_tensors(reader, verify(reader), str(folder), force=True))
     saved = [each for each in outcomes if isinstance(each, SavedTensor)]
     assert {each.trust for each in saved} <= {"unchecked", "doubtful"}

@@ -164,6 +164,8 @@ class _ArrayReader(Reader):
 class NpyReader(_ArrayReader):
     """An open .npy file: one array."""
 
+    format = "npy"
+
     def __init__(self, source: Source) -> None:
         super().__init__(source)
         key = splitext(basename(self.path))[0]

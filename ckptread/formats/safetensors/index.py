@@ -32,7 +32,7 @@ def open_safetensors_shards(storage: Storage, name: str, remains: Remains = Rema
 class SafetensorsShardsReader(ShardsReader[Reader]):
     """An open index, and its files."""
 
-    format = "safetensors"
+    format = "safetensors-shards"
 
     def __init__(self, storage: Storage, name: str) -> None:
         super().__init__(storage, name)

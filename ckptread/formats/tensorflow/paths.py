@@ -1,18 +1,19 @@
-"""What users have at hand of a TensorFlow checkpoint, and the prefix that it means.
+"""What users have of a TensorFlow checkpoint, and the prefix of its files that names it.
 
-A checkpoint is named by the prefix of its files. People hold the ``.index``, a ``.data-…`` file, the
-``checkpoint`` state file that training leaves beside them, or the folder.
+People have the ``.index``, a ``.data-…`` file, the ``checkpoint`` state file that training leaves next to them, or the
+folder.
 """
 
 from __future__ import annotations
 
-import os
 import re
+from posixpath import basename, dirname, join, split
 
 import msgspec
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.limits import SMALL_FILE_BYTES
+from ckptread.storage.source import Storage
 from ckptread.wording import escape
 
 STATE_FILE = "checkpoint"
@@ -20,114 +21,97 @@ STATE_FILE = "checkpoint"
 _SHARD = re.compile(r"(?P<prefix>.*)\.data-\d{5}-of-\d{5}\Z", re.DOTALL)
 _V1_SHARD = re.compile(r"(?P<prefix>.*)-\d{5}-of-(?P<count>\d{5})\Z", re.DOTALL)
 _STEP = re.compile(r"(\d+)\D*\Z")
-_NAMED = re.compile(r'^[ \t]*+(?P<field>\w++)[ \t]*+:[ \t]*+"(?P<path>(?:[^"\\\n]|\\.)*+)"', re.MULTILINE)
+_FIELD = re.compile(r'^[ \t]*+(?P<field>\w++)[ \t]*+:[ \t]*+"(?P<path>(?:[^"\\\n]|\\.)*+)"', re.MULTILINE)
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A checkpoint that something else led to."""
+class LatestStep(msgspec.Struct, frozen=True):
+    """The checkpoint that a state file or a folder leads to."""
 
-    path: str
+    name: str
     """A V2 prefix, or a V1 file."""
     note: str
     """What led to it, for the user."""
 
 
-def prefix_of_shard(path: str) -> str | None:
+def prefix_of_shard(name: str) -> str | None:
     """Return the prefix where the name is that of a V2 data file."""
-    found = _SHARD.match(path)
+    found = _SHARD.match(name)
     return found["prefix"] if found else None
 
 
-def v1_files(path: str) -> list[str]:
-    """Return the files of a sharded V1 checkpoint that a prefix, its glob, or one of its files means, or none."""
-    if prefix_of_shard(path) is not None:
+def v1_files(storage: Storage, name: str) -> list[str]:
+    """Return the files of a sharded V1 checkpoint, by their prefix, its glob, or one of them; empty for any other."""
+    if prefix_of_shard(name) is not None:
         return []
-    found = _V1_SHARD.match(path)
-    prefix = found["prefix"] if found else re.sub(r"-\?+-of-(\?+|\d+)\Z", "", path)
-    folder, base = os.path.split(prefix)
+    found = _V1_SHARD.match(name)
+    prefix = found["prefix"] if found else re.sub(r"-\?+-of-(\?+|\d+)\Z", "", name)
+    folder, base = split(prefix)
     pattern = re.compile(re.escape(base) + r"-\d{5}-of-\d{5}\Z")
-    return [os.path.join(folder, name) for name in listing(folder) if pattern.match(name)]
+    return [join(folder, each) for each in storage.list(folder) if pattern.match(each)]
 
 
-def listing(folder: str) -> list[str]:
-    """Return a folder's names in order, or none where it cannot be listed."""
-    try:
-        return sorted(os.listdir(folder or "."))
-    except OSError:
-        return []
+def has_data(storage: Storage, prefix: str) -> bool:
+    """Whether there are data files of a V2 checkpoint with this prefix."""
+    folder, base = split(prefix)
+    return any(name.startswith(base + ".data-") for name in storage.list(folder))
 
 
 def step_of(prefix: str) -> int:
     """Return the last number in a checkpoint's name, -1 where there is none."""
-    found = _STEP.search(os.path.basename(prefix))
+    found = _STEP.search(basename(prefix))
     return int(found[1][:18]) if found else -1
 
 
-def is_checkpoint(path: str) -> bool:
-    """Whether a prefix has a V2 index, or names a V1 checkpoint's file or files."""
-    return os.path.exists(path + ".index") or os.path.isfile(path) or bool(v1_files(path))
+def is_checkpoint(storage: Storage, name: str) -> bool:
+    """Whether this is the prefix of a V2 index, or the name of a V1 checkpoint's file or files."""
+    return bool(storage.kind(name + ".index") or storage.kind(name) == "file" or v1_files(storage, name))
 
 
-def from_state(path: str) -> Found:
+def read_state(storage: Storage, name: str) -> LatestStep:
     """Return the checkpoint that a ``checkpoint`` state file calls the latest.
 
-    Its paths are taken relative to its own folder, and never leave it; for a path that no longer exists (a
-    folder that was moved) the same name beside the state file is taken. Raises CheckpointError where there is none.
+    Its paths are relative to its own folder, and never leave it. For a path that no longer exists (in a folder that was
+    moved), the checkpoint of the same name next to the state file is taken. Raises CheckpointError where there is none.
     """
-    named, others = _named(path)
-    folder = os.path.dirname(path) or "."
-    direct = os.path.join(folder, named)
-    beside = os.path.join(folder, os.path.basename(named))
-    if _inside(direct, folder) and is_checkpoint(direct):
-        return Found(direct, _told(path, others))
-    if is_checkpoint(beside):
-        return Found(beside, f"{_told(path, others)} ({escape(named)!r} is not here; its namesake is)")
-    if not _inside(direct, folder):
-        raise UnsafeFileError(
-            path,
-            f"it points outside its folder, to {escape(named)!r}",
-            advice="such a path is not followed: give the checkpoint itself",
-        )
-    raise CheckpointError(
-        path,
-        f"it names {escape(named)!r}, of which there is no .index here",
-        advice="fetch the missing files",
-    )
+    path = storage.address(name)
+    latest, count = _latest_path(storage, name)
+    note = f"the latest of {count} in {escape(path)!r}" if count > 1 else f"named by {escape(path)!r}"
+    folder = dirname(name)
+    direct, beside = join(folder, latest), join(folder, basename(latest.replace("\\", "/")))
+    inside = storage.within(folder, direct)
+    if inside and is_checkpoint(storage, direct):
+        return LatestStep(direct, note)
+    if is_checkpoint(storage, beside):
+        return LatestStep(beside, f"{note} ({escape(latest)!r} is not here; the one of the same name is)")
+    if not inside:
+        problem = f"it points outside its folder, to {escape(latest)!r}"
+        raise UnsafeFileError(path, problem, advice="such a path is not followed: give the checkpoint itself")
+    problem = f"it names {escape(latest)!r}, but there is no .index of that name"
+    raise CheckpointError(path, problem, advice="download the missing files")
 
 
-def _told(path: str, others: int) -> str:
-    return f"the latest of {others} in {escape(path)!r}" if others > 1 else f"named by {escape(path)!r}"
-
-
-def _inside(path: str, folder: str) -> bool:
-    return os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep)
-
-
-def _named(path: str) -> tuple[str, int]:
+def _latest_path(storage: Storage, name: str) -> tuple[str, int]:
     """Return the path that a state file calls the latest, and how many it names."""
-    from ckptread.storage.local import FileSource
-
-    source = FileSource(path)
-    try:
+    with storage.open(name) as source:
         data = source.read(0, min(source.size, SMALL_FILE_BYTES))
-    finally:
-        source.close()
-    lines = _NAMED.finditer(data.decode("utf-8", "surrogateescape"))
+    lines = _FIELD.finditer(data.decode("utf-8", "surrogateescape"))
     fields = [(found["field"], re.sub(r"\\(.)", r"\1", found["path"])) for found in lines]
     latest = [value for field, value in fields if field == "model_checkpoint_path"]
     if not latest or "\0" in latest[0]:
-        raise DamagedFileError(path, "it is no state file of TensorFlow: it names no model_checkpoint_path")
+        problem = "it is not a state file of TensorFlow: it has no model_checkpoint_path"
+        raise DamagedFileError(storage.address(name), problem)
     return latest[0], sum(field == "all_model_checkpoint_paths" for field, _ in fields)
 
 
-def latest_in(folder: str) -> Found | None:
-    """Return the checkpoint of the highest step in a folder, or None where it holds none."""
-    state = os.path.join(folder, STATE_FILE)
-    if os.path.isfile(state):
-        return from_state(state)
-    prefixes = [name.removesuffix(".index") for name in listing(folder) if name.endswith(".index")]
+def latest_in(storage: Storage, folder: str) -> LatestStep | None:
+    """Return the checkpoint of the highest step in a folder, or None where it has none."""
+    state = join(folder, STATE_FILE)
+    if storage.kind(state) == "file":
+        return read_state(storage, state)
+    prefixes = [name.removesuffix(".index") for name in storage.list(folder) if name.endswith(".index")]
     if not prefixes:
         return None
     latest = max(prefixes, key=lambda prefix: (step_of(prefix), prefix))
-    note = f"the highest step of {len(prefixes)} in {escape(folder)!r}" if len(prefixes) > 1 else ""
-    return Found(os.path.join(folder, latest), note)
+    where = escape(storage.address(folder))
+    note = f"the highest step of {len(prefixes)} in {where!r}" if len(prefixes) > 1 else ""
+    return LatestStep(join(folder, latest), note)

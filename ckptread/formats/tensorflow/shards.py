@@ -156,7 +156,7 @@ class Shards:
         sound = [e for e in listed if e.offset >= 0 and e.problem() is None]
         end = max((entry.offset + entry.nbytes for entry in sound), default=0)
         path = self.path(shard)
-        substitute = find_substitute(look(path)) if end != size else None
+        substitute = find_substitute(look(self._storage, self.name(shard))) if end != size else None
         if substitute is not None:
             yield Finding(
                 code="tf-shard-replaced",

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -62,8 +61,7 @@ class _Saved(msgspec.Struct):
 
 def open_v1(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
     """Open a V1 checkpoint by its file, the prefix of its files, or one of them. Raises CheckpointError."""
-    files = [join(dirname(name), basename(path)) for path in v1_files(storage.address(name))]
-    return TfV1Reader(storage, files or [name], name)
+    return TfV1Reader(storage, v1_files(storage, name) or [name], name)
 
 
 class TfV1Reader(Reader):

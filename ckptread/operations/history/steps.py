@@ -1,8 +1,8 @@
 """The checkpoints of a training run, in the order of its steps.
 
-A folder means all checkpoints in it. Names that differ only in their numbers are put in the order of these numbers, the
-first before the second: ckpt-999, ckpt-1000; model.01-0.25.h5, model.02-0.19.h5. A state file's list is not followed:
-its folder is looked through instead, so that no path in it leads elsewhere.
+A folder stands for all checkpoints in it. Names that differ only in their numbers are put in the order of these
+numbers, the first before the second: ckpt-999, ckpt-1000; model.01-0.25.h5, model.02-0.19.h5. A state file's list is
+not followed: its folder is searched instead, so that no path in it leads elsewhere.
 """
 
 from __future__ import annotations
@@ -10,23 +10,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from posixpath import basename, dirname, join
 
 import msgspec
 
 from ckptread.errors import CheckpointError, UnknownFormatError
-from ckptread.formats.candidate import look
-from ckptread.formats.json_shards import read_index
-from ckptread.formats.locate import locate, recognised
-from ckptread.formats.registry import BY_NAME
-from ckptread.formats.tensorflow.paths import STATE_FILE, listing, prefix_of_shard, v1_files
+from ckptread.formats.format import Located
+from ckptread.formats.locate import locate
+from ckptread.formats.registry import FORMATS, recognise_name
 from ckptread.storage.addresses import find_storage
-
-ENDINGS = (".keras", ".h5", ".hdf5", ".npz", ".safetensors")
-"""What is called so should be a checkpoint: where its bytes are none, that is said."""
+from ckptread.storage.source import Storage
 
 _NUMBER = re.compile(r"\d+")
 _WHOLE_OR_NOT = re.compile(r"\d+(?:\.\d+)?")
-_ENDING = re.compile(r"((\.weights)?\.(keras|h5|hdf5|npz|safetensors|ckpt)|-\d{5}-of-\d{5})\Z")
+_SHARD = re.compile(r"-\d{5}-of-\d{5}\Z")
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -43,11 +40,11 @@ class Step(msgspec.Struct, frozen=True):
 
 
 def find_steps(paths: Iterable[str]) -> list[Step]:
-    """Return the checkpoints that these paths mean, each once, in order.
+    """Return the checkpoints that these paths stand for, each once, in order.
 
     Raises CheckpointError for a folder without any.
     """
-    return order_steps(dict.fromkeys(found for path in paths for found in _meant(path)))
+    return order_steps(dict.fromkeys(found for path in paths for found in _steps_of(path)))
 
 
 def order_steps(paths: Iterable[str]) -> list[Step]:
@@ -74,72 +71,90 @@ def _counted(group: list[str]) -> list[Step]:
 
 def _only_number(path: str) -> int | None:
     """Return the last whole number in a name; None where there is none."""
-    name = _ENDING.sub("", os.path.basename(path.rstrip("/")))
+    name = _SHARD.sub("", os.path.basename(path.rstrip("/")))
+    name = name.removesuffix(max((end for end in _endings() if name.endswith(end)), key=len, default=""))
     whole = [number for number in _WHOLE_OR_NOT.findall(name) if "." not in number]
     return int(whole[-1]) if whole else None
 
 
-def _meant(path: str) -> list[str]:
-    """Return the checkpoints that one path means."""
-    if os.path.basename(path) == STATE_FILE and os.path.isfile(path) and not recognised(path):
-        path = os.path.dirname(path) or "."
-    if not os.path.isdir(path):
-        return [_settled(path)]
-    found = checkpoints_in(path)
+def _endings() -> Iterator[str]:
+    return (ending for row in FORMATS for ending in row.endings)
+
+
+def _steps_of(path: str) -> list[str]:
+    """Return the checkpoints that one path stands for."""
+    storage, name = find_storage(path)
+    if storage.kind(name) != "folder":
+        located = _locate(path)
+        if located is None or not located.note:
+            return [path if located is None else located.path]
+        name = dirname(name)  # a state file leads to one step: all in its folder are followed
+    found = checkpoints_in(storage, name)
     if not found:
-        raise UnknownFormatError(path, "the folder holds no checkpoint", advice="give the checkpoints themselves")
-    return found
+        raise UnknownFormatError(path, "the folder has no checkpoint", advice="give the checkpoints themselves")
+    return [storage.address(each) for each in found]
 
 
-def _settled(path: str) -> str:
-    """Return the path that is opened: an index and its data are one checkpoint. A bad file is left for later."""
+def _locate(path: str) -> Located | None:
+    """Return what is opened for a path: an index and its data are one checkpoint. None for a bad file."""
     try:
-        return locate(path).path
+        return locate(path)
     except CheckpointError:
-        return path
+        return None
 
 
-def checkpoints_in(folder: str, *, deeper: bool = True) -> list[str]:
-    """Return the checkpoints in a folder: itself, files, prefixes, and folders in it that hold a single one."""
-    if BY_NAME["saved-model"].recognise(look(folder)):
+def checkpoints_in(storage: Storage, folder: str, *, deeper: bool = True) -> list[str]:
+    """Return the checkpoints in a folder: itself, files, prefixes, and folders in it that have a single one."""
+    if recognise_name(storage, folder) is not None:
         return [folder]
-    names = listing(folder)
-    found: dict[str, None] = {}
-    for name in names:
-        path = os.path.join(folder, name)
-        if os.path.isdir(path):
-            inner = checkpoints_in(path, deeper=False) if deeper and not os.path.islink(path) else []
-            found |= dict.fromkeys(inner if len(inner) == 1 else [])
-        else:
-            found |= dict.fromkeys(_file(path))
-    return [path for path in found if path not in set(_shards(found))]
+    found: dict[str, set[str]] = {}
+    for base in storage.list(folder):
+        name = join(folder, base)
+        if storage.kind(name) != "folder":
+            found |= _checkpoint_of(storage, name)
+        elif deeper and not storage.is_link(name):
+            inner = checkpoints_in(storage, name, deeper=False)
+            found |= {each: {each} for each in inner if len(inner) == 1}
+    return _without_parts(found)
 
 
-def _file(path: str) -> Iterator[str]:
-    """Yield the checkpoint that a file is, or is part of, or should be."""
-    name = os.path.basename(path)
-    prefix = name.removesuffix(".index") if name.endswith(".index") else prefix_of_shard(name)
-    if prefix is not None:
-        yield os.path.join(os.path.dirname(path), prefix)
-    elif not name.startswith(".") and not name.endswith(".npy") and (recognised(path) or name.endswith(ENDINGS)):
-        yield v1_files(path)[0] if _is_v1(path) and v1_files(path) else path
+def _checkpoint_of(storage: Storage, name: str) -> dict[str, set[str]]:
+    """Return the checkpoint that a file is, is a part of, or is named like, with its parts; nothing for any other."""
+    located = None if basename(name).startswith(".") else _locate_file(storage, name)
+    if located is not None:
+        return {} if located.format.lone else {located.name: _parts(located)}
+    named = any(name.endswith(row.endings) for row in FORMATS if not row.lone)
+    return {name: {name}} if named and not basename(name).startswith(".") else {}
 
 
-def _is_v1(path: str) -> bool:
-    row = recognised(path)
-    return row is not None and row.name == "tf-v1"
+def _locate_file(storage: Storage, name: str) -> Located | None:
+    """Return the checkpoint of a file; None for a bad file, and for one that leads elsewhere, as a state file does."""
+    row = recognise_name(storage, name)
+    try:
+        for each in FORMATS if row is None else (row,):
+            located = each.resolve(storage, name)
+            if located is not None:
+                return None if located.note else located
+    except CheckpointError:
+        return None
+    return None if row is None else Located(storage, name, row)
 
 
-def _shards(paths: Iterable[str]) -> Iterator[str]:
-    """Yield the files that an index among these paths names: they are no checkpoints of their own."""
-    for path in paths:
-        row = recognised(path) if os.path.isfile(path) else None
-        if row is None or not row.sharded:
-            continue
-        try:
-            named = read_index(*find_storage(path)).get("weight_map")
-        except CheckpointError:
-            continue
-        for files in named.values() if isinstance(named, dict) else ():
-            for file in files if isinstance(files, list) else [files]:
-                yield os.path.join(os.path.dirname(path), str(file))
+def _parts(located: Located) -> set[str]:
+    try:
+        return {located.name, *located.format.parts(located.storage, located.name)}
+    except CheckpointError:
+        return {located.name}
+
+
+def _without_parts(found: dict[str, set[str]]) -> list[str]:
+    """Leave out what another checkpoint consists of; of files that are each other's parts, keep the first."""
+    owners: dict[str, list[str]] = {}
+    for name, parts in found.items():
+        for part in parts & found.keys() - {name}:
+            owners.setdefault(part, []).append(name)
+    return [
+        name
+        for name, parts in found.items()
+        if not any(owner not in parts or owner < name for owner in owners.get(name, ()))
+    ]

@@ -1,0 +1,42 @@
+"""Keras' own rows in the table of formats."""
+
+from __future__ import annotations
+
+from ckptread.formats.candidate import Candidate
+from ckptread.formats.format import Format, Located, opener
+from ckptread.formats.json_index import index_in, is_weight_map, list_shards
+from ckptread.formats.zip.signature import is_zip
+from ckptread.storage.source import Storage
+
+_MEMBERS = (b"model.weights.", b"config.json", b"metadata.json")
+
+
+def _is_archive(c: Candidate) -> bool:
+    return is_zip(c) and (any(c.mentions(name) for name in _MEMBERS) or c.name.endswith(".keras"))
+
+
+def _is_index(c: Candidate) -> bool:
+    return is_weight_map(c) and not c.mentions(b".safetensors")
+
+
+def _resolve_index(storage: Storage, name: str) -> Located | None:
+    return index_in(storage, name, SHARDS)
+
+
+ARCHIVE = Format(
+    name="keras",
+    about=".keras archives",
+    endings=(".keras",),
+    recognise=_is_archive,
+    open=opener("keras.archive", "open_keras"),
+)
+SHARDS = Format(
+    name="keras-shards",
+    about="sharded Keras weights",
+    endings=(".weights.json",),
+    recognise=_is_index,
+    open=opener("keras.shards", "open_keras_shards"),
+    resolve=_resolve_index,
+    parts=list_shards,
+)
+ROWS = (ARCHIVE, SHARDS)
