@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +139,11 @@ AMBIGUOUS = {
 """Without a config, the number of weights leaves open which ones they are: then no name is given."""
 
 
-def model_of(recipe: Recipe) -> Any:
+@cache
+def model_of(name: str) -> Any:
+    """A model with this layer, built once for all formats that it is saved in. Never change it."""
     keras.backend.clear_session()
-    build, shapes = recipe
+    build, shapes = RECIPES[name]
     inputs = [keras.Input(shape) for shape in shapes]
     layer = build()
     return keras.Model(inputs, layer(inputs) if isinstance(layer, L.Attention) else layer(*inputs))
@@ -153,13 +156,13 @@ def builtin_classes() -> list[Any]:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_layer_agrees_in_a_keras_archive(name: str, tmp_path: Path) -> None:
-    model = model_of(RECIPES[name])
+    model = model_of(name)
     assert disagreements(formats.keras_archive(model, tmp_path), weights_of(model)) == []
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_layer_agrees_in_weights_h5(name: str, tmp_path: Path) -> None:
-    model = model_of(RECIPES[name])
+    model = model_of(name)
     exempt = name.split()[0] in NAMED_BY_POSITION or name in AMBIGUOUS
     named = formats.weights_h5(model, tmp_path)
     assert unordered_disagreements(named, weights_of(model), names_required=not exempt) == []
@@ -167,7 +170,7 @@ def test_a_layer_agrees_in_weights_h5(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_layer_agrees_in_legacy_h5(name: str, tmp_path: Path) -> None:
-    model = model_of(RECIPES[name])
+    model = model_of(name)
     if name != "Pipeline":  # its get_config lacks what the legacy writer asks for
         assert unordered_disagreements(formats.legacy_h5(model, tmp_path), weights_of(model)) == []
 

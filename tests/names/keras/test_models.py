@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -175,15 +176,21 @@ def made(make: Make) -> Any:
     return make()
 
 
+@cache
+def kept(make: Make) -> Any:
+    """A model that is built once for all formats that it is saved in. Never change it."""
+    return made(make)
+
+
 @pytest.mark.parametrize("make", CONFIGURED)
 def test_a_keras_archive_agrees(make: Make, tmp_path: Path) -> None:
-    model = made(make)
+    model = kept(make)
     assert disagreements(formats.keras_archive(model, tmp_path), weights_of(model)) == []
 
 
 @pytest.mark.parametrize("make", [make for make in CONFIGURED if make is not mixed])
 def test_weights_h5_agrees(make: Make, tmp_path: Path) -> None:
-    model = made(make)
+    model = kept(make)
     wrappers = make in (nested, frozen, partly_thawed)  # of what they wrap, only a config says the class
     named = formats.weights_h5(model, tmp_path)
     assert unordered_disagreements(named, weights_of(model), names_required=not wrappers) == []
@@ -191,7 +198,7 @@ def test_weights_h5_agrees(make: Make, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", CONFIGURED)
 def test_legacy_h5_agrees(make: Make, tmp_path: Path) -> None:
-    model = made(make)
+    model = kept(make)
     named = formats.legacy_h5(model, tmp_path)
     assert disagreements(named, weights_of(model)) == []
 
@@ -199,7 +206,7 @@ def test_legacy_h5_agrees(make: Make, tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [make for make in CONFIGURED if make is not mixed])
 @pytest.mark.parametrize("write", [formats.checkpoint, formats.export, formats.saved_model])
 def test_tensorflow_formats_agree(make: Make, write: Any, tmp_path: Path) -> None:
-    model = made(make)
+    model = kept(make)
     named = write(model, tmp_path)
     lists_flags = write is formats.export
     # What export() lists as trainable leaves out a trainable layer of a frozen model.
@@ -210,7 +217,7 @@ def test_tensorflow_formats_agree(make: Make, write: Any, tmp_path: Path) -> Non
 @pytest.mark.parametrize("make", CUSTOM)
 @pytest.mark.parametrize("write", [formats.keras_archive, formats.weights_h5, formats.legacy_h5])
 def test_what_is_said_of_custom_models_is_true(make: Make, write: Any, tmp_path: Path) -> None:
-    model = made(make)
+    model = kept(make)
     named, weights = write(model, tmp_path), weights_of(model)
     assert untrue(named, weights) == []
     assert len(model_rows(named)) == len(weights)
@@ -250,7 +257,7 @@ def test_files_without_stored_names_go_by_the_config(tmp_path: Path) -> None:
     from tests.names import evidence
 
     for make in CONFIGURED:
-        model = made(make)
+        model = kept(make)
         model.save(tmp_path / "model.keras")
         tensors, given = evidence.keras_archive(tmp_path / "model.keras")
         named = name_keras_tensors(tensors, replace(given, attributes={}, keras_version="3.3.3"))
