@@ -236,6 +236,7 @@ class Tensor:
     @property
     def stored(self) -> TensorBytes | None:
         """The values as bytes of a file, which threads may share between them; None where they are not one run."""
+        self._check_open()
         info = self.info
         source = None if info.extent is None else self.reader.source(info.extent.file)
         return None if source is None else tensor_bytes(self.reader.path, info, source, self._meter)
@@ -272,11 +273,16 @@ class Tensor:
         """
         if max_bytes <= 0:
             raise UsageError(f"a block of at most {max_bytes} bytes has no elements")
+        self._check_open()
         return self._blocks(max_bytes, out)
 
     def buffer(self, max_bytes: int = BLOCK_BYTES) -> bytearray:
         """Return a buffer that any block of at most ``max_bytes`` bytes fits into."""
         return bytearray(min(max_bytes, self.nbytes) + SPARE_BYTES)
+
+    def _check_open(self) -> None:
+        if self.reader.closed:
+            raise closed_error(self.reader.path)
 
     def _blocks(self, max_bytes: int, out: bytearray | None) -> Iterator[Array]:
         info = self.info
@@ -298,6 +304,9 @@ class Tensor:
         import numpy as np
 
         return np.ndarray(normalize(selection, self.shape).shape, self.dtype, out)
+
+    def __reduce__(self) -> tuple[type[Tensor], tuple[Reader, TensorInfo]]:
+        return Tensor, (self.reader, self.info)
 
     def __repr__(self) -> str:
         return f"<tensor {escape(self.info.name)!r} {self.info.dtype} {self.info.shape}>"

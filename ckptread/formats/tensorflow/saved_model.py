@@ -21,7 +21,7 @@ from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.names.tensorflow.saved_model import keras_evidence
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection
-from ckptread.storage.source import Storage
+from ckptread.storage.source import Stamp, Storage
 from ckptread.tensors import Finding
 
 if TYPE_CHECKING:
@@ -77,6 +77,10 @@ class EmptySavedModel(Reader):
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Raise TensorNotFoundError: there are no tensors."""
         return readable(self, key)  # type: ignore[return-value]
+
+    def stamps(self) -> dict[str, Stamp | None]:
+        """Return the stamp of saved_model.pb."""
+        return {self._storage.address(self._description): self._storage.stamp(self._description)}
 
     def close(self) -> None:
         """Close it: no file is open."""
