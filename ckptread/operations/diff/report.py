@@ -26,8 +26,8 @@ SHOWN = 10
 class ToleranceDocument(msgspec.Struct, kw_only=True):
     """What counts as the same: |a - b| <= atol + rtol * |b|."""
 
-    rtol: float
-    atol: float
+    rtol: Number
+    atol: Number
     nan_equal: bool
 
 
