@@ -37,13 +37,13 @@ PHRASES = {
 }
 """What a translated phrase looks like, and what to write instead."""
 LEFT: dict[str, int] = {
-    r"(is|are|was|were) told": 7,
+    r"(is|are|was|were) told": 4,
     r"tells? (of|whether|which|what|where)": 3,
     r"comes? to": 9,
     r"no sense": 5,
     r"as \w+ (has|have) (it|them)": 5,
-    r"(?<!there\s)(is|are) no (?!longer|more|less|other|such)\w+": 38,
-    r"cut short": 10,
+    r"(?<!there\s)(is|are) no (?!longer|more|less|other|such)\w+": 37,
+    r"cut short": 9,
     r"(lies|lie) (in|at|as|where)": 17,
     r"vouch(es)? for": 2,
     r"(stands|stand) (twice|once|in|for itself|beside)": 8,
