@@ -3,12 +3,10 @@
 Expected values come from the library that wrote the file, by expected.json.
 """
 
-import os
-
-import numpy as np
 import pytest
 
 import ckptread
+from ckptread.testing.conformance import check_extents, check_interface, check_slices
 from fixtures.make.expectations import digest
 from tests.conformance.cases import CASES, EXTERNAL_LINKS, SHARED_CASES, Case, each
 
@@ -72,68 +70,19 @@ def readable(case: Case, reader: ckptread.Reader) -> list[ckptread.Tensor]:
 
 @each(ALL)
 def test_slices_and_blocks_are_parts_of_the_whole(case):
-    rng = np.random.default_rng(0)
     with ckptread.open(case.path) as reader:
-        for tensor in readable(case, reader):
-            whole = np.asarray(tensor)
-            assert whole.shape == tensor.shape
-            assert len(list(tensor.blocks(100_000_000))) <= 1 or whole.nbytes > 100_000_000
-            joined, at = np.empty(whole.size, whole.dtype), 0
-            for block in tensor.blocks(int(rng.integers(1, 400))):
-                joined[at : at + block.size] = block.ravel()
-                at += block.size
-            assert at == whole.size
-            same(joined, whole.ravel())
-            for _ in range(3):
-                selection = tuple(random_slice(rng, dim) for dim in whole.shape)
-                same(tensor.read(selection), whole[(*selection, ...)])
-                assert type(tensor[selection]) is type(whole[selection])  # a scalar where numpy gives one
-
-
-def random_slice(rng, dim):
-    if dim and rng.random() < 0.3:
-        return int(rng.integers(-dim, dim))
-    bounds = [None if rng.random() < 0.3 else int(rng.integers(-dim - 1, dim + 2)) for _ in range(2)]
-    return slice(*bounds, [None, 1, 2, 3, -1, -2][rng.integers(6)])
-
-
-def same(one, other):
-    assert one.shape == other.shape
-    if one.dtype.hasobject:
-        assert repr(one.tolist()) == repr(other.tolist())
-    else:
-        assert np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes()
+        check_slices(readable(case, reader))
 
 
 @each(CASES)
 def test_the_extent_holds_the_very_bytes(case):
     with ckptread.open(case.path) as reader:
-        for tensor in readable(case, reader):
-            extent = tensor.info.extent
-            if extent is None or tensor.dtype.hasobject:
-                continue
-            with open(extent.file, "rb") as file:
-                file.seek(extent.offset)
-                stored = file.read(extent.nbytes)
-            values = np.asarray(tensor)
-            unit = values.dtype.itemsize // (2 if values.dtype.kind == "c" else 1)
-            if extent.byteorder == "big" and unit > 1:
-                values = values.reshape(-1).view(f"u{unit}").byteswap()
-            assert values.tobytes() == stored
+        check_extents(readable(case, reader))
 
 
 @each(CASES)
 def test_the_interface_is_whole(case):
-    with ckptread.open(case.path) as reader:
-        assert reader.format
-        assert os.path.lexists(reader.path) or reader.format.startswith("tf-")
-        assert all(isinstance(key, str) and isinstance(value, str) for key, value in reader.metadata.items())
-        assert list(reader) == list(reader.tensors)
-        assert all(region.nbytes >= 0 and os.path.isfile(region.file) for region in reader.regions())
-        assert all(finding.severity in {"error", "warning", "note"} for finding in reader.problems)
-        with pytest.raises(ckptread.TensorNotFoundError):
-            reader["no such tensor, surely"]
-    reader.close()
+    check_interface(ckptread.open(case.path))
 
 
 @each([case for case in CASES if case.folder.name.startswith(("keras", "tf"))])

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -11,6 +9,8 @@ import numpy as np
 import pytest
 
 import ckptread
+from ckptread.testing import damage
+from ckptread.testing.damage import assert_equal_where_read, changed, contents, flipped
 from tests.conformance.cases import CASES, Case, each
 
 CUTS = 12
@@ -18,23 +18,8 @@ FLIPS = 40
 MOST_WORKERS = 10
 """HDF5 files start a worker each time they are opened: few places in all are tried, whatever a case consists of."""
 IN_WORKERS = {"hdf5", "keras", "keras-shards"}
-SECONDS = 30
-"""A deadline of the worker's, several times over: machines that run tests are busy."""
 WITH_CHECKSUMS = {"tf-bundle", "tf-v1", "saved-model", "npz"}
 """Formats in which a checksum covers every value, and every key, shape and dtype."""
-
-
-def contents(reader):
-    """Everything a user can get: the listing, and every value that can be read."""
-    found = {}
-    for key, info in reader.tensors.items():
-        try:
-            blocks = ckptread.Tensor(reader, info).blocks()
-            values = [repr(b.tolist()) if b.dtype.hasobject else b.tobytes() for b in blocks]
-        except ckptread.CheckpointError:
-            values = None
-        found[key] = (info.shape, info.dtype, values)
-    return found
 
 
 def parts(path: str) -> list[Path]:
@@ -68,28 +53,7 @@ def copy(tmp_path):
 
 def read_again(path: str):
     """What is there, or None where an error of ours says why not: no other error, and no hang."""
-    started = time.monotonic()
-    try:
-        with ckptread.open(path) as reader:
-            return contents(reader)
-    except ckptread.CheckpointError:
-        return None
-    finally:
-        assert time.monotonic() - started < SECONDS
-
-
-@contextmanager
-def changed(file: Path, data: bytes):
-    whole = file.read_bytes()
-    file.write_bytes(data)
-    yield
-    file.write_bytes(whole)
-
-
-def flipped(file: Path, bit: int) -> bytes:
-    data = bytearray(file.read_bytes())
-    data[bit // 8] ^= 1 << bit % 8
-    return bytes(data)
+    return damage.read_again(lambda: ckptread.open(path))
 
 
 def holders(infos, file: Path, place: int):
@@ -100,12 +64,6 @@ def holders(infos, file: Path, place: int):
         for key, extent in extents.items()
         if os.path.samefile(extent.file, file) and 0 <= place - extent.offset < extent.nbytes
     }
-
-
-def assert_equal_where_read(before, after, what):
-    for key, (shape, dtype, values) in (after or {}).items():
-        if values is not None:
-            assert (shape, dtype, values) == before[key], (key, *what)
 
 
 @each(CASES)

@@ -139,8 +139,7 @@ def shrinking(monkeypatch):
 
         return opening
 
-    monkeypatch.setattr(ckptread, "open", opener(ckptread.open))
-    monkeypatch.setattr("ckptread.cli.commands.salvage.open_remains", opener(ckptread.formats.open_remains))
+    monkeypatch.setattr("ckptread.operations.opening.open_checkpoint", opener(ckptread.open))
     return left
 
 
