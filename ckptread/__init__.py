@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from ckptread.operations.extract.written import Extraction as Extraction
     from ckptread.operations.extract.written import SkippedTensor as SkippedTensor
     from ckptread.operations.extract.written import WrittenTensor as WrittenTensor
-    from ckptread.operations.history.follow_steps import GroupFigures as GroupFigures
-    from ckptread.operations.history.follow_steps import StepFigures as StepFigures
+    from ckptread.operations.history.follow_steps import GroupStatistics as GroupStatistics
+    from ckptread.operations.history.follow_steps import StepStatistics as StepStatistics
     from ckptread.operations.history.history import History as History
     from ckptread.operations.history.history import history as history
     from ckptread.operations.history.steps import Step as Step
@@ -89,7 +89,7 @@ _MODULES = {
     "operations.each_tensor": ("TensorResult",),
     "operations.extract.extract": ("extract",),
     "operations.extract.written": ("Extraction", "SkippedTensor", "WrittenTensor"),
-    "operations.history.follow_steps": ("GroupFigures", "StepFigures"),
+    "operations.history.follow_steps": ("GroupStatistics", "StepStatistics"),
     "operations.history.history": ("History", "history"),
     "operations.history.steps": ("Step",),
     "operations.inspect.inspect": ("Listing", "inspect"),

@@ -82,7 +82,7 @@ def test_a_tolerance_is_a_finite_number(run, checkpoint, option, value):
 def test_another_way_of_matching_is_refused_with_those_that_there_are(run, checkpoint):
     ran = run("diff", checkpoint, checkpoint, "--match", "contents")
     assert (ran.code, ran.out) == (2, "")
-    assert "there is no way of matching 'contents' and no such file" in ran.err
+    assert "'contents' is neither a way of matching (auto, key, variable, content) nor a file" in ran.err
     assert "the ways are auto, key, variable, content, or a file" in ran.err
 
 

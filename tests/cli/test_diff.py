@@ -81,7 +81,7 @@ def test_a_file_that_tells_no_roles_is_all_model(run, tmp_path):
     for command in (["diff", *files], ["inspect", files[0]], ["digest", files[0]], ["check", files[0], "--no-nan"]):
         ran = run(*command, "--role", "model")
         assert (ran.code, "1 tensor" in ran.out or "  w" in ran.out) == (0, True), command
-        assert "a.npz tells of no tensor what it is for: all count as the model's" in ran.err
+        assert "a.npz records no roles: all tensors count as the model's" in ran.err
     assert run("inspect", files[0], "--role", "optimizer").out.splitlines()[2].startswith("  0 tensors (of 1)")
     assert run("check", files[0], "--no-nan", "--role", "optimizer").code == 1
     assert run("history", *files, "--role", "optimizer").code == run("diff", *files, "--role", "optimizer").code == 2
@@ -104,7 +104,7 @@ def test_what_no_file_calls_trainable_is_in_neither(run, tmp_path):
     one, other = FIXTURES / "tf-object" / "ckpt-1", FIXTURES / "tf-object" / "ckpt-2"
     ran = run("diff", one, other, "--trainable")
     assert (ran.code, ran.out) == (2, "")
-    assert "of 17 tensors the file does not say whether they are trainable" in ran.err
+    assert "17 tensors are left out: the file does not record whether they are trainable" in ran.err
     with ckptread.open(str(MODEL)) as reader:
         frozen = [t for t in reader.tensors.values() if t.trainable is False]
         np.savez(tmp_path / "plain.npz", **{t.variable: reader[t.key][...] for t in frozen}, extra=np.ones((7, 9)))

@@ -39,7 +39,7 @@ def test_a_tensor_of_another_name_is_found_unless_names_count(run, checkpoint, t
     one, other = write(tmp_path / "one", arrays), write(tmp_path / "two", {"layer/b": arrays["dense/bias"]})
     (tmp_path / "listing").write_text(run("digest", one).out)
     ran = run("digest", other, "--check", tmp_path / "listing")
-    assert (ran.code, ran.out.splitlines()[0]) == (0, "dense/bias: OK (here it is called layer/b)")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "dense/bias: OK (the name is layer/b here)")
     (tmp_path / "listing").write_text(run("digest", one, "--names", "variable").out)
     ran = run("digest", other, "--check", tmp_path / "listing", "--names", "variable")
     assert (ran.code, ran.out.splitlines()[:2]) == (1, ["dense/bias: FAILED, missing", "layer/b: FAILED, not listed"])

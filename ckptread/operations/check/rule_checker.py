@@ -168,7 +168,7 @@ class _RuleChecker:
         return Offender(tensor.name, tensor.key, reason) if reason else None
 
     def _params(self, rule: Rule) -> RuleResult:
-        """The model's parameters, as Keras counts them; all of them where the file tells of no roles."""
+        """Compare the number of the model's parameters, as Keras counts them; of all if the file records no roles."""
         tensors = filter_tensors(self._reader.tensors, self._reader.tensors.values(), self._role)
         everything = total(tensors).parameters
         told = self._role is None and any(t.role is not None for t in tensors)

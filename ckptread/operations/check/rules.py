@@ -1,6 +1,6 @@
-"""Promises about a checkpoint: what they say, and how they are read from a TOML file.
+"""Rules for checkpoints, and how they are read from a TOML file.
 
-A rule concerns the tensors of its pattern, or all of them. Rules of one name may stand side by side.
+A rule is about the tensors that its pattern matches, or all. There may be several rules of one name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ckptread.tensors import ITEM_BYTES, Role
 from ckptread.wording import escape, with_advice
 
 TABLE = "check"
-"""The table of the TOML file that rules stand in; others are not looked at."""
+"""The table of the TOML file that has the rules; other tables are ignored."""
 
 Name = Literal[
     "no-nan", "no-inf", "finite", "no-zero", "dtype", "max-abs", "has", "params", "frozen", "changed", "same-as"
@@ -28,11 +28,11 @@ Name = Literal[
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One promise."""
+    """One rule."""
 
     name: Name
     pattern: str | None = None
-    """The tensors that it is about; None for all. Of ``has``, what there must be."""
+    """The tensors that it is about; None for all. For ``has``, the tensor that must exist."""
     value: str | float | int | None = None
     """The dtype, the largest magnitude, the number of parameters, or the path to compare with."""
 
@@ -45,7 +45,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class RuleFile(msgspec.Struct, frozen=True):
-    """What a file of rules says."""
+    """The contents of a file of rules."""
 
     rules: tuple[Rule, ...]
     base: str | None = None
@@ -55,9 +55,9 @@ class RuleFile(msgspec.Struct, frozen=True):
 
 
 def rules_from(options: Mapping[str, Any], path: str = "") -> list[Rule]:
-    """Return the rules that options mean, by name; those that are None, False or empty mean none.
+    """Return the rules for options, by name. None, False and empty values make no rule.
 
-    Raises UsageError for a value that makes no sense, with ``path`` in front of it.
+    Raises UsageError for an invalid value, with ``path`` in front of it.
     """
     where = f"{escape(path)}: " if path else ""
     found: list[Rule] = []
@@ -150,7 +150,7 @@ _READERS = {
     "changed": _needed_patterns, "same-as": _paths,
 }  # fmt: skip
 KNOWN = (*_READERS, "base", "role")
-"""What may stand in a file of rules."""
+"""The keys that a file of rules may have."""
 
 
 def read_rules(path: str) -> RuleFile:
@@ -195,8 +195,8 @@ def _table(path: str) -> dict[str, Any]:
     try:
         document = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CheckpointError(path, f"it is no TOML: {error}") from None
+        raise CheckpointError(path, f"not a TOML file: {error}") from None
     table = document.get(TABLE)
     if not isinstance(table, dict):
-        raise CheckpointError(path, f"it has no table [{TABLE}]", advice=f"rules stand under a line '[{TABLE}]'")
+        raise CheckpointError(path, f"it has no table [{TABLE}]", advice=f"put the rules below a line '[{TABLE}]'")
     return dict(table)

@@ -58,9 +58,10 @@ def pairs_to_compare(
     pairs = pair_tensors(a, b, matching, meter)
     of_role = choose_pairs(a, b, pairs, wanted.names, wanted.exclude, wanted.role)
     chosen = choose_pairs(a, b, of_role, (), trainable=wanted.trainable)
-    if not chosen and (a.tensors or b.tensors):
-        raise UsageError(f"nothing was compared: no tensor of either is left ({wanted.text})")
     notes = (*role_notes([a, b], wanted.role), *trainable_notes(_deciding_sides(of_role), wanted.trainable))
+    if not chosen and (a.tensors or b.tensors):
+        problem = f"nothing was compared: no tensor of either is left ({wanted.text})"
+        raise UsageError("; ".join([problem, *(note.removeprefix("note: ") for note in notes)]))
     return ChosenPairs(chosen, wanted.text, notes)
 
 

@@ -53,16 +53,16 @@ def difference_table(entries: Sequence[TensorDifference]) -> Table:
 
 def _row(entry: TensorDifference) -> list[str]:
     change = entry.change
-    figures = ["", "", ""]
+    numbers = ["", "", ""]
     if change is not None:
-        figures = [
+        numbers = [
             f"{change.changed:,} of {change.count:,}",
             number_text(change.max_abs),
             number_text(change.relative_l2),
         ]
     shapes = _both([shape_text(t.shape) for t in (entry.a, entry.b) if t is not None])
     return [f"{MARKS.get(entry.status, '~')} {_names(entry)}", WORDS.get(entry.status, entry.status), shapes,
-            *figures, _note(entry)]  # fmt: skip
+            *numbers, _note(entry)]  # fmt: skip
 
 
 def _names(entry: TensorDifference) -> str:
@@ -114,7 +114,7 @@ def full_table(entries: Sequence[TensorDifference]) -> Table:
 
 def _full_row(entry: TensorDifference) -> list[str]:
     sides = (entry.a, entry.b)
-    figures = msgspec.to_builtins(entry.change) if entry.change else {}
+    statistics = msgspec.to_builtins(entry.change) if entry.change else {}
     return [
         name_text(entry.name),
         entry.status,
@@ -123,13 +123,13 @@ def _full_row(entry: TensorDifference) -> list[str]:
         *("" if t is None else shape_text(t.shape) for t in sides),
         entry.by or "",
         entry.certainty or "",
-        *("" if figures.get(name) is None else repr(figures[name]) for name in FIGURES),
+        *("" if statistics.get(name) is None else repr(statistics[name]) for name in FIGURES),
         _note(entry),
     ]
 
 
 def layer_table(entries: Sequence[TensorDifference]) -> Table:
-    """Return a row per layer that has a difference: how many of its tensors differ, and the largest figures."""
+    """Return a row per layer that has a difference: how many of its tensors differ, and the largest changes."""
     layers: dict[str, list[TensorDifference]] = {}
     for entry in entries:
         tensor = entry.a or entry.b
@@ -157,6 +157,6 @@ def _layer_row(layer: str, members: list[TensorDifference]) -> list[str]:
     ]
 
 
-def _largest(figures: Sequence[float | None]) -> str:
-    known = [figure for figure in figures if figure is not None]
+def _largest(numbers: Sequence[float | None]) -> str:
+    known = [number for number in numbers if number is not None]
     return number_text(max(known)) if known else ""

@@ -1,4 +1,4 @@
-"""What comes of comparing one pair of tensors."""
+"""Compare one pair of tensors."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ Status = Literal[
     "not-comparable",
 ]
 SAME: frozenset[Status] = frozenset({"same", "within-tolerance", "renamed"})
-"""The statuses that are no difference; ``transposed`` is none either where layouts do not count."""
+"""Statuses that do not count as a difference, like ``transposed`` where layouts do not count."""
 
 
 class TensorDifference(msgspec.Struct, frozen=True, kw_only=True):
-    """One tensor of A, one of B, or both, and what came of comparing them."""
+    """One tensor of A, one of B, or a pair, and the result of comparing them."""
 
     a: TensorInfo | None
     b: TensorInfo | None
     status: Status
     change: Change | None = None
-    """Figures, where values were compared and are not the same bit for bit."""
+    """Statistics of the change, where values were compared and are not the same bit for bit."""
     reason: str = ""
     """Why the two could not be compared, or are what they are."""
     unreadable: bool = False
     """Whether that is because one of them could not be read."""
     by: Basis | None = None
-    """What speaks for the pair."""
+    """The basis of the pair."""
     certainty: Certainty | None = None
     """How sure a pair by content or shape is."""
     arrangement: Arrangement | None = None
-    """How A's values lie in B, where axes were permuted, dropped or merged."""
+    """How the values of A are arranged in B, where axes were permuted, dropped or merged."""
     suspect: bool = False
     """Whether it was probably transposed by mistake."""
     layout_counts: bool = True
@@ -83,19 +83,19 @@ class PairComparer:
     def compare(self, pair: Pair) -> TensorDifference:
         """Compare a pair; an unreadable tensor is not comparable."""
         if pair.a is None or pair.b is None:
-            return self._alone(pair)
+            return self._only_on_one_side(pair)
         problem = pair.a.problem or pair.b.problem or pair.problem
         if problem:
-            return self._found(pair, "not-comparable", reason=problem, unreadable=True)
+            return self._result(pair, "not-comparable", reason=problem, unreadable=True)
         if pair.a.shape is None or pair.b.shape is None:
             alike = pair.a.shape == pair.b.shape
-            return self._found(pair, "shape" if not alike else "same" if pair.a.dtype == pair.b.dtype else "dtype")
+            return self._result(pair, "shape" if not alike else "same" if pair.a.dtype == pair.b.dtype else "dtype")
         try:
-            return self._compared(pair, Tensor(self._a, pair.a), Tensor(self._b, pair.b))
+            return self._compare_values(pair, Tensor(self._a, pair.a), Tensor(self._b, pair.b))
         except CheckpointError as error:
-            return self._found(pair, "not-comparable", reason=str(error), unreadable=True)
+            return self._result(pair, "not-comparable", reason=str(error), unreadable=True)
 
-    def _found(
+    def _result(
         self,
         pair: Pair,
         status: Status,
@@ -119,28 +119,28 @@ class PairComparer:
             layout_counts=self._layout_counts,
         )
 
-    def _alone(self, pair: Pair) -> TensorDifference:
+    def _only_on_one_side(self, pair: Pair) -> TensorDifference:
         if pair.problem:
-            return self._found(pair, "not-comparable", reason=pair.problem, unreadable=True)
-        return self._found(pair, "added" if pair.a is None else "removed")
+            return self._result(pair, "not-comparable", reason=pair.problem, unreadable=True)
+        return self._result(pair, "added" if pair.a is None else "removed")
 
-    def _compared(self, pair: Pair, a: Tensor, b: Tensor) -> TensorDifference:
+    def _compare_values(self, pair: Pair, a: Tensor, b: Tensor) -> TensorDifference:
         same_dtype = a.info.dtype == b.info.dtype  # then numpy is not wanted yet
         if not same_dtype and not _comparable(a, b):
             reason = f"values of {a.info.dtype} and {b.info.dtype} cannot be compared"
-            return self._found(pair, "not-comparable", reason=reason)
+            return self._result(pair, "not-comparable", reason=reason)
         if pair.arrangement is not None and not pair.arrangement.fits(a.shape, b.shape):
-            reason = f"the mapping has it {pair.arrangement.text(a.shape)}, which these shapes do not allow"
-            return self._found(pair, "shape", reason=reason)
+            reason = f"the mapping says {pair.arrangement.text(a.shape)}, which these shapes do not allow"
+            return self._result(pair, "shape", reason=reason)
         if pair.arrangement is None and a.shape != b.shape:
-            return self._of_other_shapes(pair, a, b)
+            return self._compare_shapes(pair, a, b)
         change = self._change(pair, a, b)
         if not (self._ignore_dtype or same_dtype or same_kind(a.dtype, b.dtype)):
-            return self._found(pair, "dtype", change)
+            return self._result(pair, "dtype", change)
         if change is not None and change.beyond:
-            turned = None if pair.arrangement or pair.by == "map" else self._turned(pair, a, b)
-            return turned or self._found(pair, "changed", change)
-        return self._found(pair, _unchanged(pair, change), change)
+            turned = None if pair.arrangement or pair.by == "map" else self._permuted_values(pair, a, b)
+            return turned or self._result(pair, "changed", change)
+        return self._result(pair, _unchanged(pair, change), change)
 
     def _change(self, pair: Pair, a: Tensor, b: Tensor) -> Change | None:
         if pair.confirmed and self._tolerance.nan_equal:
@@ -151,17 +151,17 @@ class PairComparer:
 
         return compare_arranged(a, b, pair.arrangement, self._tolerance)
 
-    def _of_other_shapes(self, pair: Pair, a: Tensor, b: Tensor) -> TensorDifference:
-        return self._turned(pair, a, b) or self._found(pair, "shape")
+    def _compare_shapes(self, pair: Pair, a: Tensor, b: Tensor) -> TensorDifference:
+        return self._permuted_values(pair, a, b) or self._result(pair, "shape")
 
-    def _turned(self, pair: Pair, a: Tensor, b: Tensor) -> TensorDifference | None:
-        """Whether the values are the same once the axes are permuted: that is said, and is a difference."""
+    def _permuted_values(self, pair: Pair, a: Tensor, b: Tensor) -> TensorDifference | None:
+        """Return a difference of layout, if the values are the same once the axes are permuted."""
         from ckptread.operations.diff.match.compare_layouts import find_arrangement
 
         arrangement = find_arrangement(a, b)
         if arrangement is None:
             return None
-        return self._found(pair, "transposed", arrangement=arrangement, reason="the same values, in another layout")
+        return self._result(pair, "transposed", arrangement=arrangement, reason="the same values, in another layout")
 
 
 def _comparable(a: Tensor, b: Tensor) -> bool:
@@ -185,7 +185,7 @@ def _unchanged(pair: Pair, change: Change | None) -> Status:
 
 
 def _renamed(pair: Pair) -> bool:
-    """Whether a pair that was not made by names is called differently. A position is no name."""
+    """Whether a pair that was not made by names has two names. A position is not a name."""
     if pair.a is None or pair.b is None or pair.by in {"key", "variable", "given"}:
         return False
     if pair.a.positional or pair.b.positional or pair.a.key == pair.b.key:

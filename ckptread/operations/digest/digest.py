@@ -173,7 +173,7 @@ def digest_tensor(tensor: Tensor) -> str:
 
 
 def _parts(stored: TensorBytes) -> Iterator[bytes]:
-    """Yield bytes that lie in the file as they are; those of a large tensor are read ahead by other threads."""
+    """Yield the stored bytes; those of a large tensor are read ahead by other threads."""
 
     def read(at: int) -> tuple[bytes, int]:
         data = stored.read(at, min(PART_BYTES, stored.nbytes - at))
@@ -238,5 +238,5 @@ def _bytes(block: Array, info: TensorInfo) -> memoryview | bytes:
 
 def _string(value: object, info: TensorInfo) -> bytes:
     if not isinstance(value, bytes):
-        raise UnsupportedError(info.key, f"values of {escape(info.dtype)} that are no strings have no digest")
+        raise UnsupportedError(info.key, f"values of {escape(info.dtype)} that are not strings have no digest")
     return len(value).to_bytes(8, "little") + value

@@ -48,13 +48,15 @@ def read_listing(listing: str | os.PathLike[str] | bytes) -> list[ListingLine]:
 
 
 def parse_listing(path: str, data: bytes) -> list[ListingLine]:
-    """Return the lines of a listing. Raises DamagedFileError for what is none."""
+    """Return the lines of a listing. Raises DamagedFileError for an invalid line."""
     lines = []
     for number, text in enumerate(data.decode("utf-8", "surrogateescape").splitlines(), start=1):
         found = _LINE.fullmatch(text)
         if found is None:
             raise DamagedFileError(
-                path, f"line {number} is no line of a listing", advice="each is 64 hexadecimal digits and a name"
+                path,
+                f"line {number} is not a line of a listing",
+                advice="each line is 64 hexadecimal digits and a name",
             )
         lines.append(ListingLine(found["digest"].lower(), found["name"]))
     if not lines:
@@ -112,11 +114,11 @@ class _DigestsByName:
         if line.digest in digests:
             return LineResult(line.name, "ok")
         if line.digest in self._called and not self._by_name:
-            return LineResult(line.name, "ok", f"here it is called {self._called[line.digest]}")
+            return LineResult(line.name, "ok", f"the name is {self._called[line.digest]} here")
         if None in digests:
             return LineResult(line.name, "unreadable", "it cannot be read")
         return (
-            LineResult(line.name, "changed") if digests else LineResult(line.name, "missing", "no tensor is called so")
+            LineResult(line.name, "changed") if digests else LineResult(line.name, "missing", "no tensor has this name")
         )
 
     def unlisted(self, lines: Sequence[ListingLine]) -> list[LineResult]:

@@ -41,7 +41,7 @@ class Followed(msgspec.Struct, frozen=True):
     exclude: tuple[str, ...] = ()
 
 
-class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
+class GroupStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Tensors that are followed together, at one step."""
 
     name: str
@@ -59,15 +59,15 @@ class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Tensors of another shape than at the step before: then there is no distance, and no change."""
 
 
-class StepFigures(msgspec.Struct, frozen=True):
+class StepStatistics(msgspec.Struct, frozen=True):
     """One step of a run."""
 
     step: Step
-    groups: tuple[GroupFigures, ...] = ()
+    groups: tuple[GroupStatistics, ...] = ()
     problem: str = ""
     """Why the checkpoint could not be opened, or ""."""
     unreadable: tuple[TensorResult[Any], ...] = ()
-    """The tensors that could not be read; the figures are of the others."""
+    """The tensors that could not be read; the statistics are of the others."""
 
     @property
     def nans(self) -> int:
@@ -76,7 +76,7 @@ class StepFigures(msgspec.Struct, frozen=True):
 
 
 class _Read(msgspec.Struct, frozen=True):
-    """What is known of a tensor: its figures, and how far it has moved."""
+    """The statistics of a tensor, and the distance from the step before."""
 
     statistics: Statistics
     distance: float | None
@@ -97,8 +97,8 @@ def follow_steps(
     *,
     readers: Mapping[str, Reader] | None = None,
     backend: str = "auto",
-) -> Iterator[StepFigures]:
-    """Yield the figures of each step in order; a step that cannot be opened is a result with a problem.
+) -> Iterator[StepStatistics]:
+    """Yield the statistics of each step in order; a step that cannot be opened is a result with a problem.
 
     A step is compared with the last one before it that could be opened. Readers that are open already stay open.
     """
@@ -108,18 +108,18 @@ def follow_steps(
             try:
                 reader = stack.enter_context(opened(known.get(step.path, step.path), backend))
             except CheckpointError as error:
-                yield StepFigures(step, problem=str(error))
+                yield StepStatistics(step, problem=str(error))
                 continue
-            figures, now = _measure_step(step, reader, before, followed or Followed())
+            step_statistics, now = _measure_step(step, reader, before, followed or Followed())
             if before is not None and before.reader.path not in known:
                 before.reader.close()
             before = now
-            yield figures
+            yield step_statistics
 
 
 def _measure_step(
     step: Step, reader: Reader, before: _Before | None, followed: Followed
-) -> tuple[StepFigures, _Before]:
+) -> tuple[StepStatistics, _Before]:
     groups = _groups(reader, followed)
     tensors = without_aliases({t.key: t for members in groups.values() for t in members}.values())
     paired = _pairs(before, tensors)
@@ -131,12 +131,12 @@ def _measure_step(
     found = {entry.tensor.key: entry for entry in survey(reader, tensors, read)}
     norms = {key: entry.figure.statistics.l2 or 0.0 for key, entry in found.items() if entry.figure is not None}
     past = {} if before is None else {key: before.norms[t.info.key] for key, t in earlier.items()}
-    figures = [
-        _without_change(_figures(name, [found[t.key] for t in members if t.key in found], past), members, paired)
+    step_statistics = [
+        _without_change(_sum_up(name, [found[t.key] for t in members if t.key in found], past), members, paired)
         for name, members in groups.items()
     ]
     unreadable = tuple(entry for entry in found.values() if entry.figure is None)
-    return StepFigures(step, tuple(figures), unreadable=unreadable), _Before(reader, tensors, norms)
+    return StepStatistics(step, tuple(step_statistics), unreadable=unreadable), _Before(reader, tensors, norms)
 
 
 def _groups(reader: Reader, followed: Followed) -> dict[str, list[TensorInfo]]:
@@ -150,7 +150,7 @@ def _groups(reader: Reader, followed: Followed) -> dict[str, list[TensorInfo]]:
 
 
 def _kept(reader: Reader, patterns: Sequence[str], followed: Followed) -> list[TensorInfo]:
-    """Return what a pattern means in this step, which may be nothing."""
+    """Return the tensors that a pattern matches in this step, which may be none."""
     try:
         matching = match_tensors(reader.path, reader.tensors, patterns, followed.exclude)
     except TensorNotFoundError:
@@ -178,7 +178,7 @@ def _pairs(before: _Before | None, tensors: Sequence[TensorInfo]) -> dict[str, T
 
 
 def _distance(before: Tensor | None, now: Tensor) -> float | None:
-    """Return ‖now - before‖ over the elements that are finite in both; None where they are no numbers."""
+    """Return ‖now - before‖ over the elements that are finite in both; None for what is not a number."""
     if before is None or not is_numeric(before.dtype) or not is_numeric(now.dtype):
         return None
     elements = max(1, BLOCK_BYTES // max(before.dtype.itemsize, now.dtype.itemsize))
@@ -201,13 +201,13 @@ def _squares(before: Array, now: Array) -> float:
     return found
 
 
-def _figures(name: str, members: Sequence[TensorResult[_Read]], past: Mapping[str, float]) -> GroupFigures:
-    """Sum up what is known of a group's tensors."""
+def _sum_up(name: str, members: Sequence[TensorResult[_Read]], past: Mapping[str, float]) -> GroupStatistics:
+    """Sum up the statistics of a group's tensors."""
     known = [(entry.tensor, entry.figure) for entry in members if entry.figure is not None]
     norms = [read.statistics.l2 for _, read in known if read.statistics.l2 is not None]
     moved = [(past[t.key], read.distance) for t, read in known if read.distance is not None]
     distance = math.hypot(*(far for _, far in moved)) if moved else None
-    return GroupFigures(
+    return GroupStatistics(
         name=name,
         tensors=len(members),
         parameters=sum(entry.tensor.size for entry in members),
@@ -219,10 +219,16 @@ def _figures(name: str, members: Sequence[TensorResult[_Read]], past: Mapping[st
     )
 
 
-def _without_change(figures: GroupFigures, members: Sequence[TensorInfo], paired: Mapping[str, Tensor]) -> GroupFigures:
+def _without_change(
+    step_statistics: GroupStatistics, members: Sequence[TensorInfo], paired: Mapping[str, Tensor]
+) -> GroupStatistics:
     """Drop the change of a group where a tensor was reshaped: the change of the others alone would be misleading."""
     reshaped = sum(t.key in paired and paired[t.key].info.shape != t.shape for t in members)
-    return msgspec.structs.replace(figures, distance=None, change=None, reshaped=reshaped) if reshaped else figures
+    return (
+        msgspec.structs.replace(step_statistics, distance=None, change=None, reshaped=reshaped)
+        if reshaped
+        else step_statistics
+    )
 
 
 def _ratio(distance: float, norm: float) -> float:

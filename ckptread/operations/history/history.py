@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ckptread.errors import UsageError
-from ckptread.operations.history.follow_steps import By, Followed, GroupFigures, StepFigures, follow_steps
+from ckptread.operations.history.follow_steps import By, Followed, GroupStatistics, StepStatistics, follow_steps
 from ckptread.operations.history.steps import Step, find_steps, order_steps
 from ckptread.operations.opening import Checkpoint, as_sequence, as_texts
 from ckptread.reader import Reader
@@ -20,10 +20,10 @@ from ckptread.wording import escape, plural
 class History(Reportable, msgspec.Struct, frozen=True):
     """The weights of a model at each step of a training run."""
 
-    steps: tuple[StepFigures, ...]
+    steps: tuple[StepStatistics, ...]
 
     @property
-    def first_nan(self) -> tuple[StepFigures, GroupFigures] | None:
+    def first_nan(self) -> tuple[StepStatistics, GroupStatistics] | None:
         """The first step with a NaN, and its group that has most of them; None where there is none."""
         return find_first_nan(self.steps)
 
@@ -75,9 +75,9 @@ def history(
     """
     followed = Followed(role, by, as_texts(pattern), as_texts(exclude))
     readers, steps = _steps_of(as_sequence(checkpoints))
-    found: list[StepFigures] = []
-    for figures in follow_steps(steps, followed, readers=readers, backend=backend):
-        found.append(figures)
+    found: list[StepStatistics] = []
+    for step in follow_steps(steps, followed, readers=readers, backend=backend):
+        found.append(step)
         if progress is not None:
             progress(len(found), len(steps))
     _refuse_nothing(found, followed)
@@ -97,7 +97,7 @@ def _steps_of(checkpoints: Iterable[Checkpoint]) -> tuple[dict[str, Reader], lis
     return readers, order_steps(paths)
 
 
-def _refuse_nothing(found: Sequence[StepFigures], followed: Followed) -> None:
+def _refuse_nothing(found: Sequence[StepStatistics], followed: Followed) -> None:
     """Raise ValueError for a pattern that matches nothing in any step, and where there is nothing to follow."""
     opened = [step for step in found if not step.problem]
     if opened and not any(step.groups for step in opened):
@@ -108,7 +108,7 @@ def _refuse_nothing(found: Sequence[StepFigures], followed: Followed) -> None:
             raise UsageError(f"no tensor{kind} matches {escape(text)!r} in any step")
 
 
-def find_first_nan(steps: Sequence[StepFigures]) -> tuple[StepFigures, GroupFigures] | None:
+def find_first_nan(steps: Sequence[StepStatistics]) -> tuple[StepStatistics, GroupStatistics] | None:
     """Return the first step with a NaN, and the group in it that has most of them."""
     found = next((step for step in steps if step.nans), None)
     return None if found is None else (found, max(found.groups, key=lambda group: group.nans))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ckptread.operations.history.follow_steps import GroupFigures, StepFigures
+from ckptread.operations.history.follow_steps import GroupStatistics, StepStatistics
 from ckptread.operations.history.history import History
 from ckptread.reports.cells import name_text
 from ckptread.reports.document import Document, Number
@@ -114,11 +114,11 @@ class HistoryReport(Report):
                 yield f"{where} could not be read: {entry.problem}"
 
 
-def _first_nan_document(step: StepFigures, group: GroupFigures) -> FirstNanDocument:
+def _first_nan_document(step: StepStatistics, group: GroupStatistics) -> FirstNanDocument:
     return FirstNanDocument(step=step.step.number, path=step.step.path, group=group.name, nan=step.nans)
 
 
-def _step_document(step: StepFigures) -> StepDocument:
+def _step_document(step: StepStatistics) -> StepDocument:
     return StepDocument(
         step=step.step.number,
         path=step.step.path,
@@ -128,16 +128,16 @@ def _step_document(step: StepFigures) -> StepDocument:
     )
 
 
-def _group_document(group: GroupFigures) -> GroupDocument:
+def _group_document(group: GroupStatistics) -> GroupDocument:
     return GroupDocument(
         name=group.name, tensors=group.tensors, parameters=group.parameters, l2=group.l2, distance=group.distance,
         change=group.change, nan=group.nans, inf=group.infs, reshaped=group.reshaped,
     )  # fmt: skip
 
 
-def _table(steps: Sequence[StepFigures]) -> Table:
+def _table(steps: Sequence[StepStatistics]) -> Table:
     """Return a row per group and step; counts of Inf and notes only where there are any."""
-    groups: dict[str, list[tuple[StepFigures, GroupFigures]]] = {}
+    groups: dict[str, list[tuple[StepStatistics, GroupStatistics]]] = {}
     for step in steps:
         for group in step.groups:
             groups.setdefault(group.name, []).append((step, group))
@@ -149,7 +149,7 @@ def _table(steps: Sequence[StepFigures]) -> Table:
     return complete
 
 
-def _group_rows(name: str, members: Sequence[tuple[StepFigures, GroupFigures]]) -> Iterator[list[str]]:
+def _group_rows(name: str, members: Sequence[tuple[StepStatistics, GroupStatistics]]) -> Iterator[list[str]]:
     """Yield a group's rows; the first one has its name."""
     for at, (step, group) in enumerate(members):
         shown = "" if at else name_text(name)
@@ -157,7 +157,7 @@ def _group_rows(name: str, members: Sequence[tuple[StepFigures, GroupFigures]]) 
         yield [shown, name_text(step.step.label), *statistics]
 
 
-def _note(group: GroupFigures) -> str:
+def _note(group: GroupStatistics) -> str:
     return f"the shapes of {plural(group.reshaped, 'tensor')} differ" if group.reshaped else ""
 
 
@@ -165,7 +165,7 @@ def _digits(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def _exact_rows(step: StepFigures) -> Iterator[list[str]]:
+def _exact_rows(step: StepStatistics) -> Iterator[list[str]]:
     begin = ["" if step.step.number is None else str(step.step.number), name_text(step.step.path)]
     if step.problem:
         yield [*begin, *[""] * 9, step.problem]
@@ -190,7 +190,7 @@ def _summary(found: History) -> Iterator[str]:
     yield _first_nan_text(*first) if first else "no NaN in any step" if found.complete else "no NaN in what was read"
 
 
-def _first_nan_text(step: StepFigures, group: GroupFigures) -> str:
+def _first_nan_text(step: StepStatistics, group: GroupStatistics) -> str:
     where = "" if len(step.groups) == 1 else f", most of them in {name_text(group.name)}"
     count = plural(step.nans, "value")
     return f"first NaN: step {name_text(step.step.label)}, {count}{where} ({name_text(step.step.path)})"

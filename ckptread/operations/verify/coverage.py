@@ -1,4 +1,4 @@
-"""What a checkpoint's checksums vouch for: which tensors they cover, and what it means where many are wrong."""
+"""Which tensors the checksums of a checkpoint cover, and what it means where many are wrong."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def mixed_steps(regions: Sequence[Region], damaged: Sequence[Region], known: Ite
     for file, count in wrong.items():
         if count >= 2 and (2 * count > counts[file] or 2 * bad[file] > sizes[file]):
             message = (
-                f"of {counts[file]:,} tensors in it, {count:,} do not have the checksum that the index states, though "
-                "every size fits: index and data are of two different steps, or the file was overwritten"
+                f"of {counts[file]:,} tensors in it, {count:,} do not match the checksum in the index, though "
+                "every size fits: index and data are from two different steps, or the file was overwritten"
             )
-            advice = "fetch the .index and the .data files of one and the same step"
+            advice = "download the .index and the .data files of the same step"
             yield Finding(
                 code="mixed-steps", severity="error", message=message, key=None, file=file, offset=None, advice=advice
             )
@@ -84,7 +84,7 @@ def note_missing_checksums(unchecked: Sequence[TensorInfo], count: int) -> Itera
         some = f"{len(unchecked):,} of {count:,} tensors {have} no"
         which = "no tensor has a" if len(unchecked) == count else some
         message = (
-            f"{which} checksum in this file: a changed value among {whose} {plural(nbytes, 'byte')} cannot be told"
+            f"{which} checksum in this file: a changed value among {whose} {plural(nbytes, 'byte')} cannot be found"
         )
         yield Finding(
             code="no-checksum",

@@ -1,10 +1,10 @@
-"""Which tensor of one checkpoint is which of another by what they hold, whatever they are called.
+"""Match the tensors of two checkpoints by their values, whatever their names.
 
-One pass over each side makes fingerprints, which only propose; every pair is then confirmed element by element. The
-steps, each for what the ones before left: the same values in the same order (of the same dtype and shape; of another
-dtype, after exact widening; of another shape); the same values under a permutation of axes. Tensors that hold the
-same are paired in their order. Values in any other order (the gates of a recurrent cell, rows after a Flatten) are
-not guessed: their tensors stay alone, and it is said why.
+One pass over each side computes fingerprints, which only propose pairs; each pair is then compared element by element.
+The steps, each for the tensors that are still unmatched: the same values in the same order (of the same dtype and
+shape; of another dtype, after exact widening; of another shape); then the same values under a permutation of axes.
+Tensors with equal values are paired in order. Values in any other order (gates of a recurrent cell, rows after a
+Flatten) are not matched: such tensors stay unpaired, and the reason is reported.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from ckptread.errors import CheckpointError
-from ckptread.operations.diff.match.compare_layouts import WHOLE_BYTES, Agreement, agree, rearranged
+from ckptread.operations.diff.match.compare_layouts import WHOLE_BYTES, Agreement, find_agreement, rearranged
 from ckptread.operations.diff.match.fingerprint import Fingerprint, fingerprint, ordered_fingerprint
-from ckptread.operations.diff.match.in_order import compatible, in_turn
+from ckptread.operations.diff.match.in_order import compatible, pair_in_order
 from ckptread.operations.diff.match.layouts import Arrangement, arrangements
 from ckptread.reader import Reader, Tensor
 from ckptread.storage.progress import SILENT, Meter
@@ -65,7 +65,7 @@ class Side(msgspec.Struct, frozen=True):
         return Tensor(self.reader, info)
 
 
-def look_at(side: Side, sizes: Iterable[int], meter: Meter = SILENT) -> Side:
+def take_fingerprints(side: Side, sizes: Iterable[int], meter: Meter = SILENT) -> Side:
     """Take the fingerprints of the tensors that have one of these numbers of elements: no other can be matched."""
     wanted, found, problems = set(sizes), {}, {}
     for info in side.tensors:
@@ -84,10 +84,10 @@ def comparable(info: TensorInfo) -> bool:
     return info.problem is None and info.shape is not None and info.alias_of is None
 
 
-def same_values(a: Side, b: Side) -> list[ContentMatch]:
+def match_values(a: Side, b: Side) -> list[ContentMatch]:
     """Return the pairs that hold the same values, each confirmed element by element.
 
-    A tensor that cannot be read when it comes to that is in no pair.
+    An unreadable tensor is in no pair.
     """
     attempts = _Attempts()
     groups_a, groups_b = _groups(a), _groups(b)
@@ -143,7 +143,7 @@ class _Group:
         self, ones: list[TensorInfo], others: list[TensorInfo], exactly: Callable[[Side, TensorInfo], object]
     ) -> Iterator[ContentMatch | None]:
         """Pair what holds the same values in the same order, and is alike in what ``exactly`` returns."""
-        for one, other in in_turn(
+        for one, other in pair_in_order(
             ones,
             others,
             lambda t: (self._a.prints[t.key].ordered, exactly(self._a, t)),
@@ -154,7 +154,7 @@ class _Group:
 
     def _confirm(self, one: TensorInfo, other: TensorInfo, arrangement: Arrangement) -> ContentMatch | None:
         try:
-            agreement = agree(self._a.tensor(one), self._b.tensor(other), arrangement)
+            agreement = find_agreement(self._a.tensor(one), self._b.tensor(other), arrangement)
         except CheckpointError as error:
             self._a.problems[one.key] = str(error)
             return None
@@ -237,7 +237,7 @@ def _order_alone(side: Side, info: TensorInfo) -> object:
 
 
 def _kind(side: Side, info: TensorInfo) -> object:
-    """Few or uniform values are not looked for among numbers of another kind: 0 is no 0.0."""
+    """Do not match tiny or constant tensors across int and float dtypes: 0 is not 0.0."""
     if not side.prints[info.key].constant and info.size >= FEW:
         return None
     return numpy_dtype(info.dtype).kind in "biu"

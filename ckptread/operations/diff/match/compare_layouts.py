@@ -30,7 +30,7 @@ CORNER = 256
 """Elements that are looked at first where little speaks for a match."""
 
 
-def agree(a: Tensor, b: Tensor, arrangement: Arrangement) -> Agreement | None:
+def find_agreement(a: Tensor, b: Tensor, arrangement: Arrangement) -> Agreement | None:
     """Say whether B holds A's values under this arrangement: bit for bit, or equal ones (after exact widening).
 
     Ends at the first block that differs. Raises CheckpointError as reading does.
@@ -50,7 +50,7 @@ def find_arrangement(a: Tensor, b: Tensor) -> Arrangement | None:
     Raises CheckpointError as reading does.
     """
     wanted = [each for each in arrangements(a.shape, b.shape) if each != plain(b.shape)]
-    return next((each for each in wanted if _equal_values(*_corner(a, b, each)) and agree(a, b, each)), None)
+    return next((each for each in wanted if _equal_values(*_corner(a, b, each)) and find_agreement(a, b, each)), None)
 
 
 def _corner(a: Tensor, b: Tensor, arrangement: Arrangement) -> tuple[Array, Array]:

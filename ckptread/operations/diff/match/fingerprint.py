@@ -128,7 +128,7 @@ def _mix(number: int) -> int:
 
 
 def _opaque(tensor: Tensor) -> Fingerprint:
-    """Of what is no number, only equal bytes in the same order are looked for."""
+    """Strings and records match only by equal bytes in the same order."""
     from hashlib import blake2b
 
     digest = blake2b(digest_size=8)

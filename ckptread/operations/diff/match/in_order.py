@@ -11,7 +11,7 @@ Key = Callable[[TensorInfo], Hashable]
 
 
 def compatible(a: TensorInfo, b: TensorInfo) -> bool:
-    """Whether two tensors may be the same one: a weight is no slot of an optimizer, where the files tell."""
+    """Whether two tensors may be the same one: a weight is not a slot of an optimizer, where the files record roles."""
     return a.role is None or b.role is None or a.role == b.role
 
 
@@ -20,12 +20,12 @@ def last_name(info: TensorInfo) -> str:
     return info.name.removesuffix(OBJECT_VALUE).removesuffix(":0").replace(".", "/").rsplit("/", 1)[-1]
 
 
-def in_turn(
+def pair_in_order(
     a: Sequence[TensorInfo], b: Sequence[TensorInfo], key_a: Key, key_b: Key
 ) -> Iterator[tuple[TensorInfo, TensorInfo]]:
     """Pair the tensors whose keys are equal, in order: first those of one role and last name, then of one role.
 
-    A tensor whose file tells no role is then paired with whatever is left. Each is in one pair at most.
+    A tensor of unknown role is then paired with whatever is left. Each is in one pair at most.
     """
     left_a, left_b = list(a), list(b)
     for alike in (_role_and_name, _role, _anything):

@@ -13,14 +13,21 @@ from typing import Literal
 import msgspec
 
 from ckptread.errors import CheckpointError, TensorNotFoundError, UsageError
-from ckptread.operations.diff.match.by_content import ContentMatch, Side, comparable, known_shape, look_at, same_values
+from ckptread.operations.diff.match.by_content import (
+    ContentMatch,
+    Side,
+    comparable,
+    known_shape,
+    match_values,
+    take_fingerprints,
+)
 from ckptread.operations.diff.match.by_name import align
-from ckptread.operations.diff.match.compare_layouts import agree
+from ckptread.operations.diff.match.compare_layouts import find_agreement
 from ckptread.operations.diff.match.in_order import compatible, last_name
 from ckptread.operations.diff.match.layouts import Arrangement, plain
 from ckptread.operations.diff.match.pairs import Certainty, Pair
 from ckptread.operations.diff.match.saved_mapping import SavedMapping, load_mapping
-from ckptread.operations.diff.match.suspect_layouts import Judged, judge
+from ckptread.operations.diff.match.suspect_layouts import MarkedMatch, mark_suspects
 from ckptread.reader import Reader
 from ckptread.select import find_tensor
 from ckptread.storage.addresses import find_storage
@@ -49,7 +56,7 @@ def pair_tensors(a: Reader, b: Reader, how: Matching = "auto", meter: Meter = SI
 
 
 def _valueless(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
-    """Every tensor alone, but for those without values to match by: they are paired by their names."""
+    """Return every tensor unpaired, except those without values to match: they are paired by names."""
     named = align([t for t in a if not comparable(t)], [t for t in b if not comparable(t)])
     return [*named, *(Pair(a=t, b=None) for t in a if comparable(t)), *(Pair(a=None, b=t) for t in b if comparable(t))]
 
@@ -81,7 +88,7 @@ def two_tensors(a: Reader, b: Reader, names: Sequence[str]) -> Pair | None:
 
 
 def _mapped(a: list[TensorInfo], b: list[TensorInfo], mapping: SavedMapping) -> list[Pair]:
-    """The pairs that the mapping states; by names, those of which it says nothing."""
+    """Return the pairs of the mapping; the tensors that it does not mention are paired by names."""
     of_a, of_b = {t.key: t for t in a}, {t.key: t for t in b}
     stated = {
         entry.a: Pair(a=of_a[entry.a], b=of_b[entry.b], by="map", arrangement=entry.arrangement)
@@ -108,21 +115,21 @@ def _in_order(a: Sequence[TensorInfo], pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _by_content(a: Reader, b: Reader, pairs: Sequence[Pair], content_alone: bool, meter: Meter) -> list[Pair]:
-    """Pair what stands alone by values; where names count for nothing, the rest by unique shapes."""
+    """Pair the unpaired tensors by values; with content alone, the rest by unique shapes."""
     alone = [pair for pair in pairs if (pair.a is None) != (pair.b is None) and not _second_name(pair)]
     left_a, left_b = [p.a for p in alone if p.a], [p.b for p in alone if p.b]
     if not left_a or not left_b:
         return [pair for pair in pairs if not _second_name(pair) or (pair.a and pair.b)]
     sizes = {t.size for t in left_a if comparable(t)} & {t.size for t in left_b if comparable(t)}
-    side_a, side_b = look_at(Side(a, left_a), sizes, meter), look_at(Side(b, left_b), sizes, meter)
-    judged = judge(_plausible(same_values(side_a, side_b), content_alone), _Agreement(side_a, side_b))
-    found = [_confirmed(each) for each in judged]
-    found += _rest(side_a, side_b, found, content_alone)
+    side_a, side_b = take_fingerprints(Side(a, left_a), sizes, meter), take_fingerprints(Side(b, left_b), sizes, meter)
+    marked = mark_suspects(_plausible(match_values(side_a, side_b), content_alone), _Agreement(side_a, side_b))
+    found = [_confirmed(each) for each in marked]
+    found += _unmatched(side_a, side_b, found, content_alone)
     return _in_order(list(a.tensors.values()), [pair for pair in pairs if pair.a and pair.b] + found)
 
 
 def _plausible(matches: list[ContentMatch], content_alone: bool) -> list[ContentMatch]:
-    """Beside names, values that are the same by chance count for nothing where the names end differently."""
+    """Drop matches by chance where names count, and end differently."""
     if content_alone:
         return matches
     return [m for m in matches if not m.chance or last_name(m.a) == last_name(m.b) or m.a.positional or m.b.positional]
@@ -136,13 +143,13 @@ class _Agreement:
 
     def __call__(self, match: ContentMatch, arrangement: Arrangement) -> bool:
         try:
-            return agree(self._a.tensor(match.a), self._b.tensor(match.b), arrangement) is not None
+            return find_agreement(self._a.tensor(match.a), self._b.tensor(match.b), arrangement) is not None
         except CheckpointError:
             return False
 
 
-def _confirmed(judged: Judged) -> Pair:
-    match = judged.match
+def _confirmed(marked: MarkedMatch) -> Pair:
+    match = marked.match
     moved = match.arrangement != plain(known_shape(match.b)) or match.a.shape != match.b.shape
     found = Pair(
         a=match.a,
@@ -153,13 +160,13 @@ def _confirmed(judged: Judged) -> Pair:
         arrangement=match.arrangement if moved else None,
         confirmed=match.agreement == "bits",
     )
-    if judged.expected is None:
+    if marked.expected is None:
         return found
-    others = "its sibling" if judged.siblings == 1 else f"{judged.siblings:,} siblings"
-    verb = "has" if judged.siblings == 1 else "have"
+    others = "its sibling" if marked.siblings == 1 else f"{marked.siblings:,} siblings"
+    verb = "has" if marked.siblings == 1 else "have"
     why = (
-        f"wrongly transposed? its axes lie as {list(match.arrangement.axes)}, while {others} of that name {verb} "
-        f"{list(judged.expected.axes)}"
+        f"wrongly transposed? its axes are {list(match.arrangement.axes)}, while {others} of that name {verb} "
+        f"{list(marked.expected.axes)}"
     )
     return msgspec.structs.replace(found, suspect=True, why=why)
 
@@ -172,14 +179,14 @@ def _certainty(match: ContentMatch) -> Certainty:
 
 def _why(match: ContentMatch) -> str:
     if match.copies > 1:
-        return f"{match.copies:,} tensors hold exactly these values: paired in their order"
+        return f"{match.copies:,} tensors have exactly these values: paired in order"
     if match.constant and match.a.size > 1:
-        return "the same values, but one and the same throughout"
-    return "the same values, but few" if match.chance else "the same values, and no other tensor holds them"
+        return "the same values, but all equal"
+    return "the same values, but few" if match.chance else "the same values, which no other tensor has"
 
 
-def _rest(a: Side, b: Side, found: Sequence[Pair], by_shape: bool) -> list[Pair]:
-    """What no values pair: by unique shapes where asked, and alone."""
+def _unmatched(a: Side, b: Side, found: Sequence[Pair], by_shape: bool) -> list[Pair]:
+    """Return the tensors without a match: paired by unique shapes if asked, and unpaired."""
     found_a, found_b = {p.a.key for p in found if p.a}, {p.b.key for p in found if p.b}
     left_a = [t for t in a.tensors if t.key not in found_a]
     left_b = [t for t in b.tensors if t.key not in found_b]
@@ -229,7 +236,7 @@ def _unique_shapes(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
         others = shapes_b.get(shape, [])
         if len(ones) == 1 and len(others) == 1 and compatible(ones[0], others[0]):
             pairs.append(
-                Pair(a=ones[0], b=others[0], by="shape", certainty="guess", why="nothing else of this shape is left")
+                Pair(a=ones[0], b=others[0], by="shape", certainty="guess", why="no other tensor of this shape is left")
             )
     return pairs
 

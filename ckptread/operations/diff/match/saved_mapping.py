@@ -37,7 +37,7 @@ class SavedPair(msgspec.Struct, frozen=True):
 
 
 class SavedMapping(msgspec.Struct, frozen=True):
-    """What a mapping file says."""
+    """The contents of a mapping file."""
 
     pairs: tuple[SavedPair, ...]
     only_a: frozenset[str] = frozenset()
@@ -71,7 +71,7 @@ def _entry(pair: Pair) -> dict[str, Any]:
 
 
 def save_mapping(path: str, pairs: Iterable[Pair], a: str, b: str, *, force: bool = False) -> None:
-    """Write a mapping file, whole or not at all. Raises CheckpointError, also where the file exists."""
+    """Write a mapping file, completely or not at all. Raises CheckpointError, also where the file exists."""
     import json
 
     with written_whole(path, force) as file:
@@ -79,14 +79,16 @@ def save_mapping(path: str, pairs: Iterable[Pair], a: str, b: str, *, force: boo
 
 
 def load_mapping(path: str) -> SavedMapping:
-    """Read a mapping file. Raises CheckpointError where it cannot be read, DamagedFileError where it is none."""
+    """Read a mapping file. Raises CheckpointError if it cannot be read, DamagedFileError if it is not a mapping."""
     data = read_small_file(*find_storage(path), OWN_FILE_BYTES, "a mapping")
     try:
         found = bounded_json(data, max_bytes=OWN_FILE_BYTES, unique=True)
     except Malformed as error:
-        raise DamagedFileError(path, f"it is no mapping: {error.problem}", advice=ADVICE) from error
+        raise DamagedFileError(path, f"not a mapping: {error.problem}", advice=ADVICE) from error
     if not isinstance(found, dict) or found.get("schema") != SCHEMA or not isinstance(found.get("pairs"), list):
-        raise DamagedFileError(path, f'it is no mapping: "schema" is not {SCHEMA}, or "pairs" no list', advice=ADVICE)
+        raise DamagedFileError(
+            path, f'not a mapping: "schema" is not {SCHEMA}, or "pairs" is not a list', advice=ADVICE
+        )
     if len(found["pairs"]) > MAX_ENTRIES:
         raise UnsafeFileError(path, f"it has {len(found['pairs']):,} pairs; at most {MAX_ENTRIES:,} are read")
     entries = tuple(_read_entry(path, number, entry) for number, entry in enumerate(found["pairs"]))
@@ -97,12 +99,12 @@ def load_mapping(path: str) -> SavedMapping:
 
 def _read_entry(path: str, number: int, entry: Any) -> SavedPair:
     if not isinstance(entry, dict) or not isinstance(entry.get("a"), str) or not isinstance(entry.get("b"), str):
-        raise _broken(path, number, 'it has no "a" and "b" that are keys')
+        raise _broken(path, number, '"a" and "b" must be keys')
     shape, axes = entry.get("reshape"), entry.get("axes")
     if shape is None and axes is None:
         return SavedPair(entry["a"], entry["b"], None)
     if not (_numbers(shape, MAX_DIM) and _numbers(axes, MAX_RANK)) or sorted(axes) != list(range(len(shape))):
-        raise _broken(path, number, '"reshape" is no shape, or "axes" no permutation of its axes')
+        raise _broken(path, number, '"reshape" is not a shape, or "axes" is not a permutation of its axes')
     return SavedPair(entry["a"], entry["b"], Arrangement(tuple(shape), tuple(axes)))
 
 
@@ -117,7 +119,7 @@ def _numbers(value: Any, most: int) -> TypeGuard[list[int]]:
 def _keys(path: str, found: dict[str, Any], name: str) -> frozenset[str]:
     keys = found.get(name, [])
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise DamagedFileError(path, f'it is no mapping: "{name}" is no list of keys', advice=ADVICE)
+        raise DamagedFileError(path, f'not a mapping: "{name}" is not a list of keys', advice=ADVICE)
     return frozenset(keys)
 
 

@@ -15,20 +15,20 @@ from ckptread.operations.diff.match.by_content import ContentMatch, known_shape
 from ckptread.operations.diff.match.in_order import last_name
 from ckptread.operations.diff.match.layouts import Arrangement, arrangements
 
-Agree = Callable[[ContentMatch, Arrangement], bool]
+AgreesUnder = Callable[[ContentMatch, Arrangement], bool]
 Way = tuple[int, ...]
 
 MOST_KINDS = 64
 """Of more kinds of siblings, nothing is concluded: real models have a handful."""
 
 
-class Judged(msgspec.Struct, frozen=True):
-    """A match, and the way its siblings lie where it lies otherwise."""
+class MarkedMatch(msgspec.Struct, frozen=True):
+    """A match, and the layout of its siblings where its own is another."""
 
     match: ContentMatch
     expected: Arrangement | None = None
     siblings: int = 0
-    """How many siblings lie in the expected way."""
+    """How many siblings have the expected layout."""
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -38,19 +38,19 @@ class _Kind(msgspec.Struct, frozen=True):
     possible: frozenset[Way]
 
 
-def judge(matches: Sequence[ContentMatch], agree: Agree) -> list[Judged]:
+def mark_suspects(matches: Sequence[ContentMatch], agree: AgreesUnder) -> list[MarkedMatch]:
     """Return every match, those that lie otherwise than their siblings marked.
 
     Where the values also agree in the siblings' way (a symmetric kernel, all zeros), that way is taken instead.
     """
     views = (_LongAxes(), _AllAxes())
     families = [_families(matches, view) for view in views]
-    return [_judge(match, list(zip(views, families, strict=True)), agree) for match in matches]
+    return [_mark(match, list(zip(views, families, strict=True)), agree) for match in matches]
 
 
-def _judge(
-    match: ContentMatch, families: list[tuple[_LongAxes, dict[Hashable, Counter[_Kind]]]], agree: Agree
-) -> Judged:
+def _mark(
+    match: ContentMatch, families: list[tuple[_LongAxes, dict[Hashable, Counter[_Kind]]]], agree: AgreesUnder
+) -> MarkedMatch:
     for view, family in families:
         ways = view.ways(match)
         own = view.kind(match, ways)
@@ -61,11 +61,11 @@ def _judge(
             continue
         expected, count = _expected(own, +siblings)
         if expected == own.taken:
-            return Judged(match)
+            return MarkedMatch(match)
         if agree(match, ways[expected]):
-            return Judged(msgspec.structs.replace(match, arrangement=ways[expected]))
-        return Judged(match, ways[expected], count)
-    return Judged(match)
+            return MarkedMatch(msgspec.structs.replace(match, arrangement=ways[expected]))
+        return MarkedMatch(match, ways[expected], count)
+    return MarkedMatch(match)
 
 
 def _expected(own: _Kind, siblings: Counter[_Kind]) -> tuple[Way, int]:
