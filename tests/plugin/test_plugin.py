@@ -78,6 +78,25 @@ def test_a_known_file_imports_no_metadata():
     assert ran.returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("flat = no_such_module:ROW", "cannot be imported"),
+        ("flat = ckptread_flat:MAGIC", "not a Format"),
+        ("npz = ckptread_flat:FLAT", "not a Format"),
+    ],
+)
+def test_a_package_with_a_mistake_is_named(tmp_path, monkeypatch, entry, problem):
+    folder = tmp_path / "site" / "other-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(f"[ckptread.formats]\n{entry}\n")
+    monkeypatch.syspath_prepend(str(folder.parent))
+    (tmp_path / "noise").write_bytes(bytes(range(128, 256)) * 8)
+    with pytest.raises(ckptread.UsageError, match=problem):
+        ckptread.open(tmp_path / "noise")
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     return flat(tmp_path_factory.mktemp("flat") / "sample.flat")
