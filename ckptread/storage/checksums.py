@@ -1,7 +1,7 @@
-"""The checksums that files state for runs of bytes, and how those of two runs make that of both.
+"""Checksums of runs of bytes, extended piece by piece, and combined from those of two runs.
 
-CRC-32 (zlib, zip) and CRC-32C (Castagnoli: TensorFlow). A CRC is the remainder of a polynomial over GF(2), so the
-one of a long run can be put together of those of its pieces, taken by several threads: see ``crc32_combine`` of
+CRC-32 (zlib, zip) and CRC-32C (Castagnoli: TensorFlow). A CRC is the remainder of a polynomial over GF(2), so that
+of a long run can be combined from those of its pieces, computed by several threads: see ``crc32_combine`` of
 zlib, https://github.com/madler/zlib/blob/master/crc32.c.
 """
 
@@ -21,7 +21,7 @@ ALL = 0xFFFFFFFF
 
 
 def extender(algorithm: Algorithm) -> Extend:
-    """Return ``extend(state, data)``, the checksum of what came before and ``data``; 0 is the state of nothing."""
+    """Return ``extend(state, data)``, the checksum of all the data so far; it starts from 0."""
     if algorithm == "crc32":
         import zlib
 
@@ -33,12 +33,12 @@ def extender(algorithm: Algorithm) -> Extend:
 
 
 def combine(algorithm: Algorithm, first: int, second: int, nbytes: int) -> int:
-    """Return the checksum of two runs of bytes, of which the second has ``nbytes``, from those of each."""
+    """Return the checksum of two adjoining runs of bytes from those of each; the second has ``nbytes``."""
     return _multiply(POLYNOMIALS[algorithm], _shift(POLYNOMIALS[algorithm], nbytes), first) ^ second
 
 
 def of_zeros(algorithm: Algorithm, nbytes: int, state: int = 0) -> int:
-    """Return the checksum of ``nbytes`` zero bytes behind what has the checksum ``state``."""
+    """Return the checksum ``state``, extended by ``nbytes`` zero bytes."""
     polynomial = POLYNOMIALS[algorithm]
     return _multiply(polynomial, _shift(polynomial, nbytes), state ^ ALL) ^ ALL
 

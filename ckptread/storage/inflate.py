@@ -32,8 +32,8 @@ MAX_STOPS = 128
 class Inflater:
     """A deflate stream of ``nbytes`` stored bytes, inflated up to byte ``at``.
 
-    ``read(offset, nbytes)`` gives the stored bytes. Every method raises DamagedFileError where they are no
-    deflate stream, or end before it does.
+    ``read(offset, nbytes)`` returns stored bytes. Every method raises DamagedFileError where they are not
+    a deflate stream, or end before it does.
     """
 
     def __init__(self, read: Callable[[int, int], bytes], nbytes: int, name: str) -> None:
@@ -45,7 +45,7 @@ class Inflater:
         self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
 
     def copy(self) -> Inflater:
-        """Return a stream that stands at the same place; some 75 KB."""
+        """Return a stream at the same position; it takes some 75 KB."""
         twin = Inflater(self._read, self._nbytes, self._name)
         twin.at, twin._taken, twin._inflate = self.at, self._taken, self._inflate.copy()
         return twin
@@ -60,9 +60,9 @@ class Inflater:
         return b"".join(pieces)
 
     def finish(self) -> None:
-        """Raise where the stream does not end here, with its last stored byte."""
+        """Raise DamagedFileError unless the stream ends here, with its last stored byte."""
         if self._some(1):
-            raise _inflation_error(self._name, f"it holds more than the {self.at:,} bytes that are stated")
+            raise _inflation_error(self._name, f"it has more than the {self.at:,} bytes that the archive records")
         left = self._nbytes - self._taken + len(self._inflate.unused_data)
         if left:
             raise _inflation_error(self._name, f"{plural(left, 'byte', 'follow')} the end of its stream")
@@ -78,7 +78,7 @@ class Inflater:
             if piece:
                 return piece
             if not given:
-                raise _inflation_error(self._name, f"it is cut short after {self.at:,} bytes")
+                raise _inflation_error(self._name, f"it is truncated after {self.at:,} bytes")
         return b""
 
     def _feed(self) -> bytes:
@@ -91,10 +91,9 @@ class Inflater:
 class InflatedSource(Source):
     """A deflated member of a zip archive, inflated as far as it is read. It does not own the other source.
 
-    Reading on is streaming. The last pages are kept, and every few MiB the state of the inflater, from which
-    reading back starts again: at most some 20 MiB, however large the member. Never more than ``nbytes`` are
-    inflated; a stream that ends before or after them, and a wrong CRC-32 once all of them were inflated, are
-    DamagedFileErrors.
+    Reading forward streams. The last pages are cached, and every few MiB a copy of the inflater, from which reading
+    back starts again: at most some 20 MiB, however large the member. Never more than ``nbytes`` are inflated. A stream
+    of another length raises DamagedFileError, and so does a wrong CRC-32 once all bytes were inflated.
     """
 
     addressable = False
@@ -147,13 +146,13 @@ class InflatedSource(Source):
         return self._pages[number]
 
     def _rewind(self, number: int) -> None:
-        """Go to the last stop before a page, unless the stream stands between the two."""
+        """Go to the last stop before a page, unless the stream is between the two."""
         stop = max(page for page in self._stops if page <= number)
         if not stop <= self._stream.at // PAGE_BYTES <= number or self._stream.at % PAGE_BYTES:
             self._stream = self._stops[stop].copy()
 
     def _next_page(self, number: int) -> bytes:
-        """Inflate the page that the stream stands at, and check what can be checked by then."""
+        """Inflate the page at the position of the stream, and check its size, and the checksum at the end."""
         wanted = min(PAGE_BYTES, self.size - number * PAGE_BYTES)
         page = self._stream.inflate(wanted)
         if len(page) < wanted:
@@ -162,7 +161,7 @@ class InflatedSource(Source):
         if self._stream.at == self.size:
             self._stream.finish()
             if crc is not None and crc != self._step["crc32"]:
-                raise _inflation_error(self.name, "its bytes do not have the CRC-32 that the archive states")
+                raise _inflation_error(self.name, "its bytes do not have the CRC-32 that the archive records")
         if crc is not None:
             self._checked, self._crc = self._checked + 1, crc
         return page
@@ -181,7 +180,7 @@ class InflatedSource(Source):
 
 
 def rebuild_source(descriptor: int, steps: list[Step], name: str) -> Source:
-    """Build in a worker the source whose recipe this is."""
+    """Build in a worker the source of a recipe."""
     source: Source = FileSource(name, descriptor)
     for step in steps:
         if "crc32" in step:
@@ -192,5 +191,5 @@ def rebuild_source(descriptor: int, steps: list[Step], name: str) -> Source:
 
 
 def _inflation_error(name: str, problem: str) -> DamagedFileError:
-    """Return the error for a stream that does not inflate to what was stated."""
-    return DamagedFileError(name, f"it does not inflate as stated: {problem}", advice="fetch it again")
+    """Return the error for a stream that does not inflate to the recorded size and checksum."""
+    return DamagedFileError(name, f"it does not inflate as recorded: {problem}", advice="fetch it again")

@@ -1,4 +1,4 @@
-"""Files that are read in one piece, when they are not larger than they have any reason to be."""
+"""Files that are read in one piece, up to a size that they have no reason to exceed."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Step = dict[str, int]
 Range = tuple[int, int]
 """An offset and a number of bytes."""
 Kind = Literal["file", "folder", "other"]
-"""What a name stands for; 'other' exists but cannot be opened: a device, a pipe, a dangling link."""
+"""What a name stands for. 'other' exists but cannot be opened: a device, a pipe, a dangling link."""
 
 
 class Stamp(NamedTuple):

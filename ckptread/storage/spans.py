@@ -1,4 +1,4 @@
-"""Runs of bytes in files: which lie within others, which overlap, and what lies between them."""
+"""Runs of bytes in files: which contain others, which overlap, and the gaps between them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ckptread.tensors import Region
 
 
 class Cover:
-    """A set of runs of bytes, of which can be asked whether one of them holds another run."""
+    """A set of runs of bytes that can report whether one of them contains another run."""
 
     def __init__(self, regions: Iterable[Region]) -> None:
         spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -25,13 +25,13 @@ class Cover:
             self._reach[file] = list(accumulate((end for _, end in found), max))
 
     def holds(self, region: Region) -> bool:
-        """Whether one of the runs holds all of this region."""
+        """Whether one of the runs contains the complete region."""
         before = bisect_right(self._starts.get(region.file, []), region.offset)
         return before > 0 and self._reach[region.file][before - 1] >= region.offset + region.nbytes
 
 
 def overlaps(regions: Iterable[Region]) -> Iterator[tuple[Region, Region]]:
-    """Yield each region that begins within an earlier one, behind the one that reaches furthest so far."""
+    """Yield pairs of an earlier region and one that begins within it."""
     owner: Region | None = None
     for region in sorted((r for r in regions if r.nbytes), key=lambda r: (r.file, r.offset, r.nbytes)):
         if owner is not None and owner.file == region.file and region.offset < owner.offset + owner.nbytes:
@@ -41,7 +41,7 @@ def overlaps(regions: Iterable[Region]) -> Iterator[tuple[Region, Region]]:
 
 
 def gaps(spans: Iterable[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
-    """Yield the runs of bytes, as begin and end, that are in none of the spans, up to ``end``."""
+    """Yield the runs of bytes outside all of the spans, as begin and end, up to ``end``."""
     at = 0
     for start, stop in [*sorted(spans), (end, end)]:
         if start > at:

@@ -1,7 +1,7 @@
 """Work on many items in a few threads, with results in order.
 
-numpy, file reads, hashes and decompression give up the interpreter lock, so threads share their work between
-processors; what is waiting, and so the memory, is bounded. Plain threads: concurrent.futures imports logging, 10 ms.
+numpy, file reads, hashes and decompression release the interpreter lock, so threads use several processors. The
+number of waiting results is bounded, and so is memory. Plain threads: concurrent.futures imports logging, 10 ms.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ Result = TypeVar("Result")
 MOST_THREADS = 4
 """More threads than this wait for the interpreter lock and for memory."""
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-"""What keeps numpy's library of linear algebra from starting threads beside these: they wait for each other, busily."""
+"""Keeps numpy's linear algebra library from starting threads next to these: they would busy-wait for each other."""
 KEPT_BYTES = 4 << 20
-"""glibc's malloc keeps what is freed once a block of this size was (mallopt(3), M_MMAP_THRESHOLD): else it gives every
-buffer back to the system, to be handed it again page by page, cleared."""
+"""glibc's malloc keeps what is freed once a block of this size was (mallopt(3), M_MMAP_THRESHOLD): otherwise it
+returns every buffer to the system, and gets it again page by page, cleared."""
 AHEAD = 2
-"""Items per thread that may be under way or done before their turn."""
+"""Items per thread that may be in progress, or finished before their turn."""
 
 _WITHIN = threading.local()
-"""Whether a thread is one of ours: it does not share out its work again."""
+"""Whether a thread is one of these: it does not start threads itself."""
 
 
 def thread_count() -> int:
@@ -39,10 +39,10 @@ def thread_count() -> int:
 def run_in_order(
     work: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None
 ) -> Iterator[Result]:
-    """Yield ``work(item)`` for each item, in the items' order, from ``threads`` threads (None: as many as are of use).
+    """Yield ``work(item)`` for each item, in the items' order, from ``threads`` threads (None: as many as are useful).
 
-    Within such a thread None means one: what is shared out already is not shared out again. An exception of ``work``
-    is raised in its item's turn. Closing the iterator early drops what has not begun.
+    Within such a thread None means one. An exception of ``work`` is raised at its item's turn. Closing the iterator
+    early drops the items that have not begun.
     """
     count = (1 if hasattr(_WITHIN, "ours") else thread_count()) if threads is None else threads
     if count == 1:
@@ -62,7 +62,7 @@ def run_in_order(
 
 
 class _Task(Generic[Item, Result]):
-    """One item, and what came of it."""
+    """One item, and its result or exception."""
 
     __slots__ = ("_done", "_error", "_item", "_result")
 
@@ -83,7 +83,7 @@ class _Task(Generic[Item, Result]):
             self._done.release()
 
     def outcome(self) -> Result:
-        """Wait for the result, and return it, or raise what the work raised."""
+        """Wait for the result and return it, or raise the exception of the work."""
         self._done.acquire()
         if self._error is not None:
             raise self._error
@@ -116,7 +116,7 @@ class _Crew(Generic[Item, Result]):
             task.run(self._work)
 
     def end(self) -> None:
-        """Drop what has not begun, and wait for what has."""
+        """Drop the items that have not begun, and wait for the others."""
         try:
             while True:
                 self._queue.get_nowait()

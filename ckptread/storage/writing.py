@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, under names that no checkpoint chooses."""
+"""Output files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 NAMELESS = "/proc/self/fd"
-"""Where Linux has the open files of a process, those without a name too."""
+"""Where Linux lists the open files of a process, those without a name too."""
 BEGIN_BYTES = 16 << 20
-"""What is written before the disk is made to begin with it."""
+"""How much is written before the system is told to write it to the disk."""
 
 
 @contextmanager
 def written_whole(target: str, force: bool) -> Iterator[IO[bytes]]:
-    """Open a file without a name that gets ``target``'s when all is well: until then, and if not, nothing is there.
+    """Open a file without a name, which gets the name ``target`` once the block succeeds; nothing appears if it fails.
 
-    The bytes are on the disk before the name is, and the name before this returns. Where the system knows no
-    nameless files (other than Linux, and on some network file systems) it is a hidden one beside the target.
-    Raises CheckpointError.
+    The bytes are on the disk before the name is, and the name before this returns. Where the system has no nameless
+    files (other than Linux, and on some network file systems) it is a hidden file next to the target. Raises
+    CheckpointError.
     """
     if os.path.isdir(target):
         raise CheckpointError(target, "it is a folder", advice="give a file's name")
@@ -51,12 +51,12 @@ def _exists(target: str) -> CheckpointError:
 
 
 class _Writing(FileIO):
-    """A file that is on its way to the disk while it is written: at the end little is left to wait for."""
+    """A file whose bytes go to the disk while it is written, so that the final flush is short."""
 
     _written = _begun = 0
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write; and every so often advise the system so that it begins to write to the disk, as Linux does."""
+        """Write; and every so often advise the system to start writing to the disk, as Linux then does."""
         count = super().write(data)
         self._written += count
         if self._written - self._begun >= BEGIN_BYTES and hasattr(os, "posix_fadvise"):
@@ -66,7 +66,7 @@ class _Writing(FileIO):
 
 
 class _Draft:
-    """What is to become the file ``target``: nameless, or hidden beside it."""
+    """The file that will become ``target``: nameless, or hidden next to it."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -97,7 +97,7 @@ class _Draft:
         return descriptor, path
 
     def settle(self, force: bool) -> None:
-        """Put the bytes on the disk, then the name. Without ``force`` it never replaces another file."""
+        """Flush the bytes to the disk, then the name. Without ``force`` never replace another file."""
         self.file.flush()
         os.fsync(self.file.fileno())
         if force and not self._hidden:
@@ -109,13 +109,13 @@ class _Draft:
         self._sync_folder()
 
     def _hide(self) -> str:
-        """Give the nameless file a hidden name, for a moment: only a rename can replace another file."""
+        """Give the nameless file a hidden name for a moment: only a rename can replace another file."""
         path = os.path.join(self._folder, f"{self._prefix}{os.urandom(6).hex()}.part")
         self._link(path)
         return path
 
     def _link(self, name: str) -> None:
-        """Give the file a name, which nothing may have yet."""
+        """Give the file a name that does not exist yet."""
         if not self._hidden:
             folder = os.open(self._folder, os.O_RDONLY)
             try:  # with a folder's descriptor, and only then, Python follows the link that /proc has of the file
@@ -131,7 +131,7 @@ class _Draft:
             os.rename(self._hidden, name)
 
     def _sync_folder(self) -> None:
-        """Have the name on the disk too, where the system can do that."""
+        """Flush the name to the disk too, where the system can."""
         try:
             folder = os.open(self._folder, os.O_RDONLY)
         except OSError:  # Windows opens no folders
@@ -144,7 +144,7 @@ class _Draft:
             os.close(folder)
 
     def discard(self) -> None:
-        """Close the file, and take its hidden name away where it still has one."""
+        """Close the file, and remove its hidden name if it still has one."""
         try:
             self.file.close()
         finally:
@@ -153,7 +153,7 @@ class _Draft:
 
 
 def _give_everyday_permissions(path: str) -> None:
-    """Make a file of ``mkstemp``, which is its owner's alone, as readable as any new file."""
+    """Give a file of ``mkstemp``, which only its owner can read, the permissions of any new file."""
     if sys.platform != "win32":
         mask = os.umask(0)
         os.umask(mask)
@@ -161,7 +161,7 @@ def _give_everyday_permissions(path: str) -> None:
 
 
 def make_folder(folder: str) -> None:
-    """Make a folder, and those above it, unless they are there. Raises CheckpointError."""
+    """Create a folder and those above it, unless they exist. Raises CheckpointError."""
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:

@@ -50,7 +50,7 @@ def open_keras(storage: Storage, name: str, remains: Remains = Remains.refused) 
 
 
 class KerasReader(Reader):
-    """An open .keras archive: the reader of its weights, and what its JSON members say."""
+    """An open .keras archive: the reader of its weights, and its JSON members."""
 
     format = "keras"
 
@@ -76,7 +76,7 @@ class KerasReader(Reader):
 
     @cached_property
     def model(self) -> ModelFacts | None:
-        """What config.json says, weights or none."""
+        """The model as config.json describes it, with or without weights."""
         evidence, _ = gather_keras_evidence({}, self.config, self.metadata, lambda _key, _other: False)
         return read_model_facts(evidence)
 
@@ -112,7 +112,7 @@ class KerasReader(Reader):
         return None
 
     def _open_weights(self) -> Reader | None:
-        """Open the weights; None where there are none, or two of the name: then nobody can say which."""
+        """Open the weights; None where there are none, or two members of the same name."""
         name = next((each for each in (HDF5_WEIGHTS, NPZ_WEIGHTS) if each in self._archive.members), None)
         if name is None:
             self._note_absence()
@@ -143,7 +143,7 @@ class KerasReader(Reader):
         return weights
 
     def _note_absence(self) -> None:
-        """Note that there are no weights; raise where this is not Keras' archive at all."""
+        """Add a finding that there are no weights; raise where this is not a Keras archive at all."""
         if CONFIG not in self._archive.members and METADATA not in self._archive.members:
             names = ", ".join(map(escape, list(self._archive.members)[:3])) or "nothing"
             problem = f"it is no .keras archive: it holds {names}, and no {HDF5_WEIGHTS}"
@@ -154,13 +154,13 @@ class KerasReader(Reader):
         )
 
     def regions(self) -> Iterator[Region]:
-        """The members of the archive, then what the weights are made of."""
+        """Yield the members of the archive, then the regions of the weights."""
         yield from self._archive.regions()
         if self.weights is not None:
             yield from self.weights.regions()
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Return the values of a tensor, or of the part that ``selection`` means."""
+        """Return the values of a tensor, or of the selected part."""
         info = readable(self, key)
         weights = cast(Reader, self.weights)  # without weights there is no tensor to read
         return weights.read(info.key, selection, out=out)
@@ -178,7 +178,7 @@ class KerasReader(Reader):
 
 
 def _metadata(about: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
-    """Return what metadata.json says, and the model's class and name."""
+    """Return the contents of metadata.json, and the model's class and name."""
     inner = config.get("config")
     named = {
         "model_class": config.get("class_name"),

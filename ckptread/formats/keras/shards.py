@@ -64,7 +64,7 @@ class KerasShardsReader(ShardsReader[Hdf5Reader]):
             found.setdefault(key, info)
 
     def _missing(self, groups: Groups, found: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
-        """Return an entry for each group of which some file could not be opened: its variables are unknown."""
+        """Return an entry for each group with a file that could not be opened: its variables are unknown."""
         return {
             group: TensorInfo(
                 key=group, shape=None, dtype="unknown", nbytes=0, problem=f"its file {escape(name)!r} cannot be opened"
@@ -75,7 +75,7 @@ class KerasShardsReader(ShardsReader[Hdf5Reader]):
         }
 
     def _attributes(self) -> dict[str, dict[str, Any]]:
-        """Return the attributes of all files' groups; the first file that has one counts."""
+        """Return the attributes of all files' groups, each from the first file that has it."""
         merged: dict[str, dict[str, Any]] = {}
         for shard in self._shards.values():
             for group, values in shard.evidence.attributes.items():
@@ -84,7 +84,7 @@ class KerasShardsReader(ShardsReader[Hdf5Reader]):
 
 
 def _groups(path: str, index: Mapping[str, Any]) -> Groups:
-    """Return the files of each group, once each is the name of a file in the same folder."""
+    """Return the files of each group, checked to be names of files in the same folder."""
     stated = index.get("weight_map")
     if not isinstance(stated, dict):
         raise DamagedFileError(path, "it holds no weight_map of files by group", advice="fetch it again")

@@ -1,4 +1,4 @@
-"""Reads arrays in Fortran order, whose first axis runs fastest: in C order, the bytes of one row lie everywhere.
+"""Arrays in Fortran order, whose first axis varies fastest: the elements of a row are spread over the whole array.
 
 Read in C order block by block, every block would touch the whole array again. So a band of rows is read at once
 and kept, and the blocks are taken from it.
@@ -22,8 +22,8 @@ BAND_BYTES = 64 << 20
 class FortranArray:
     """An array in Fortran order; ``read_into`` fills a buffer from an offset in its bytes.
 
-    ``verify`` is called with all values in the order of the file where all are read at once, and with None before the
-    first of many blocks is given out: those that follow do not come in the order of the file.
+    ``verify`` is called with all values in the order of the file where they are read at once, and with None before the
+    first of many blocks is returned: the blocks are not in the order of the file.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class FortranArray:
         out[...] = self._kept.T[(rows, *(slice(r.start, r.stop, r.step) for r in ranges[1:]))]
 
     def _band_of(self, ranges: Sequence[range]) -> range | None:
-        """Return the band of rows that the ranges lie in; None where they are better read alone."""
+        """Return the band of rows that contains the ranges; None where they are better read alone."""
         row = self._dtype.itemsize
         for dim in self._shape[1:]:
             row *= dim
@@ -66,7 +66,7 @@ class FortranArray:
         return range(start, min(start + count, self._shape[0])) if ranges[0][-1] < start + count else None
 
     def _read(self, ranges: Sequence[range]) -> Array:
-        """Return what the ranges mean, with the axes in the order of the file."""
+        """Return the values of the ranges, with the axes in the order of the file."""
         import numpy as np
 
         part = np.empty([len(r) for r in reversed(ranges)], self._dtype)

@@ -44,7 +44,7 @@ _PLAIN = re.compile(
 
 
 class NpyHeader(msgspec.Struct, frozen=True, kw_only=True):
-    """What the header says of the array behind it."""
+    """What the header records about the array behind it."""
 
     dtype: str
     """As in TensorInfo."""
@@ -67,10 +67,10 @@ class _Dtype(msgspec.Struct, frozen=True):
 
 
 def read_npy_header(head: Callable[[int], bytes], name: str) -> NpyHeader:
-    """Read the header of an array whose first bytes, at most so many, ``head`` returns; ``name`` is for messages.
+    """Read the header of an array; ``head(n)`` returns its first n bytes or fewer, ``name`` is for messages.
 
-    Raises DamagedFileError where it is none, UnsafeFileError where it is too long, UnsupportedError for a version
-    that is not known.
+    Raises DamagedFileError where it is invalid, UnsafeFileError where it is too long, UnsupportedError for an unknown
+    version.
     """
     data = head(HEAD_BYTES)
     if data[:6] != MAGIC or len(data) < 12:
@@ -127,7 +127,7 @@ def _size_problem(shape: tuple[int, ...], itemsize: int) -> str | None:
 
 
 def _name(spec: Any) -> str:
-    """Return a dtype's name as TensorInfo has it: 'float32', '>f4', '<U8', or a structure written out."""
+    """Return a dtype's name as in TensorInfo: 'float32', '>f4', '<U8', or a structure written out."""
     if not isinstance(spec, str):
         return repr(spec)
     little = spec[0] in "<|" or spec[1:] in ("b1", "i1", "u1")
@@ -142,7 +142,7 @@ def _has_objects(descr: Any) -> bool:
 
 
 def _dtype(descr: Any) -> _Dtype | None:
-    """Return the dtype that the header describes; None where numpy knows no such."""
+    """Return the dtype that the header describes; None where numpy has no such dtype."""
     return _plain(descr) if isinstance(descr, str) else _structure(descr) if isinstance(descr, list) else None
 
 
@@ -161,7 +161,7 @@ def _plain(descr: str) -> _Dtype | None:
 
 
 def _structure(descr: list[Any]) -> _Dtype | None:
-    """Return a structured dtype; where bytes of padding have no name, in the form that gives every offset."""
+    """Return a structured dtype; where there is unnamed padding, in the form with every offset."""
     fields, formats, offsets, at, padded = [], [], [], 0, False
     for field in descr:
         if not isinstance(field, tuple) or len(field) not in (2, 3) or not _is_name(field[0]):
@@ -187,7 +187,7 @@ def _structure(descr: list[Any]) -> _Dtype | None:
 
 
 def _is_name(name: Any) -> bool:
-    """Whether this names a field: a text, or a title with a text."""
+    """Whether this names a field: a string, or a pair of a title and a string."""
     return isinstance(name, str) or (
         isinstance(name, tuple) and len(name) == 2 and all(isinstance(part, str) for part in name)
     )

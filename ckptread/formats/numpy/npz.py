@@ -2,8 +2,8 @@
 
 What it is: .npy, one array behind a header; .npz, a zip archive with one .npy file per array.
 Specification: see :mod:`ckptread.formats.numpy.npy_header` and :mod:`ckptread.formats.zip.archive`.
-Read here: stored arrays where they lie, deflated ones as they are inflated, in C and in Fortran order. The CRC-32
-of a member is verified when the whole array is read; it covers the header too, from whose checksum it goes on.
+Read here: stored arrays in place, deflated ones as they are inflated, in C and in Fortran order. The CRC-32 of a
+member is verified when the complete array is read; it covers the .npy header too, so it is seeded with the header's.
 Not read: arrays of Python objects. These are listed with their problem, and pickle is never loaded. The
 ``model.weights.npz`` that Keras 3 can write is of this kind: it pickles its Variable objects, and cannot read them
 back itself.
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ckptread.tensors import Array
 
 OPEN_MEMBERS = 4
-"""Members that stay open: a deflated one holds some 20 MiB."""
+"""Members that stay open: a deflated one caches some 20 MiB."""
 LAST_CHARACTER = 0x10FFFF
 
 
@@ -69,14 +69,14 @@ class _Stored(msgspec.Struct, frozen=True):
 
 
 class _Last(threading.local):
-    """The array in Fortran order that a thread is reading, of which a band of rows is kept."""
+    """The array in Fortran order that a thread is reading, and its cached band of rows."""
 
     key = ""
     array: FortranArray | None = None
 
 
 class _ArrayReader(Reader):
-    """Reads arrays that lie behind .npy headers."""
+    """Reads arrays behind .npy headers."""
 
     format = "npz"
 
@@ -90,7 +90,7 @@ class _ArrayReader(Reader):
         self._last = _Last()
 
     def _add(self, key: str, stored: _Stored, source: Source) -> None:
-        """List an array, whose header and bytes are all that ``source`` holds."""
+        """List an array; ``source`` has its header and its bytes, and nothing else."""
         header = stored.header
         problem, left = header.problem, source.size - header.offset - header.nbytes
         if problem is None and left < 0:
@@ -117,7 +117,7 @@ class _ArrayReader(Reader):
         self._arrays[key] = stored
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Return the values of an array, or of the part that ``selection`` means."""
+        """Return the values of an array, or of the selected part."""
         import numpy as np
 
         info = readable(self, key)
@@ -134,7 +134,7 @@ class _ArrayReader(Reader):
         return slicing.finish(box) if out is None else out
 
     def _fortran(self, info: TensorInfo, stored: _Stored, dtype: np.dtype[Any]) -> FortranArray:
-        """Return the array that this thread read last, or begin another one."""
+        """Return the array that this thread read last, or start another one."""
         if self._last.array is None or self._last.key != info.key:
             verify = partial(self._verify, info.key, stored)
             self._last.array = FortranArray(info.shape or (), dtype, _reading(stored), verify)
@@ -142,7 +142,7 @@ class _ArrayReader(Reader):
         return self._last.array
 
     def _verify(self, key: str, stored: _Stored, values: Array | None) -> None:
-        """Check all the values of an array in the order of the file; None: as they are read, block by block."""
+        """Check the values of an array, in the order of the file; None reads them, block by block."""
         if stored.covered.checksum is None:
             return
         running = RunningChecksum(self.path, key, stored.covered)
@@ -174,7 +174,7 @@ class NpyReader(_ArrayReader):
         self._add(key, _Stored(header, lambda: source, covered), source)
 
     def regions(self) -> Iterator[Region]:
-        """The array, for which the format states no checksum."""
+        """Yield the array, which has no checksum in this format."""
         for stored in self._arrays.values():
             read_into = self._source.from_offset(stored.header.offset)
             yield Region(
@@ -198,7 +198,7 @@ class NpzReader(_ArrayReader):
             if member.name.endswith(".npy"):
                 self._add_member(member)
             elif not member.name.endswith("/"):
-                message = f"the member {escape(member.name)!r} is no array, and is passed over"
+                message = f"the member {escape(member.name)!r} is not an array, and is skipped"
                 self.problems.append(Finding(code="npz-other-member", severity="note", message=message))
         listed = within(self.tensors.values(), source.whole_file().size)
         self.tensors = {info.key: info for info in listed}
@@ -220,7 +220,7 @@ class NpzReader(_ArrayReader):
         self._add(key, _Stored(header, partial(self._open, member.name), covered), source)
 
     def regions(self) -> Iterator[Region]:
-        """The members, each with the array in it."""
+        """Yield the members, each with its array."""
         for region, member in self._archive.located():
             key = member.name.removesuffix(".npy")
             yield region.belonging_to(key if key in self.tensors else None)
@@ -235,7 +235,7 @@ class NpzReader(_ArrayReader):
                 )
 
     def _check_text(self, info: TensorInfo) -> bool:
-        """Read a text, in which every character must be one."""
+        """Read an array of strings, and check every character."""
         for _ in Tensor(self, info).blocks():
             continue
         return False  # the member has the checksum
@@ -259,12 +259,12 @@ def _blocks(stored: _Stored) -> Iterator[Array]:
 
 
 def is_text(dtype: str) -> bool:
-    """Whether an array of this dtype holds characters, which not every number is."""
+    """Whether an array of this dtype has characters: not every number is a valid one."""
     return "U" in dtype
 
 
 def _refuse_text(path: str, key: str, values: Array) -> None:
-    """Raise where a text holds what is no character: numpy would raise later, wherever it is looked at."""
+    """Raise where a string has an invalid character: numpy would raise later, wherever the string is used."""
     if values.dtype.names:
         for name in values.dtype.names:
             _refuse_text(path, key, values[name])
@@ -273,7 +273,8 @@ def _refuse_text(path: str, key: str, values: Array) -> None:
 
         codes = np.ascontiguousarray(values).reshape(-1).view(values.dtype.str[0] + "u4")
         if codes.max() > LAST_CHARACTER:
-            raise DamagedFileError(path, f"a text of {escape(key)!r} holds {codes.max():,}, which is no character")
+            problem = f"a string of {escape(key)!r} has the code point {codes.max():,}, which is not a character"
+            raise DamagedFileError(path, problem)
 
 
 def _tensor_of(member: str) -> str | None:

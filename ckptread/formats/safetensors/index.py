@@ -1,6 +1,6 @@
 """A safetensors checkpoint of several files.
 
-What it is: ``*.safetensors.index.json``, which holds ``{"metadata": {...}, "weight_map": {tensor: file}}``, and the
+What it is: ``*.safetensors.index.json``, a JSON object ``{"metadata": {...}, "weight_map": {tensor: file}}``, and the
 files, in the same folder.
 Specification: none beyond what huggingface_hub and transformers write.
 Read here: every tensor that the index names and its file has. A file that is missing or damaged takes only its own
@@ -69,7 +69,7 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
         return info
 
     def _not_named(self, name: str) -> Iterator[Finding]:
-        """Note what a file holds that the index does not look for there."""
+        """Yield a finding for tensors of a file that the index does not place there."""
         extra = [key for key in self._shards[name].tensors if self._place.get(key) != name]
         if extra:
             are = "is" if len(extra) == 1 else "are"
@@ -86,7 +86,7 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
             )
 
     def _total(self, index: Mapping[str, Any]) -> Iterator[Finding]:
-        """Warn of a total that the index states and its tensors do not come to, where all of them are there."""
+        """Yield a finding where the index records another total size than its tensors have, if none is missing."""
         about = index.get("metadata")
         stated = about.get("total_size") if isinstance(about, dict) else None
         found = sum(info.nbytes for info in self.tensors.values())
@@ -106,7 +106,7 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
 
 
 def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:
-    """Return the file of each tensor, once each is the name of a file in the same folder."""
+    """Return the file of each tensor, checked to be the name of a file in the same folder."""
     weights = index.get("weight_map")
     if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights.values()):
         raise DamagedFileError(path, "it holds no weight_map of names by tensor", advice="fetch it again")
@@ -120,7 +120,7 @@ def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _metadata(index: Mapping[str, Any], shards: Mapping[str, Reader]) -> dict[str, str]:
-    """Return what the index says of itself, and what all the files say alike."""
+    """Return the index's own metadata, and what the metadata of all files agree on."""
     stated = index.get("metadata")
     own = {key: str(value) for key, value in stated.items()} if isinstance(stated, dict) else {}
     texts = [set(shard.metadata.items()) for shard in shards.values()]

@@ -105,7 +105,7 @@ class SafetensorsReader(Reader):
         return value
 
     def _span(self, key: str, entry: Any) -> tuple[int, int]:
-        """Return where a tensor's bytes begin and end, once its entry has the form that the format asks for."""
+        """Return where a tensor's bytes begin and end, once its entry is checked to be valid."""
         if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
             raise self._broken(f"the entry of {escape(key)!r} gives no dtype")
         if not _is_text(key) or len(key) > MAX_KEY_BYTES:
@@ -119,7 +119,7 @@ class SafetensorsReader(Reader):
         return span[0], span[1]
 
     def _check_size(self, key: str, entry: dict[str, Any], nbytes: int) -> None:
-        """Raise where shape and dtype do not make the bytes; a dtype that is not known is left to its row."""
+        """Raise where the size does not follow from shape and dtype; an unknown dtype is the tensor's own problem."""
         if entry["dtype"] in DTYPES and len(entry["shape"]) <= MAX_RANK:
             bits = element_count(tuple(entry["shape"])) * DTYPES[entry["dtype"]][1]
             if bits != 8 * nbytes:
@@ -180,7 +180,7 @@ class SafetensorsReader(Reader):
         return DamagedFileError(self._source.name, problem, advice="fetch it again")
 
     def regions(self) -> Iterator[Region]:
-        """The header and the tensors: the format has no checksums."""
+        """Yield the header and the tensors: the format has no checksums."""
         yield Region(None, *self._source.locate(0), self._data, name="the header")
         for info in self.tensors.values():
             if info.extent is not None:
@@ -194,7 +194,7 @@ class SafetensorsReader(Reader):
                 )
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Return the values of a tensor, or of the part that ``selection`` means."""
+        """Return the values of a tensor, or of the selected part."""
         import numpy as np
 
         info = readable(self, key)
@@ -215,7 +215,7 @@ class SafetensorsReader(Reader):
 
 
 def _values_problem(shape: tuple[int, ...], dtype: str, bits: int) -> str | None:
-    """Say why no array can hold such values, or None."""
+    """Return why no array can have such values, or None."""
     if bits == 0:
         return f"its dtype {escape(dtype)!r} is not one that the format names"
     if bits % 8:
@@ -231,5 +231,5 @@ def _is_counts(value: Any) -> TypeGuard[list[int]]:
 
 
 def _is_text(name: str) -> bool:
-    """Whether JSON's escapes made characters of it, and not halves of some."""
+    """Whether this is a string without lone surrogates, which JSON's escapes can make."""
     return not any("\ud800" <= character <= "\udfff" for character in name)

@@ -237,7 +237,7 @@ class TfBundleReader(Reader):
             ) from error  # fmt: skip
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Return the values of a tensor, or of the part that ``selection`` means."""
+        """Return the values of a tensor, or of the selected part."""
         import numpy as np
 
         info = readable(self, key)

@@ -201,7 +201,7 @@ class TfV1Reader(Reader):
         return DamagedFileError(file, f"the values of {escape(key)!r}: {error}", advice="fetch it again", offset=offset)
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Return the values of a tensor, or of the part that ``selection`` means."""
+        """Return the values of a tensor, or of the selected part."""
         import numpy as np
 
         info = readable(self, key)

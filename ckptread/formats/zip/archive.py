@@ -1,6 +1,6 @@
 """Zip archives, as .keras and .npz files use them.
 
-What it is: members one after another, each behind a header of its own, and at the end a directory of them all.
+What it is: members one after another, each behind its own header, and a directory of them all at the end.
 Specification: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 Read here: stored and deflated members, zip64, data descriptors, bytes before the archive.
 Not read: other compression (bzip2 and lzma expand a million times), encryption, archives in several files.
@@ -89,7 +89,7 @@ class ZipArchive:
             raise UnsafeFileError(source.name, f"it takes {member.nbytes:,} bytes; at most {limit:,} are read")
         data = source.read(0, member.nbytes)
         if zlib.crc32(data) != member.crc32:
-            problem = "its bytes do not have the CRC-32 that the archive states"
+            problem = "its bytes do not have the CRC-32 that the archive records"
             raise DamagedFileError(source.name, problem, advice="fetch it again")
         return data
 
@@ -104,7 +104,7 @@ class ZipArchive:
                 yield self._region(member), member
 
     def _region(self, member: Member) -> Region:
-        """A stored member has its checksum as it lies there, a deflated one when it is inflated, a refused one none."""
+        """A stored member has its checksum as stored, a deflated one when it is inflated, a refused one none."""
         where = (None, *self._source.locate(member.offset), member.stored_nbytes)
         name = f"the member {escape(member.name)!r}"
         if member.problem is not None:

@@ -55,7 +55,7 @@ def read_directory(source: Source) -> Directory:
     if base < 0:
         raise DamagedFileError(
             source.name,
-            f"its directory, {nbytes:,} bytes at byte {offset:,}, runs past the end record at byte {stop:,}",
+            f"its directory, {nbytes:,} bytes at byte {offset:,}, extends past the end record at byte {stop:,}",
             advice="bytes are missing from it: fetch it again",
         )
     problems: list[Finding] = []
@@ -71,7 +71,7 @@ def read_directory(source: Source) -> Directory:
 
 
 def _find_end(source: Source) -> tuple[int, EndRecord]:
-    """Find the last end record whose comment fits the file; before other bytes, where none ends with the file."""
+    """Find the last end record whose comment ends with the file, or else one with other bytes behind it."""
     start = max(0, source.size - END.size - MAX_COMMENT)
     tail = source.read(start, source.size - start)
     fallback = None
@@ -99,7 +99,7 @@ def _find_end(source: Source) -> tuple[int, EndRecord]:
 
 
 def _widen(source: Source, at: int, end: EndRecord) -> tuple[int, int, int, int]:
-    """Return the number of members, the directory's size and offset, and where it stops, zip64 or not."""
+    """Return the number of members, the directory's size and offset, and its end, widened where zip64."""
     locator = source.read(at - LOCATOR.size, LOCATOR.size) if at >= LOCATOR.size + END64.size else b""
     if not locator.startswith(LOCATOR_MARK):
         _refuse_split(source, (end.disk, end.directory_disk), end.disk_count, end.members)
@@ -122,7 +122,7 @@ def _refuse_split(source: Source, disks: tuple[int, int], disk_count: int, count
 
 
 def _entries(source: Source, start: int, nbytes: int, problems: list[Finding]) -> list[RawEntry]:
-    """Read every entry; where one is damaged, go on at the next signature."""
+    """Read every entry; after a damaged one, continue at the next signature."""
     data = source.read(start, nbytes)
     entries: list[RawEntry] = []
     at = 0
@@ -148,7 +148,7 @@ def _entries(source: Source, start: int, nbytes: int, problems: list[Finding]) -
         at = extra_at + entry.extra_nbytes + entry.comment_nbytes
         entry, problem = _widened(entry, data[extra_at : extra_at + entry.extra_nbytes])
         if at > nbytes:
-            problem = "its entry runs past the end of the directory"
+            problem = "its entry extends past the end of the directory"
         entries.append(RawEntry(entry, data[name_at:extra_at], problem))
     if at < nbytes:
         message = f"{plural(nbytes - at, 'byte', 'belong')} to no member, but to the directory"
@@ -169,7 +169,7 @@ def _widened(entry: DirectoryEntry, extra: bytes) -> tuple[DirectoryEntry, str |
     """Take the sizes and the offset that do not fit 32 bits from the zip64 field (4.5.3)."""
     names = [name for name in ("nbytes", "stored_nbytes", "offset") if getattr(entry, name) == MASK32]
     if entry.disk not in (0, MASK16):
-        return entry, "it lies in another file of a split archive"
+        return entry, "it is in another file of a split archive"
     if not names:
         return entry, None
     values = zip64_values(extra)

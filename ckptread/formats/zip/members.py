@@ -28,7 +28,7 @@ from ckptread.untrusted.budget import bomb, most_bytes
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of the archive, as its directory states it and its own header confirms it."""
+    """One file of the archive, as its directory records it and its own header confirms it."""
 
     name: str
     """Bytes that are not UTF-8 are kept as surrogates."""
@@ -84,7 +84,7 @@ def _read_member(source: Source, raw: RawEntry, base: int, limit: int) -> Spanne
 
 
 def _read_header(source: Source, at: int, raw: RawEntry, limit: int) -> tuple[LocalHeader, bytes] | None:
-    """Return the header at a place, and the name and extra data behind it; None where there is none."""
+    """Return the header at an offset, and the name and extra data behind it; None where there is no header."""
     likely = LOCAL.size + len(raw.name) + 64  # one read where a second would take as long
     data = source.read(at, max(0, min(likely, limit - at)))
     if len(data) < LOCAL.size or not data.startswith(LOCAL_MARK):
@@ -126,14 +126,14 @@ def _refuse_overlaps(read: Sequence[Spanned]) -> list[Spanned]:
 
 
 def _refuse_duplicates(read: Sequence[Spanned]) -> list[Spanned]:
-    """Refuse every member whose name another one has too: programs differ in which they take."""
+    """Refuse every member whose name another one has too: programs differ in which one they read."""
     counts = Counter(member.name for member, _ in read)
     return [(_refused(m, f"ambiguous: {counts[m.name]} members have this name") if counts[m.name] > 1 else m, span)
             for m, span in read]  # fmt: skip
 
 
 def _refuse_bombs(read: Iterable[Spanned], stored: int) -> list[Spanned]:
-    """Refuse the deflated members that go beyond what a file of ``stored`` bytes may expand to in all."""
+    """Refuse the deflated members beyond what a file of ``stored`` bytes may expand to in all."""
     left, kept = most_bytes(stored), []
     for member, span in read:
         nbytes = member.nbytes if member.problem is None and member.method != STORED else 0

@@ -43,13 +43,13 @@ def find_members(source: Source, error: CheckpointError) -> Directory:
         key=None,
         file=source.name,
         offset=min(at, source.size),
-        advice="fetch it again, if it can be had",
+        advice="fetch it again if you can",
     )
     return Directory(entries=entries, start=source.size, base=0, end=source.size, problems=[finding])
 
 
 def missing_bytes(source: Source) -> int:
-    """Return how many bytes of its last member an archive without a directory lacks; 0 where none, or not known."""
+    """Return how many bytes of its last member an archive without a directory lacks; 0 where none or unknown."""
     at, missing = 0, 0
     for _ in range(MAX_ENTRIES):
         found = _member(source, at)
@@ -60,7 +60,7 @@ def missing_bytes(source: Source) -> int:
 
 
 def _member(source: Source, at: int) -> tuple[RawEntry, int, int] | None:
-    """Return the member at a place, where the next one should begin, and its missing bytes; None where none is here."""
+    """Return the member at an offset, the next one's offset, and the missing bytes; None where there is no member."""
     if at + LOCAL.size > source.size:
         return None
     local = LocalHeader(*LOCAL.unpack(source.read(at, LOCAL.size)))
@@ -91,7 +91,7 @@ def _sizes(local: LocalHeader, extra: bytes) -> tuple[int, int]:
 
 
 def _entry(local: LocalHeader, at: int, stored_nbytes: int, nbytes: int) -> DirectoryEntry:
-    """Return the directory entry that would say what a member's own header says."""
+    """Return a directory entry with the contents of a member's own header."""
     return DirectoryEntry(
         ENTRY_MARK, local.version_needed, local.version_needed, local.flags, local.method, local.time, local.date,
         local.crc32, stored_nbytes, nbytes, local.name_nbytes, 0, 0, 0, 0, 0, at,

@@ -145,7 +145,7 @@ def test_a_member_that_is_no_array_is_noted_or_listed_with_its_problem(tmp_path:
         with z.open("good.npy", "w") as file:
             np.save(file, np.int8(7))
     with open_npz(*find_storage(path)) as reader:
-        assert [p.message for p in reader.problems] == ["the member 'readme.txt' is no array, and is passed over"]
+        assert [p.message for p in reader.problems] == ["the member 'readme.txt' is not an array, and is skipped"]
         assert "does not begin as" in str(reader.tensors["bad"].problem)
         assert reader.read("good") == 7
 
@@ -269,7 +269,7 @@ def test_bytes_behind_an_array_are_noted(tmp_path: Path) -> None:
 def test_a_text_that_is_no_text_is_damage_and_no_crash(tmp_path: Path) -> None:
     with opened(tmp_path, npy(PLAIN.replace("<f4", ">U1") % "2,", b"\0\0\0a\0\x11\0\0")) as reader:
         assert reader.read("weights.v1", slice(0, 1)).tolist() == ["a"]
-        with pytest.raises(DamagedFileError, match="1,114,112, which is no character"):
+        with pytest.raises(DamagedFileError, match="1,114,112, which is not a character"):
             reader.read("weights.v1")
 
 

@@ -213,7 +213,7 @@ def test_a_damaged_entry_loses_only_itself(tmp_path: Path) -> None:
         (b"", UnknownFormatError, "no end record"),
         (b"text", UnknownFormatError, "no end record"),
         (archive(member(b"a", b"1" * 100))[:60], DamagedFileError, "truncated"),
-        (END.pack(b"PK\5\6", 0, 0, 1, 1, 46, 0, 0), DamagedFileError, "runs past the end record"),
+        (END.pack(b"PK\5\6", 0, 0, 1, 1, 46, 0, 0), DamagedFileError, "extends past the end record"),
         (END.pack(b"PK\5\6", 1, 0, 0, 0, 0, 0, 0), UnsupportedError, "several files"),
         (END.pack(b"PK\5\6", 0, 0, 0, 1, 0, 0, 0), UnsupportedError, "several files"),
     ],
