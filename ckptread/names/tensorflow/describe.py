@@ -1,15 +1,15 @@
-"""What TensorFlow and Keras call the tensors of a TensorFlow checkpoint or SavedModel, from the files alone.
+"""Names the tensors of a TensorFlow checkpoint or SavedModel as TensorFlow and Keras do, from the files alone.
 
-A checkpoint of TensorFlow 2 carries its object graph, with full names; one of TensorFlow 1 has the names for keys.
-A full name that two variables share (layers built inside ``call``, tf.Module's ``Variable``) names neither, nor does
-one beside it in its scope. A SavedModel that ``export()`` wrote holds every variable twice, under ``variables`` and
-``_all_variables``.
+A TensorFlow 2 checkpoint contains its object graph, with full names; the keys of a TensorFlow 1 checkpoint are names.
+A full name that two variables share (layers built inside ``call``, tf.Module's ``Variable``) is used for neither of
+them, and no other name of its scope is used. A SavedModel that ``export()`` wrote has every variable twice, under
+``variables`` and ``_all_variables``.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,15 +20,15 @@ from ckptread.names.tensorflow.object_graph import GraphNode
 from ckptread.tensors import Role, TensorInfo
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
-"""The key under which TensorFlow 2 keeps the graph of the objects that were saved."""
+"""The key of the graph of saved objects, in TensorFlow 2."""
 OBJECT_KEY = "/.ATTRIBUTES/"
-"""What every key of an object's value holds."""
+"""Part of the key of every value of an object."""
 SECOND_LIST = "_all_variables/"
 SameBytes = Callable[[str, str], bool]
 
 
 class TensorFlowEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What a TensorFlow checkpoint says besides its tensors."""
+    """What a TensorFlow checkpoint holds besides its tensors."""
 
     object_graph: bytes | None = None
     """The value of ``_CHECKPOINTABLE_OBJECT_GRAPH``."""
@@ -37,15 +37,15 @@ class TensorFlowEvidence(msgspec.Struct, frozen=True, kw_only=True):
     keras_metadata: bytes | None = None
     """keras_metadata.pb, of a SavedModel by Keras 2.5 and later."""
     meta_graph: bytes | None = None
-    """The .meta beside a checkpoint of TensorFlow 1."""
+    """The .meta file of a TensorFlow 1 checkpoint."""
     same_bytes: SameBytes | None = None
-    """Whether two keys hold equal bytes: asked of variables of the same name, shape and dtype."""
+    """Whether two tensors, by their keys, have equal bytes; used for variables of equal name, shape and dtype."""
 
 
 def name_tensorflow_tensors(tensors: Sequence[TensorInfo], evidence: TensorFlowEvidence) -> list[TensorInfo]:
     """Return the same tensors in the model's own order, with names, layers, roles and trainable flags filled in.
 
-    A field stays None where the files do not say.
+    A field stays None if the files do not record it.
     """
     nodes = object_graph.parse_object_graph(evidence.object_graph)
     saved = saved_model.parse_saved_model(evidence.saved_model, evidence.meta_graph)
@@ -54,14 +54,14 @@ def name_tensorflow_tensors(tensors: Sequence[TensorInfo], evidence: TensorFlowE
     if any(node.key is not None for node in nodes):
         found = _describe_objects(rest, nodes, saved, evidence)
     elif nodes or any(OBJECT_KEY in info.key for info in rest):
-        found = rest  # such keys are paths of objects, and no names: without their graph, nothing is known
+        found = rest  # such keys are paths of objects: without the graph, the names are unknown
     else:
         found = graph_v1.name_graph_v1_tensors(rest, saved)
     return [*found, *graph]
 
 
-class GraphFacts(msgspec.Struct, frozen=True):
-    """What the object graph says of one key."""
+class NamedVariable(msgspec.Struct, frozen=True):
+    """What the object graph records of the variable of one key."""
 
     name: str = ""
     role: Role | None = None
@@ -74,33 +74,33 @@ def _describe_objects(
     saved: saved_model.SavedGraph,
     evidence: TensorFlowEvidence,
 ) -> list[TensorInfo]:
-    numbers = _by_key(nodes)
-    place = {number: at for at, number in enumerate(object_graph.nodes_in_order(nodes, 0, set()))}
-    flags = object_graph.trainable(nodes, place)
-    facts = _facts(nodes, numbers, flags, saved, evidence.keras_metadata)
-    reached = {key: place.get(number, len(nodes) + number) for key, number in numbers.items()}
-    ordered = sorted(tensors, key=lambda info: _order(info, facts, reached.get(info.key, 2 * len(nodes))))
-    aliases = _aliases(ordered, facts, evidence.same_bytes)
-    unclear = _unclear([fact for key, fact in facts.items() if key not in aliases])
-    return [_described(info, facts.get(info.key, GraphFacts()), unclear, aliases, facts) for info in ordered]
+    numbers = _objects_by_key(nodes)
+    position = {number: at for at, number in enumerate(object_graph.nodes_in_order(nodes, 0, set()))}
+    flags = object_graph.trainable(nodes, position)
+    variables = _name_variables_by_key(nodes, numbers, flags, saved, evidence.keras_metadata)
+    reached = {key: position.get(number, len(nodes) + number) for key, number in numbers.items()}
+    ordered = sorted(tensors, key=lambda info: _sort_key(info, variables, reached.get(info.key, 2 * len(nodes))))
+    aliases = _find_aliases(ordered, variables, evidence.same_bytes)
+    ambiguous = _ambiguous_names([variable for key, variable in variables.items() if key not in aliases])
+    return [_describe(info, aliases.get(info.key), variables, ambiguous) for info in ordered]
 
 
-def _unclear(facts: Sequence[GraphFacts]) -> set[str]:
-    """Return the names that stand twice, and those of a model beside them: their scope is not of one layer alone.
+def _ambiguous_names(variables: Sequence[NamedVariable]) -> set[str]:
+    """Return the names that occur twice, and the model's other names in their scopes, which several layers share.
 
-    Layers that are built inside ``call`` are all ``sub/kernel``: then ``sub/bias``, of only one of them, is as unclear.
+    Layers that are built inside ``call`` all have a ``sub/kernel``; a ``sub/bias`` of only one is ambiguous as well.
     """
-    counts = Counter(fact.name for fact in facts)
+    counts = Counter(variable.name for variable in variables)
     twice = {name for name, count in counts.items() if count > 1}
     scopes = {_scope(name) for name in twice} - {""}
-    return twice | {fact.name for fact in facts if fact.role == "model" and _scope(fact.name) in scopes}
+    return twice | {each.name for each in variables if each.role == "model" and _scope(each.name) in scopes}
 
 
 def _scope(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _by_key(nodes: Sequence[GraphNode]) -> dict[str, int]:
+def _objects_by_key(nodes: Sequence[GraphNode]) -> dict[str, int]:
     """Return the number of the object that each key belongs to."""
     found: dict[str, int] = {}
     for number, node in enumerate(nodes):
@@ -109,13 +109,13 @@ def _by_key(nodes: Sequence[GraphNode]) -> dict[str, int]:
     return found
 
 
-def _facts(
+def _name_variables_by_key(
     nodes: Sequence[GraphNode],
     numbers: Mapping[str, int],
     flags: Mapping[int, bool],
     saved: saved_model.SavedGraph,
     keras_metadata: bytes | None,
-) -> dict[str, GraphFacts]:
+) -> dict[str, NamedVariable]:
     roles = object_graph.roles(nodes)
     frozen = saved_model.frozen_layers(keras_metadata, nodes) | saved.never_trained
     found = {}
@@ -123,31 +123,26 @@ def _facts(
         role = roles.get(number)
         flag = flags.get(number, False if number in frozen else None)
         name = nodes[number].full_name.removesuffix(":0") or saved.names.get(number, "")
-        found[key] = GraphFacts(name, role, flag if role == "model" else None)
+        found[key] = NamedVariable(name, role, flag if role == "model" else None)
     return found
 
 
-def _order(info: TensorInfo, facts: Mapping[str, GraphFacts], place: int) -> tuple[bool, bool, int]:
+def _sort_key(info: TensorInfo, variables: Mapping[str, NamedVariable], position: int) -> tuple[bool, bool, int]:
     """Sort the model's variables first, in the order of the object graph, and second copies last."""
-    role = facts.get(info.key, GraphFacts()).role
-    return info.key.startswith(SECOND_LIST), role != "model", place
+    role = variables.get(info.key, NamedVariable()).role
+    return info.key.startswith(SECOND_LIST), role != "model", position
 
 
-def _aliases(
-    tensors: Sequence[TensorInfo], facts: Mapping[str, GraphFacts], same_bytes: SameBytes | None
+def _find_aliases(
+    tensors: Sequence[TensorInfo], variables: Mapping[str, NamedVariable], same_bytes: SameBytes | None
 ) -> dict[str, str]:
     """Return the second copies, each with the key of the first: same name, shape, dtype and bytes.
 
-    Without a way to compare bytes, only the two lists of export() are believed, where the name stands once in each.
+    If bytes cannot be compared, only the two lists of export() count, and only a name that occurs once in each.
     """
-    groups: dict[tuple[str, Any, str], list[str]] = defaultdict(list)
-    for info in tensors:
-        name = facts.get(info.key, GraphFacts()).name
-        if name:
-            groups[name, info.shape, info.dtype].append(info.key)
     found: dict[str, str] = {}
     left = MOST_COMPARED
-    for keys in groups.values():
+    for keys in _equal_names(tensors, variables):
         firsts = [key for key in keys if not key.startswith(SECOND_LIST)]
         for second in (key for key in keys if key.startswith(SECOND_LIST)):
             left -= len(firsts)
@@ -162,25 +157,29 @@ def _aliases(
     return found
 
 
-def _described(
-    info: TensorInfo,
-    fact: GraphFacts,
-    unclear: Container[str],
-    aliases: Mapping[str, str],
-    facts: Mapping[str, GraphFacts],
+def _equal_names(tensors: Sequence[TensorInfo], variables: Mapping[str, NamedVariable]) -> Iterable[list[str]]:
+    """Return the keys of variables of the same name, shape and dtype."""
+    groups: dict[tuple[str, Any, str], list[str]] = defaultdict(list)
+    for info in tensors:
+        name = variables.get(info.key, NamedVariable()).name
+        if name:
+            groups[name, info.shape, info.dtype].append(info.key)
+    return groups.values()
+
+
+def _describe(
+    info: TensorInfo, alias_of: str | None, variables: Mapping[str, NamedVariable], ambiguous: Container[str]
 ) -> TensorInfo:
-    alias_of = aliases.get(info.key)
-    if alias_of is not None:
-        fact = facts[alias_of]
-    name = "" if fact.name in unclear else fact.name
-    role: Role | None = fact.role
-    if role == "model" and name:
-        role = "ema" if name.endswith(graph_v1.AVERAGE) else role
+    variable = variables.get(alias_of or info.key, NamedVariable())
+    name = "" if variable.name in ambiguous else variable.name
+    role: Role | None = variable.role
+    if role == "model" and name.endswith(graph_v1.AVERAGE):
+        role = "ema"
     return msgspec.structs.replace(
         info,
         variable=name or None,
         layer=(name.rpartition("/")[0] or None) if role == "model" else None,
         role=role,
-        trainable=fact.trainable,
+        trainable=variable.trainable,
         alias_of=alias_of,
     )

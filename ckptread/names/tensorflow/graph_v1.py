@@ -1,8 +1,8 @@
-"""Variables of TensorFlow 1: the key is the name, and the name tells what the variable is for.
+"""Roles of TensorFlow 1 variables: the key is the name, and the name shows the role.
 
 A Saver stores variables under their names. Slots are named after their variable: ``dense/kernel/Adam_1`` by
-tf.train's optimizers, ``training/Adagrad/dense/kernel/accumulator`` by Keras' (2.x in a graph), ``kernel_slot_v`` by
-Mesh TensorFlow, ``kernel/adam_m`` by BERT's. A name is believed to be a slot only where its variable is there too.
+tf.train's optimizers, ``training/Adagrad/dense/kernel/accumulator`` by Keras 2 in graph mode, ``kernel_slot_v`` by
+Mesh TensorFlow, ``kernel/adam_m`` by BERT. A name counts as a slot only if the checkpoint has its variable as well.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ SLOT = (
     r"(.+)(?:/(?:Adam|AdaMax|Momentum|Adagrad|AdagradDA|Adadelta|RMSProp|Ftrl|Nadam|ProximalAdagrad|LAMB)(?:_[0-9])?"
     r"|/(?:adam|lamb)_[mv]|_slot_(?:v|vr|vc|m)|/(?:Adafactor|adafactor)(?:_[0-9])?)"
 )
-"""A variable's name, then what an optimizer of TensorFlow 1 puts behind it."""
+"""A variable's name, then the ending that an optimizer of TensorFlow 1 adds."""
 KERAS_STATE = (
     r"(?:(?:training|train|.*/training)(?:_[0-9]+)?/)?"
     r"(Adam|SGD|RMSprop|Adagrad|Adadelta|Adamax|Nadam|Ftrl|AdamWeightDecay|LAMB)(?:_[0-9]+)?/(.+)"
 )
-"""An optimizer of Keras 2: the name of its own, then that of the variable and of the slot, or of a number it keeps."""
+"""An optimizer's name of Keras 2, then those of a variable and its slot, or that of one of its own scalars."""
 KERAS_NUMBERS = frozenset(
     ("iter", "decay", "learning_rate", "beta_1", "beta_2", "rho", "momentum", "beta", "l1_regularization_strength",
      "l2_regularization_strength", "learning_rate_power", "lr", "iterations", "epsilon")
@@ -32,20 +32,20 @@ KERAS_NUMBERS = frozenset(
 POWERS = r"(?:.*/)?beta[12]_power(?:_[0-9]+)?"
 AVERAGE = "/ExponentialMovingAverage"
 COUNTERS = r"save_counter|(?:.*/)?global_step"
-TELLING = ("Ada", "ada", "SGD", "RMS", "Ftrl", "LAMB", "lamb_", "Momentum", "_slot_", "_power", AVERAGE, "global_step",
+HINTS = ("Ada", "ada", "SGD", "RMS", "Ftrl", "LAMB", "lamb_", "Momentum", "_slot_", "_power", AVERAGE, "global_step",
            "save_counter")  # fmt: skip
-"""One of these is in every name that the expressions above take: of most names that is quickly said."""
+"""Every name that matches an expression above contains one of these words; most names have none."""
 
 
 def name_graph_v1_tensors(tensors: Sequence[TensorInfo], saved: SavedGraph) -> list[TensorInfo]:
-    """Return the tensors with their names, roles and trainable flags, in the order that the graph made them."""
+    """Return the tensors with names, roles and trainable flags, in the order in which the graph created them."""
     keys = {info.key for info in tensors}
-    telling = _telling(keys)
+    hints = _find_hints(keys)
     ordered = sorted(tensors, key=lambda info: saved.known.get(info.key, len(saved.known))) if saved.known else tensors
-    return [_described(info, role_of(info.key, keys, telling), saved) for info in ordered]
+    return [_describe_by_name(info, role_of(info.key, keys, hints), saved) for info in ordered]
 
 
-def _described(info: TensorInfo, role: Role, saved: SavedGraph) -> TensorInfo:
+def _describe_by_name(info: TensorInfo, role: Role, saved: SavedGraph) -> TensorInfo:
     trainable = None
     if role == "model" and saved.trained is not None and info.key in saved.known:
         trainable = info.key in saved.trained
@@ -55,18 +55,18 @@ def _described(info: TensorInfo, role: Role, saved: SavedGraph) -> TensorInfo:
     )
 
 
-def _telling(names: Iterable[str]) -> Sequence[str]:
-    """Return the telling words that occur in any of the names at all: in most checkpoints, one or two."""
+def _find_hints(names: Iterable[str]) -> Sequence[str]:
+    """Return the hints that occur in any of the names: in most checkpoints, one or two."""
     text = "\n".join(names)
-    return [word for word in TELLING if word in text]
+    return [word for word in HINTS if word in text]
 
 
-def role_of(name: str, names: Container[str], telling: Sequence[str] = TELLING) -> Role:
-    """Say what the variable called ``name`` is for, beside the variables called ``names``.
+def role_of(name: str, names: Container[str], hints: Sequence[str] = HINTS) -> Role:
+    """Return the role of the variable ``name`` of a checkpoint that has the variables ``names``.
 
-    No other words than the ``telling`` ones are in any of the names.
+    ``hints`` are all those that occur in any of the names.
     """
-    if not any(map(name.__contains__, telling)):
+    if not any(map(name.__contains__, hints)):
         return "model"
     if re.fullmatch(COUNTERS, name):
         return "bookkeeping"

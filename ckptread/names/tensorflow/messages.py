@@ -1,4 +1,4 @@
-"""The protocol buffer messages that name TensorFlow's variables, as tables of the fields that are read.
+"""The protocol buffer messages with the names of TensorFlow variables, as tables of the fields that are read.
 
 Field numbers are those of tensorflow/core: protobuf/{trackable_object_graph,saved_object_graph,saved_model,
 meta_graph}.proto, framework/variable.proto, and of keras/protobuf/saved_metadata.proto.
@@ -38,12 +38,12 @@ META_GRAPH = Message(
         7: message_field("object_graph", SAVED_OBJECT_GRAPH),
     }
 )
-"""MetaGraphDef: the graph itself, its field 2, is passed over."""
+"""MetaGraphDef, without the graph itself, its field 2."""
 SAVED_MODEL = Message({2: message_field("meta_graphs", META_GRAPH, repeated=True)})
 
 SLICE_INFO = Message({1: text_field("full_name")})
 VARIABLE = Message({1: text_field("name"), 4: message_field("slice_info", SLICE_INFO), 7: bool_field("trainable")})
-"""VariableDef: what a collection of variables holds."""
+"""VariableDef: an item of a collection of variables."""
 
 SAVED_METADATA_OBJECT = Message({2: int_field("node_id"), 5: bytes_field("metadata")})
 SAVED_METADATA = Message({1: message_field("nodes", SAVED_METADATA_OBJECT, repeated=True)})

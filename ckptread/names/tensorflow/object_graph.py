@@ -1,8 +1,8 @@
-"""The object graph that a TensorFlow 2 checkpoint carries: which object holds which variable, and under what name.
+"""Reads the object graph of a TensorFlow 2 checkpoint: which object has which variable, and under what name.
 
-``_CHECKPOINTABLE_OBJECT_GRAPH`` lists the objects that were saved, their edges to other objects by attribute, and
-for a variable the key it is stored under and its full name. What a variable is for shows in the objects that hold
-it: an optimizer is known by its children, not by what it is called.
+``_CHECKPOINTABLE_OBJECT_GRAPH`` lists the objects that were saved, their edges to other objects by attribute, and for
+a variable its key and full name. The role of a variable follows from the objects that have it; an optimizer is
+recognised by its children, not by its name.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ OPTIMIZER_CHILDREN = (
     ("iterations", "_variables"), ("iterations", "_learning_rate"),  # Keras 3.0 to 3.4
     ("iter", "learning_rate"), ("base_optimizer", "loss_scale"),  # Keras 2
 )  # fmt: skip
-"""What an optimizer is known by: any of these sets of attributes."""
+"""An optimizer has all attributes of one of these sets."""
 AVERAGES = ("_model_variables_moving_average", "_average")
 SEEDS = ("seed_generator", "_seed_generator", "_random_generator")
 COUNTERS = ("save_counter", "global_step", "step", "epoch")
-"""What training keeps beside the model, as TensorFlow's guides call it."""
+"""Variables of the training loop, as TensorFlow's guides name them."""
 SIDE_EFFECTS = frozenset(("keras_api", "signatures", "regularization_losses", "_inbound_nodes", "_outbound_nodes"))
-"""Edges that hold nothing of a model's own, or what other edges hold too."""
+"""Edges to what is not part of the model, or is also reached by other edges."""
 
 
 class GraphNode(msgspec.Struct):
@@ -39,13 +39,13 @@ class GraphNode(msgspec.Struct):
     children: list[tuple[str, int]] = msgspec.field(default_factory=list)
     """(attribute, number of the object)"""
     key: str | None = None
-    """What its value is stored under, where it is a variable."""
+    """The key of its value; None if it is not a variable."""
     full_name: str = ""
     slots: list[tuple[int, str, int]] = msgspec.field(default_factory=list)
     """(number of the weight, name of the slot, number of the slot variable)"""
 
     def child(self, name: str) -> int | None:
-        """Return the number of the object that an attribute holds."""
+        """Return the number of the object in an attribute."""
         return next((number for attribute, number in self.children if attribute == name), None)
 
     def has(self, *names: str) -> bool:
@@ -54,17 +54,17 @@ class GraphNode(msgspec.Struct):
 
 
 def parse_object_graph(data: bytes | None) -> list[GraphNode]:
-    """Return the objects; none where the bytes are no object graph. Edges that lead nowhere are left out."""
+    """Return the objects; none if the bytes are not an object graph. Edges to missing objects are left out."""
     if not data:
         return []
     try:
         messages = OBJECT_GRAPH.decode(data)["nodes"]
     except (Malformed, RecursionError):
         return []
-    return [_node(message, len(messages)) for message in messages]
+    return [_make_node(message, len(messages)) for message in messages]
 
 
-def _node(message: dict[str, Any], count: int) -> GraphNode:
+def _make_node(message: dict[str, Any], count: int) -> GraphNode:
     edges = ((child.get("local_name", ""), child.get("node_id", 0)) for child in message["children"])
     slots = ((s.get("original", 0), s.get("slot_name", ""), s.get("slot_variable", 0)) for s in message["slots"])
     node = GraphNode([(name, number) for name, number in edges if 0 <= number < count])
@@ -76,35 +76,43 @@ def _node(message: dict[str, Any], count: int) -> GraphNode:
 
 
 def roles(nodes: Sequence[GraphNode]) -> dict[int, Role]:
-    """Return what each variable is for, by its object's number.
+    """Return the role of each variable, by its object's number.
 
-    What an optimizer or a metric holds itself is its own; all else that can be reached without passing through
-    one of them is the model's, and so is what an optimizer merely trains.
+    The variables that an optimizer or a metric has itself are its own. All others that can be reached without passing
+    through one of them are the model's, and so are those that an optimizer merely trains.
     """
-    found: dict[int, Role] = {}
-    optimizers = _optimizers(nodes)
-    for number in sorted(optimizers):
-        averages = {held for name in AVERAGES for held in _list(nodes, number, name)}
-        for _, held in _held(nodes, number, skip=OF_THE_MODEL):
-            found.setdefault(held, "ema" if held in averages else "optimizer")
-        found.update({slot: "optimizer" for _, _, slot in nodes[number].slots})
-    metrics = _metrics(nodes)
+    optimizers, metrics = _optimizers(nodes), _metrics(nodes)
+    found = _optimizer_roles(nodes, optimizers)
     for number in sorted(metrics):
-        for _, held in _held(nodes, number):
-            found.setdefault(held, "metric")
+        for _, variable in _own_variables(nodes, number):
+            found.setdefault(variable, "metric")
     for number in _bookkeeping(nodes):
         found.setdefault(number, "bookkeeping")
-    for number in nodes_in_order(nodes, 0, optimizers | metrics):
-        if nodes[number].key is not None:
-            found.setdefault(number, "model")
-    trained = [held for number in optimizers for name in OF_THE_MODEL for held in _list(nodes, number, name)]
-    for number in trained:
+    for number in _model_variables(nodes, optimizers, metrics):
         found.setdefault(number, "model")
-    return {number: _by_name(nodes[number].full_name) or role for number, role in found.items()}
+    return {number: _role_by_name(nodes[number].full_name) or role for number, role in found.items()}
 
 
-def _by_name(full_name: str) -> Role | None:
-    """Say what a variable is for that its name gives away."""
+def _optimizer_roles(nodes: Sequence[GraphNode], optimizers: set[int]) -> dict[int, Role]:
+    found: dict[int, Role] = {}
+    for number in sorted(optimizers):
+        averages = {variable for name in AVERAGES for variable in _listed_variables(nodes, number, name)}
+        for _, variable in _own_variables(nodes, number, skip=OF_THE_MODEL):
+            found.setdefault(variable, "ema" if variable in averages else "optimizer")
+        found.update({slot: "optimizer" for _, _, slot in nodes[number].slots})
+    return found
+
+
+def _model_variables(nodes: Sequence[GraphNode], optimizers: set[int], metrics: set[int]) -> Iterator[int]:
+    """Yield the variables that are reached past optimizers and metrics, then those that optimizers train."""
+    yield from (each for each in nodes_in_order(nodes, 0, optimizers | metrics) if nodes[each].key is not None)
+    for number in optimizers:
+        for name in OF_THE_MODEL:
+            yield from _listed_variables(nodes, number, name)
+
+
+def _role_by_name(full_name: str) -> Role | None:
+    """Return the role of a variable whose name shows it, else None."""
     if full_name.endswith("/ExponentialMovingAverage"):
         return "ema"
     return "bookkeeping" if full_name.endswith("seed_generator_state") else None
@@ -113,7 +121,7 @@ def _by_name(full_name: str) -> Role | None:
 def _optimizers(nodes: Sequence[GraphNode]) -> set[int]:
     found = {number for number, node in enumerate(nodes) if _is_optimizer(node)}
     pending = list(found)
-    while pending:  # what a wrapper holds is part of it: base_optimizer, loss_scale
+    while pending:  # the objects inside a wrapper are part of it: base_optimizer, loss_scale
         node = nodes[pending.pop()]
         for name, number in node.children:
             inside = name in ("base_optimizer", "inner_optimizer", "loss_scale", "_optimizer")
@@ -128,7 +136,7 @@ def _is_optimizer(node: GraphNode) -> bool:
 
 
 def _metrics(nodes: Sequence[GraphNode]) -> set[int]:
-    """Return the metrics of compiled Keras models: members of the lists that their models keep."""
+    """Return the metrics of compiled Keras models: members of their models' lists."""
     found: set[int] = set()
     for node in nodes:
         for owner in (node, *(nodes[number] for name, number in node.children if name == "keras_api")):
@@ -149,8 +157,8 @@ def _bookkeeping(nodes: Sequence[GraphNode]) -> Iterator[int]:
                 yield from (each for each in nodes_in_order(nodes, number, set()) if nodes[each].key is not None)
 
 
-def _held(nodes: Sequence[GraphNode], number: int, skip: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
-    """Yield the variables that an object holds itself or in a list, with the attribute."""
+def _own_variables(nodes: Sequence[GraphNode], number: int, skip: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
+    """Yield the variables that are an object's own or in one of its lists, with the attribute."""
     for name, child in nodes[number].children:
         if name in skip:
             continue
@@ -159,15 +167,15 @@ def _held(nodes: Sequence[GraphNode], number: int, skip: Sequence[str] = ()) -> 
         yield from ((name, each) for _, each in nodes[child].children if nodes[each].key is not None)
 
 
-def _list(nodes: Sequence[GraphNode], number: int, name: str) -> list[int]:
+def _listed_variables(nodes: Sequence[GraphNode], number: int, name: str) -> list[int]:
     at = nodes[number].child(name)
     return [] if at is None else [each for _, each in nodes[at].children if nodes[each].key is not None]
 
 
 def nodes_in_order(nodes: Sequence[GraphNode], root: int, closed: set[int]) -> Iterator[int]:
-    """Yield the objects from ``root`` on, depth first, an object's own variables before what else it holds.
+    """Yield the objects from ``root`` on, depth first, an object's own variables before its other children.
 
-    That is the order of ``model.weights`` where layers are tracked in theirs. Objects in ``closed`` are not entered.
+    That is the order of ``model.weights`` if layers are tracked in their order. Objects in ``closed`` are left out.
     """
     seen: set[int] = set()
     pending = [root] if root < len(nodes) else []
@@ -187,14 +195,14 @@ def _is_index(name: str) -> bool:
 
 
 def trainable(nodes: Sequence[GraphNode], order: Iterable[int]) -> dict[int, bool]:
-    """Return the flags that lists called ``variables`` and ``trainable_variables`` give, the outermost first.
+    """Return trainable flags from the lists ``variables`` and ``trainable_variables``; the outermost lists count.
 
     Keras' export() writes them at the root, SavedModels of Keras 2 at every layer.
     """
     found: dict[int, bool] = {}
     for number in order:
         if nodes[number].has("variables", "trainable_variables"):
-            trained = set(_list(nodes, number, "trainable_variables"))
-            for each in _list(nodes, number, "variables"):
+            trained = set(_listed_variables(nodes, number, "trainable_variables"))
+            for each in _listed_variables(nodes, number, "variables"):
                 found.setdefault(each, each in trained)
     return found

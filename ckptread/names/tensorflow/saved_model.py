@@ -1,8 +1,8 @@
-"""What a SavedModel says of its variables besides the checkpoint in it: names and trainable flags.
+"""Reads names and trainable flags from the files next to a checkpoint: saved_model.pb, keras_metadata.pb, .meta.
 
 saved_model.pb has the same objects as the checkpoint's object graph, under the same numbers, with each variable's
-name, shape and trainable flag; its collections (TensorFlow 1) list the variables that are trained, and so does the
-.meta beside a checkpoint of TensorFlow 1. Keras 2.5 and later puts a layer's flag into keras_metadata.pb.
+name, shape and trainable flag. Its collections (TensorFlow 1) list the variables that are trained, as does the .meta
+file of a TensorFlow 1 checkpoint. Keras 2.5 and later writes a layer's flag into keras_metadata.pb.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 
 class SavedGraph(msgspec.Struct, frozen=True):
-    """What the graph files say."""
+    """What the graph files record."""
 
     names: dict[int, str] = msgspec.field(default_factory=dict)
     """A variable's name by its object's number."""
     never_trained: frozenset[int] = frozenset()
-    """Variables whose own flag is False; where it is True, a layer may have been frozen all the same."""
+    """Variables whose own flag is False; one whose flag is True may be in a frozen layer all the same."""
     trained: frozenset[str] | None = None
-    """Names of the collection of trainable variables; None where there is none."""
+    """Names of the collection of trainable variables; None if there is no such collection."""
     known: Mapping[str, int] = msgspec.field(default_factory=dict)
-    """All variables in the collections, in the order in which they were made."""
+    """All variables of the collections, with their positions in the order of creation."""
 
 
 def parse_saved_model(saved_model: bytes | None, meta_graph: bytes | None) -> SavedGraph:
-    """Read saved_model.pb, or a .meta; what is missing or malformed says nothing."""
+    """Read saved_model.pb, or a .meta file; missing or invalid parts count as empty."""
     graphs = _decode(SAVED_MODEL, saved_model).get("meta_graphs", [])
     graph = graphs[0] if graphs else _decode(META_GRAPH, meta_graph)
     objects = graph.get("object_graph", {}).get("nodes", [])
@@ -59,42 +59,43 @@ def _decode(message: Message, data: bytes | None) -> dict[str, Any]:
 
 
 def _names(collection: Any) -> list[str] | None:
-    """Return the names of a collection's variables; partitioned ones by the name of the whole."""
+    """Return the names of a collection's variables; a partition has the name of the complete variable."""
     if collection is None:
         return None
     names = []
     for data in collection.get("bytes_list", {}).get("values", []):
         variable = _decode(VARIABLE, data)
-        whole = variable.get("slice_info", {}).get("full_name")
-        names.append(whole or variable.get("name", "").removesuffix(":0"))
+        full_name = variable.get("slice_info", {}).get("full_name")
+        names.append(full_name or variable.get("name", "").removesuffix(":0"))
     return names
 
 
 def keras_evidence(saved_model: bytes | None, keras_metadata: bytes | None) -> KerasEvidence:
-    """Return what Keras 2 noted of the model: in keras_metadata.pb, before Keras 2.5 in saved_model.pb itself.
-
-    That is the metadata of the first object: JSON with the configs that a whole-model .h5 has.
-    """
+    """Return what Keras 2 recorded of the model: in keras_metadata.pb, before Keras 2.5 in saved_model.pb itself."""
     from ckptread.names.keras.describe import KerasEvidence
 
-    nodes = _decode(SAVED_METADATA, keras_metadata).get("nodes", [])
-    noted = [each.get("metadata", b"") for each in nodes if each.get("node_id", 0) == 0]
-    for graph in _decode(SAVED_MODEL, saved_model).get("meta_graphs", [])[:1]:
-        objects = graph.get("object_graph", {}).get("nodes", [])[:1]
-        noted += [
-            each.get("user_object", {}).get("metadata", "").encode("utf-8", "surrogateescape") for each in objects
-        ]
-    said = next((value for data in noted if isinstance(value := _json(data), dict)), {})
-    config = said.get("model_config") or {name: said.get(name) for name in ("class_name", "config")}
-    version = said.get("keras_version")
+    recorded = _model_metadata(saved_model, keras_metadata)
+    version = recorded.get("keras_version")
     return KerasEvidence(
-        config=config,
-        training_config=said.get("training_config"),
+        config=recorded.get("model_config") or {name: recorded.get(name) for name in ("class_name", "config")},
+        training_config=recorded.get("training_config"),
         keras_version=version if isinstance(version, str) else None,
     )
 
 
-def _json(data: bytes) -> Any:
+def _model_metadata(saved_model: bytes | None, keras_metadata: bytes | None) -> dict[str, Any]:
+    """Return the metadata of the first object: JSON with the same configs as in a model saved as .h5."""
+    nodes = _decode(SAVED_METADATA, keras_metadata).get("nodes", [])
+    texts = [each.get("metadata", b"") for each in nodes if each.get("node_id", 0) == 0]
+    for graph in _decode(SAVED_MODEL, saved_model).get("meta_graphs", [])[:1]:
+        objects = graph.get("object_graph", {}).get("nodes", [])[:1]
+        texts += [
+            each.get("user_object", {}).get("metadata", "").encode("utf-8", "surrogateescape") for each in objects
+        ]
+    return next((value for data in texts if isinstance(value := _parse_metadata(data), dict)), {})
+
+
+def _parse_metadata(data: bytes) -> Any:
     try:
         return bounded_json(data) if data else None
     except Malformed:
@@ -102,7 +103,7 @@ def _json(data: bytes) -> Any:
 
 
 def frozen_layers(keras_metadata: bytes | None, nodes: Sequence[GraphNode]) -> set[int]:
-    """Return the variables of the layers that keras_metadata.pb says are frozen."""
+    """Return the variables of the layers that are frozen according to keras_metadata.pb."""
     found: set[int] = set()
     for each in _decode(SAVED_METADATA, keras_metadata).get("nodes", []):
         number = each.get("node_id", 0)
@@ -112,7 +113,7 @@ def frozen_layers(keras_metadata: bytes | None, nodes: Sequence[GraphNode]) -> s
 
 
 def _is_frozen(metadata: bytes) -> bool:
-    if b"false" not in metadata:  # most layers are not: their configs need no parsing
+    if b"false" not in metadata:  # as in most layers, whose configs need no parsing
         return False
-    value = _json(metadata)
+    value = _parse_metadata(metadata)
     return isinstance(value, dict) and value.get("trainable") is False

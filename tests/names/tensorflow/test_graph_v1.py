@@ -93,7 +93,7 @@ def test_a_slot_is_one_only_where_its_variable_is_there(name: str, role: str) ->
     st.one_of(*map(st.from_regex, (graph_v1.SLOT, graph_v1.POWERS, graph_v1.COUNTERS)), st.just("x" + graph_v1.AVERAGE))
 )
 def test_no_name_that_tells_a_role_is_passed_over_as_usual(name: str) -> None:
-    assert any(part in name for part in graph_v1.TELLING)
+    assert any(part in name for part in graph_v1.HINTS)
 
 
 @pytest.mark.parametrize(
