@@ -1,7 +1,7 @@
-"""Basic slicing of an array that lies somewhere else, and the shortest way to read such a slice.
+"""numpy's basic slicing for an array in a file, and how to read few bytes for a slice.
 
-A selection becomes one ``range`` per axis, always ascending; axes that were given an integer are dropped from
-the result, and axes with a negative step are turned round, after reading.
+A selection becomes one ``range`` per axis, always ascending. After reading, axes that were given as an integer are
+dropped from the result, and axes with a negative step are reversed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,21 +18,21 @@ from ckptread.tensors import element_count
 from ckptread.wording import plural
 
 if TYPE_CHECKING:
-    import numpy as np
+    from ckptread.tensors import Array
 
 Index = int | slice | EllipsisType
 Selection = Index | tuple[Index, ...]
 ReadInto = Callable[[int, memoryview], None]
-"""``read_into(offset, buffer)``: fill the buffer from a byte offset of the tensor's extent."""
+"""``read_into(offset, buffer)`` fills the buffer from a byte offset of the tensor's extent."""
 
 SPAN_BYTES = 4 << 20
-"""The most that is read at once for a slice with gaps: such a span is read whole, and the gaps dropped."""
+"""The largest span that is read at once for a slice with gaps, to drop the gaps afterwards."""
 GAP_BYTES = 64 << 10
-"""Reading a gap of this size costs less than a system call more."""
+"""Reading a gap of this size costs less than another system call."""
 
 
 class Slicing(msgspec.Struct, frozen=True):
-    """A selection, settled against a shape."""
+    """A selection from an array of known shape."""
 
     ranges: tuple[range, ...]
     """The indices to read on each axis, ascending."""
@@ -43,7 +43,7 @@ class Slicing(msgspec.Struct, frozen=True):
 
     @property
     def box(self) -> tuple[int, ...]:
-        """The shape to read, before axes are dropped."""
+        """The shape that is read, before axes are dropped."""
         return tuple(len(r) for r in self.ranges)
 
     @property
@@ -52,11 +52,11 @@ class Slicing(msgspec.Struct, frozen=True):
         return tuple(len(r) for r, gone in zip(self.ranges, self.dropped, strict=True) if not gone)
 
     def is_whole(self, shape: Sequence[int]) -> bool:
-        """Whether this is the whole array, in its own order."""
+        """Whether this is the complete array, in its own order."""
         return self.box == tuple(shape) and not any(self.reversed)
 
     def part(self, block: Sequence[Index]) -> tuple[Index, ...]:
-        """Return the selection, of the array itself, that a selection of this one's result means.
+        """Return a selection from this selection's result as a selection from the array itself.
 
         ``block`` has an integer or an ascending slice for some leading axes of the result.
         """
@@ -71,39 +71,39 @@ class Slicing(msgspec.Struct, frozen=True):
             chosen.append(wanted if isinstance(wanted, int) else _as_slice(wanted))
         return tuple(chosen)
 
-    def finish(self, box: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Turn what was read into what was asked for: a view."""
+    def finish(self, box: Array) -> Array:
+        """Return the result from the box that was read, as a view: reverse and drop axes."""
         if not any(self.reversed) and not any(self.dropped):
             return box
-        turned = box[tuple(slice(None, None, -1 if back else 1) for back in self.reversed)]
-        result: np.ndarray[Any, Any] = turned.reshape(self.shape)
+        ascending = box[tuple(slice(None, None, -1 if back else 1) for back in self.reversed)]
+        result: Array = ascending.reshape(self.shape)
         return result
 
 
 def _as_slice(indices: range) -> slice:
-    """The slice that means these indices; before the first one, a slice's end is None."""
+    """Return a slice with these indices; its end before the first element is None."""
     stop = indices.stop if indices.stop >= 0 else None
     return slice(indices.start, stop, indices.step) if len(indices) else slice(0, 0)
 
 
 def normalize(selection: Selection, shape: Sequence[int]) -> Slicing:
-    """Return the indices that a numpy-style selection (integers, slices, one Ellipsis) means on each axis.
+    """Return the indices of a numpy-style selection (integers, slices, one Ellipsis) on each axis.
 
-    Raises SliceError where numpy raises IndexError, and TypeError for what is not basic slicing.
+    Raises SliceError where numpy raises IndexError, and TypeError for anything but basic slicing.
     """
     given = selection if isinstance(selection, tuple) else (selection,)
-    ranges, dropped, turned = [], [], []
-    for axis, (item, dim) in enumerate(zip(_fill(given, len(shape)), shape, strict=True)):
+    ranges, dropped, reversed_axes = [], [], []
+    for axis, (item, dim) in enumerate(zip(_expand_axes(given, len(shape)), shape, strict=True)):
         indices = _indices(item, dim, axis)
         back = indices.step < 0
         ranges.append(indices[::-1] if back else indices)
         dropped.append(not isinstance(item, slice))
-        turned.append(back)
-    return Slicing(tuple(ranges), tuple(dropped), tuple(turned))
+        reversed_axes.append(back)
+    return Slicing(tuple(ranges), tuple(dropped), tuple(reversed_axes))
 
 
-def _fill(given: tuple[Index, ...], rank: int) -> list[int | slice]:
-    """Write out the Ellipsis, and the axes that were left off."""
+def _expand_axes(given: tuple[Index, ...], rank: int) -> list[int | slice]:
+    """Replace the Ellipsis and missing axes by full slices."""
     for item in given:
         if not (isinstance(item, slice) or item is ... or _is_integer(item)):
             raise TypeError(f"a tensor is sliced by integers, slices and '...', not by {type(item).__name__}")
@@ -119,7 +119,7 @@ def _fill(given: tuple[Index, ...], rank: int) -> list[int | slice]:
 
 
 def _is_integer(item: object) -> bool:
-    """Whether this is an integer. Every array has ``__index__``, and few can be used so."""
+    """Whether this is an integer. ndarray defines ``__index__``, but only integer arrays of size 1 support it."""
     try:
         return not isinstance(item, bool) and operator.index(item) is not None  # type: ignore[arg-type]
     except TypeError:
@@ -136,10 +136,10 @@ def _indices(item: int | slice, dim: int, axis: int) -> range:
 
 
 def overlap(wanted: range, start: int, stop: int) -> tuple[slice, slice] | None:
-    """Return where ``start:stop`` of an axis goes in the result, and which of its elements go there.
+    """Return which elements of the piece ``start:stop`` of an axis are wanted, and where they go in the result.
 
-    The first slice indexes the result of reading ``wanted``, the second the piece ``start:stop``; None where
-    the piece holds no wanted element.
+    The first slice indexes the result of reading ``wanted``, the second one the piece. Returns None if the piece has no
+    wanted element.
     """
     if not wanted:
         return None
@@ -152,9 +152,9 @@ def overlap(wanted: range, start: int, stop: int) -> tuple[slice, slice] | None:
 
 
 def split(shape: Sequence[int], item_bytes: int, max_bytes: int) -> Iterator[tuple[Index, ...]]:
-    """Cut an array into selections of at most ``max_bytes`` each (or one element), in C order.
+    """Divide an array into selections of at most ``max_bytes`` each (or one element), in C order.
 
-    Each is contiguous in C order, and their concatenation is the whole array.
+    Each is contiguous in C order, and their concatenation is the complete array.
     """
     if element_count(tuple(shape)) == 0:
         return
@@ -176,8 +176,8 @@ def _prefixes(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
     yield from itertools.product(*map(range, shape))
 
 
-def read_box(read_into: ReadInto, shape: Sequence[int], ranges: Sequence[range], out: np.ndarray[Any, Any]) -> None:
-    """Read ``ranges`` of a C-ordered array of ``shape`` into ``out``, touching little more than its bytes.
+def read_box(read_into: ReadInto, shape: Sequence[int], ranges: Sequence[range], out: Array) -> None:
+    """Read ``ranges`` of a C-ordered array of ``shape`` into ``out``, and few bytes besides.
 
     ``out`` has one axis per range and the stored dtype; it need not be contiguous.
     """
@@ -186,10 +186,8 @@ def read_box(read_into: ReadInto, shape: Sequence[int], ranges: Sequence[range],
         _read_level(read_into, strides, ranges, 0, out)
 
 
-def _read_level(
-    read_into: ReadInto, strides: Sequence[int], ranges: Sequence[range], at: int, out: np.ndarray[Any, Any]
-) -> None:
-    """Read the last axes, those of ``ranges``; ``at`` is the byte offset of what the axes before select."""
+def _read_level(read_into: ReadInto, strides: Sequence[int], ranges: Sequence[range], at: int, out: Array) -> None:
+    """Read the last axes, those of ``ranges``; ``at`` is the byte offset that the axes before them select."""
     first = at + sum(r[0] * stride for r, stride in zip(ranges, strides, strict=True))
     span = sum((r[-1] - r[0]) * stride for r, stride in zip(ranges, strides, strict=True)) + out.itemsize
     if span == out.nbytes and out.flags.c_contiguous:
@@ -215,9 +213,9 @@ def _read_span(
     ranges: Sequence[range],
     first: int,
     span: int,
-    out: np.ndarray[Any, Any],
+    out: Array,
 ) -> None:
-    """Read everything from the first wanted element to the last, and take the wanted ones out of it."""
+    """Read everything from the first wanted element to the last, and copy the wanted ones."""
     import numpy as np
 
     buffer = np.empty(span, np.uint8)

@@ -1,6 +1,6 @@
-"""What a checkpoint holds, as plain data: tensors, the bytes they lie in, and what was found wrong.
+"""The contents of a checkpoint as plain data: tensors, the bytes where they are stored, and findings.
 
-No numpy here: a listing must not import it. Dtypes are strings, in numpy's own spelling.
+numpy is not imported here, so that a listing starts fast. Dtypes are strings, as numpy spells them.
 """
 
 from __future__ import annotations
@@ -29,96 +29,96 @@ ITEM_BYTES = {
     "int64": 8, "uint64": 8, "float64": 8, "complex64": 8,
     "complex128": 16,
 }  # fmt: skip
-"""Bytes of one element, for every dtype of a fixed size that a TensorFlow or safetensors file can name."""
+"""Bytes of one element, for every dtype of fixed size in TensorFlow and safetensors files."""
 
 
 OBJECT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-"""How the keys of TensorFlow 2 end, behind the path of the object."""
+"""The ending of a TensorFlow 2 key, after the path of the object."""
 
 Role = Literal["model", "optimizer", "ema", "metric", "bookkeeping"]
 Severity = Literal["error", "warning", "note"]
 
 
 class Checksum(msgspec.Struct, frozen=True):
-    """A checksum that the file states for a run of bytes."""
+    """A checksum that the file has for a run of bytes."""
 
     algorithm: Literal["crc32c", "crc32", "fletcher32"]
     value: int
-    """The stated value, unmasked."""
+    """The value in the file, unmasked."""
     state: int = 0
-    """The running value over what the checksum covers before these bytes (a .npy header, say)."""
+    """The running value before these bytes, if the checksum covers others first (a .npy header)."""
 
 
 class Extent(msgspec.Struct, frozen=True, kw_only=True):
-    """The one run of bytes that a tensor lies in."""
+    """The one run of bytes where a tensor is stored."""
 
     file: str
     offset: int
     """In bytes, from the start of ``file``."""
     nbytes: int
     checksum: Checksum | None = None
-    """None where the format states none."""
+    """None if the file has none."""
     byteorder: Literal["little", "big"] = "little"
-    """Order of the stored bytes, where reading turns them over."""
+    """Byte order in the file; reading swaps the bytes of big-endian values."""
 
 
 class TensorInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One tensor of a checkpoint: all that is known without reading its values."""
+    """One tensor of a checkpoint: everything that is known without reading its values."""
 
     key: str
-    """As stored; bytes that are no UTF-8 are kept as surrogates."""
+    """The name as stored; bytes that are not UTF-8 are kept as surrogates."""
     shape: tuple[int, ...] | None
-    """None for an HDF5 null dataspace, and where the file does not say."""
+    """None for an HDF5 null dataspace, or if the shape is unknown."""
     dtype: str
-    """numpy's name ('float32', '>f4', 'bfloat16', 'string'), or the file's own where numpy has none."""
+    """numpy's name ('float32', '>f4', 'bfloat16', 'string'), or the file's own name if numpy has none."""
     nbytes: int
-    """Bytes of the values, uncompressed; of the stored bytes for strings."""
+    """Bytes of the values, uncompressed; for strings, of the stored bytes."""
     extent: Extent | None = None
-    """None where the bytes are not one run: chunked, compressed, partitioned, or without storage."""
+    """None if the values are not one run of bytes: chunked, compressed, partitioned, or without storage."""
     problem: str | None = None
-    """Why this tensor cannot be read, or None."""
+    """Why this tensor cannot be read; None if it can be."""
     variable: str | None = None
-    """The name that Keras or TensorFlow gave the variable; None where the file does not say."""
+    """The variable's name in Keras or TensorFlow; None if the file does not record it."""
     layer: str | None = None
-    """The name of the layer that owns it; None where the file does not say."""
+    """The name of the layer that it belongs to; None if the file does not record it."""
     role: Role | None = None
-    """What it is for; None where the file does not say."""
+    """What it is for; None if unknown."""
     trainable: bool | None = None
-    """None where the file does not say."""
+    """Whether it is trained; None if unknown."""
     alias_of: str | None = None
-    """The key of the tensor that this is a second name for; None for a tensor of its own."""
+    """The key of the tensor of which this is another name; None if it is not an alias."""
     positional: bool = False
-    """True where ``variable`` ends in an index, for want of a name: never to be matched by name."""
+    """True if ``variable`` ends in an index instead of a name, so it is never matched by name."""
     unsupported: bool = False
-    """True where ``problem`` is that such values are not read here, though the file may be whole."""
+    """True if ``problem`` is that this version cannot read such values, though the file may be intact."""
 
     @property
     def size(self) -> int:
-        """Number of elements; 0 where there is no shape."""
+        """Number of elements; 0 if there is no shape."""
         return element_count(self.shape) if self.shape is not None else 0
 
     @property
     def name(self) -> str:
-        """The variable's name where it is known, else the key, without what TensorFlow 2 puts behind each."""
+        """The variable's name if it is known, else the key, without the ending of TensorFlow 2."""
         return self.variable or self.key.removesuffix(OBJECT_VALUE)
 
     @property
     def place(self) -> str:
-        """The path to it: its name without the last component; the name itself where it is no path."""
+        """The path above it: its name without the last component; the name itself if it is not a path."""
         return self.name.rpartition("/")[0] or self.name.rpartition(".")[0] or self.name
 
 
 class Region:
-    """A run of bytes of a file that belongs together: a block, a tensor, a chunk, a member.
+    """A run of bytes of a file: a block, a tensor, a chunk, a member.
 
-    ``key`` is the tensor it belongs to, or None. ``offset`` is in bytes, from the start of ``file``. ``nbytes`` is 0
-    for bytes without a place of their own, within compressed bytes that begin at ``offset``. ``checksum`` is None where
-    the format states none for the bytes as stored.
+    ``key`` is the tensor that it belongs to, or None. ``offset`` is in bytes, from the start of ``file``. ``nbytes`` is
+    0 for bytes inside compressed ones, which begin at ``offset``. ``checksum`` is None if the file has none for the
+    bytes as stored.
 
-    ``read_into`` fills a buffer from an offset of these bytes; None where only ``check`` can read them. ``check``
-    decodes these bytes, and returns whether a checksum within them agreed, or false where there is none; it raises
-    CheckpointError where they do not decode to exactly what they claim. None where they are stored as they are read.
-    ``name`` is what to call it in a message, where it belongs to no tensor.
+    ``read_into`` fills a buffer from an offset of these bytes; it is None if only ``check`` can read them. ``check``
+    decodes the bytes and returns whether a checksum inside them was verified, False if there is none; it raises
+    CheckpointError if they do not decode to exactly what they claim. It is None if they need no decoding. ``name``
+    is used in messages for a region that belongs to no tensor.
     """
 
     __slots__ = ("check", "checksum", "file", "key", "name", "nbytes", "offset", "read_into")
@@ -139,7 +139,7 @@ class Region:
         self.checksum, self.read_into, self.check, self.name = checksum, read_into, check, name
 
     def belonging_to(self, key: str | None) -> Region:
-        """Return the same bytes as those of another tensor, or of none."""
+        """Return the same region, as one of another tensor, or of none."""
         return Region(key, self.file, self.offset, self.nbytes, self.checksum, self.read_into,
                       check=self.check, name=self.name)  # fmt: skip
 
@@ -148,7 +148,7 @@ class Region:
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is wrong with a file, or worth knowing of it."""
+    """Something that is wrong with a file, or worth knowing about it."""
 
     code: str
     """What it is, for programs: a stable word such as ``tf-block-checksum``. docs/verify.md lists them."""
@@ -185,7 +185,7 @@ def element_count(shape: tuple[int, ...]) -> int:
 
 
 def shape_problem(shape: tuple[int, ...]) -> str | None:
-    """Say why no array can have this shape, or None where one can."""
+    """Return why no array can have this shape; None if one can."""
     if len(shape) > MAX_RANK:
         return f"it claims {len(shape)} dimensions; arrays have at most {MAX_RANK}"
     least = min(shape, default=0)

@@ -1,21 +1,20 @@
-"""Names and values from a file, made safe to print.
+"""Text made safe to print, and counts in words.
 
-A checkpoint's names are whatever its writer put there: terminal escapes, text that runs backwards,
-bytes that are no UTF-8 (kept as surrogates by ``surrogateescape``). Everything that reaches a person
-goes through :func:`escape`.
+A checkpoint's names may contain anything: terminal escapes, text that runs backwards, bytes that are not UTF-8 (kept
+as surrogates by ``surrogateescape``). Everything that is printed goes through :func:`escape`.
 """
 
 from __future__ import annotations
 
 LONGEST = 300
-"""What is shown of a name beside that of a row or message of its own: a name may take 64 KiB."""
+"""Characters of a name in a message that is not mainly about it: a name may take 64 KiB."""
 
 
 def escape(text: str) -> str:
-    r"""Return ``text`` with every character that is not plainly printable as a backslash escape.
+    r"""Return ``text`` with every character that is not printable as a backslash escape.
 
-    Control (C0, C1), bidirectional, zero-width and line-separating characters and undecodable bytes
-    become ``\xNN`` or ``\uNNNN``; a backslash becomes two, so that no two names look alike.
+    Control characters (C0, C1), bidirectional, zero-width and line-separating characters and undecodable bytes become
+    ``\xNN`` or ``\uNNNN``; a backslash becomes two, so that different names never look the same.
 
     >>> escape("dense/kernel")
     'dense/kernel'
@@ -28,12 +27,12 @@ def escape(text: str) -> str:
 
 
 def short(text: str) -> str:
-    """Return ``text`` as ``escape`` does, the middle of a long one left out: for what many messages name alike."""
+    """Return ``text`` escaped, and without its middle if it is long: for names that many messages repeat."""
     return escape(cut(text))
 
 
 def cut(text: str) -> str:
-    """Return ``text``, the middle of a long one left out."""
+    """Return ``text``, without its middle if it is long."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
 
 
@@ -62,11 +61,11 @@ def with_advice(problem: str, advice: str) -> str:
 
 
 def plural(count: int, noun: str, verb: str = "", singular: str = "") -> str:
-    """Return a count with its noun, and with the verb for many, or the ``singular`` one (an -s more, by default).
+    """Return a count with its noun, and with a verb: ``verb``, or for one ``singular`` (by default with an -s).
 
     >>> plural(1, "byte", "follow"), plural(2, "byte", "are", "is"), plural(1200, "tensor")
     ('1 byte follows', '2 bytes are', '1,200 tensors')
     """
     one = count == 1
-    said = f"{count:,} {noun}" + ("" if one else "s")
-    return f"{said} {(singular or verb + 's') if one else verb}" if verb else said
+    counted = f"{count:,} {noun}" + ("" if one else "s")
+    return f"{counted} {(singular or verb + 's') if one else verb}" if verb else counted
