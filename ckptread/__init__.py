@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ckptread.operations.check.rules import Rule as Rule
     from ckptread.operations.diff.diff import Difference as Difference
     from ckptread.operations.diff.diff import diff as diff
+    from ckptread.operations.diff.match.layouts import Arrangement as Arrangement
     from ckptread.operations.diff.tensor_difference import TensorDifference as TensorDifference
     from ckptread.operations.digest.digest import Digest as Digest
     from ckptread.operations.digest.digest import digest as digest
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
     from ckptread.tensors import Finding as Finding
     from ckptread.tensors import Region as Region
     from ckptread.tensors import TensorInfo as TensorInfo
+    from ckptread.values.difference import Change as Change
+    from ckptread.values.difference import Tolerance as Tolerance
 
     open = open_checkpoint  # noqa: A001 - as in ckptread.open(path)
     statistics = tensor_statistics
@@ -83,6 +86,7 @@ _MODULES = {
     "operations.check.rule_checker": ("Offender", "RuleResult"),
     "operations.check.rules": ("Rule",),
     "operations.diff.diff": ("Difference", "diff"),
+    "operations.diff.match.layouts": ("Arrangement",),
     "operations.diff.tensor_difference": ("TensorDifference",),
     "operations.digest.digest": ("Digest", "digest"),
     "operations.digest.listing": ("LineResult",),
@@ -100,6 +104,7 @@ _MODULES = {
     "operations.verify.verify": ("Verification", "verify"),
     "reader": ("Reader", "Tensor"),
     "tensors": ("Extent", "Finding", "Region", "TensorInfo"),
+    "values.difference": ("Change", "Tolerance"),
 }  # fmt: skip
 """The public names, by the module that each is in. A name is imported when it is first used."""
 
