@@ -1,4 +1,4 @@
-"""Where the command begins and ends.
+"""The entry point of the command line.
 
 Exit codes are diff(1)'s: 0 fine or same, 1 different or a check failed, 2 trouble.
 
@@ -45,7 +45,7 @@ def run() -> int:
         _have_streams()
         code = _run()
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output (head, less) has gone: end quietly
+    except BrokenPipeError:  # whatever reads our output (head, less) has ended: end quietly
         _discard_output()
         code = BROKEN_PIPE
     except OSError as error:  # a full disk
@@ -62,15 +62,15 @@ def run() -> int:
 
 
 def _raise_interrupts() -> None:
-    """Have Ctrl-C raise KeyboardInterrupt, unless it is ignored: there is something to tidy up from now on."""
+    """Have Ctrl-C raise KeyboardInterrupt, unless it is ignored: from now on there is something to clean up."""
     if _signal.getsignal(_signal.SIGINT) is _signal.SIG_DFL:
         _signal.signal(_signal.SIGINT, _signal.default_int_handler)
 
 
 def _have_streams() -> None:
-    """Have stdin, stdout and stderr, if only /dev/null: else the first file that is opened would be taken for one.
+    """Open /dev/null for each standard stream that is closed: else the first file that is opened would become one.
 
-    What an encoding lacks is written as an escape.
+    Characters that an encoding lacks are written as escapes.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         continue
@@ -82,15 +82,17 @@ def _have_streams() -> None:
 
 
 def _discard_output() -> None:
-    """Send what is left in stdout's buffer nowhere, so that Python's own last flush does not fail on it."""
+    """Discard what is left in stdout's buffer, so that Python's own last flush does not fail on it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run() -> int:
     """Run the command that was asked for, and return its exit code."""
     os.environ.update({name: value for name, value in ONE_THREAD.items() if name not in os.environ})
-    gc.set_threshold(200_000, 20, 20)  # a listing makes objects by the million, and no rubbish: a tenth of its time
-    start_workers(sys.argv[2:])  # their imports take longer than ours, which come now
+    gc.set_threshold(
+        200_000, 20, 20
+    )  # a listing makes a million objects and no garbage: this saves a tenth of its time
+    start_workers(sys.argv[2:])  # their imports take longer than ours, so they start first
     from ckptread.cli.app import build_app
 
     asked = sys.argv[1:2]
@@ -98,7 +100,7 @@ def _run() -> int:
     try:
         app()
     except SystemExit as error:
-        if isinstance(error.__context__, BrokenPipeError):  # which typer has made an exit code 1 of
+        if isinstance(error.__context__, BrokenPipeError):  # for which typer exits with 1
             raise BrokenPipeError from None
         return error.code if isinstance(error.code, int) else TROUBLE
     except (ckptread.CheckpointError, ckptread.UsageError) as error:
@@ -129,5 +131,5 @@ def _report_internal(error: Exception) -> None:
 def _say(text: str) -> None:
     from ckptread.cli import render
 
-    with suppress(OSError):  # a full or closed stderr: the exit code still tells
+    with suppress(OSError):  # stderr is full or closed: the exit code remains
         render.note(f"ckptread: {text}")

@@ -115,7 +115,7 @@ def _unknown(candidate: Candidate) -> UnknownFormatError:
     mistake = find_mistake(candidate)
     if mistake is not None:
         return UnknownFormatError(path, f"this is {mistake.what}", advice=mistake.advice)
-    problem = "its bytes are those of no checkpoint that is known here"
+    problem = "its bytes are not those of any known checkpoint format"
     return UnknownFormatError(path, problem, advice="it may be damaged or truncated: download it again")
 
 

@@ -11,7 +11,7 @@ from ckptread.formats.candidate import Candidate
 
 
 class Mistake(msgspec.Struct, frozen=True):
-    """Something that is no checkpoint: how it is told, what it is, and what to do."""
+    """Something that is not a checkpoint: how to recognise it, what it is, and what to do."""
 
     is_it: Callable[[Candidate], bool]
     what: str
@@ -19,12 +19,12 @@ class Mistake(msgspec.Struct, frozen=True):
 
 
 def find_mistake(candidate: Candidate) -> Mistake | None:
-    """Return the first mistake that the file is, or None."""
+    """Return what the file is instead of a checkpoint, or None."""
     return next((mistake for mistake in MISTAKES if mistake.is_it(candidate)), None)
 
 
 def find_substitute(candidate: Candidate) -> Mistake | None:
-    """Return what the file is in place of its contents, or None."""
+    """Return what is in place of the file's contents, or None."""
     return next((mistake for mistake in SUBSTITUTES if mistake.is_it(candidate)), None)
 
 
@@ -55,56 +55,56 @@ def _is_text(c: Candidate) -> bool:
 
 
 SUBSTITUTES = (
-    Mistake(lambda c: c.size == 0 and not c.folder, "an empty file", "fetch it again"),
+    Mistake(lambda c: c.size == 0 and not c.folder, "an empty file", "download it again"),
     Mistake(
         _starts(b"version https://git-lfs"),
-        "a Git LFS pointer: the weights themselves were not fetched",
-        "run 'git lfs pull'",
+        "a Git LFS pointer: the weights themselves were not downloaded",
+        "run `git lfs pull`",
     ),
     Mistake(
         _starts(b"<!doctype", b"<html", b"<?xml"),
-        "a web page, not the file it was to be",
-        "download the file itself (the 'raw' or 'download' link)",
+        "a web page instead of the file",
+        "download the file itself, from its `raw` or `download` link",
     ),
 )
-"""What stands in place of a file that was never fetched, whatever it was to hold."""
+"""What a failed download leaves in place of a file of any kind."""
 MISTAKES = (
     *SUBSTITUTES,
     Mistake(
         _is_torch_zip,
-        "a PyTorch checkpoint, which holds pickled code",
-        "convert it to safetensors where you trust it: safetensors.torch.save_file(torch.load(...))",
+        "a PyTorch checkpoint, which contains pickled code",
+        "if you trust it, convert it to safetensors: safetensors.torch.save_file(torch.load(...))",
     ),
     Mistake(
         _starts(b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"),
         "a Python pickle, which can run code",
-        "it is never loaded here: have it written as .npz or .safetensors",
+        "it is never loaded: ask for an .npz or .safetensors file",
     ),
     Mistake(_starts(b"gguf"), "a GGUF file of llama.cpp", "use the tools of llama.cpp"),
-    Mistake(lambda c: c.head[4:8] == b"TFL3", "a TensorFlow Lite model", "open the checkpoint it was made from"),
-    Mistake(_starts(b"\x1f\x8b"), "compressed by gzip", "unpack it first: gunzip or 'tar xzf'"),
-    Mistake(lambda c: c.head[257:262] == b"ustar", "a tar archive", "unpack it first: 'tar xf'"),
+    Mistake(lambda c: c.head[4:8] == b"TFL3", "a TensorFlow Lite model", "open the checkpoint that it was made from"),
+    Mistake(_starts(b"\x1f\x8b"), "compressed by gzip", "unpack it first, with gunzip or `tar xzf`"),
+    Mistake(lambda c: c.head[257:262] == b"ustar", "a tar archive", "unpack it first, with `tar xf`"),
     Mistake(
         lambda c: c.name.endswith(".meta"),
-        "a TensorFlow graph (.meta), which holds no values",
-        "give the checkpoint's prefix: the same path without '.meta'",
+        "a TensorFlow graph (.meta), which has no values",
+        "give the prefix of the checkpoint: the same path without .meta",
     ),
     Mistake(
         _is_json_with(b'"class_name"'),
         "the architecture of a Keras model as JSON, without weights",
-        "open the .weights.h5 or .keras file that was saved beside it",
+        "open the .weights.h5 or .keras file that was saved with it",
     ),
-    Mistake(_starts(b"{", b"["), "a JSON file that names no weights", "open the file that holds the weights"),
+    Mistake(_starts(b"{", b"["), "a JSON file that names no weights", "open the file that has the weights"),
     Mistake(
         lambda c: c.name in {"saved_model.pb", "keras_metadata.pb"},
-        "a SavedModel's description, which holds no values",
-        "give the folder it lies in",
+        "the description of a SavedModel, which has no values",
+        "give the folder that contains it",
     ),
     Mistake(
         lambda c: c.name.endswith((".pb", ".pbtxt")) or _is_graph(c),
-        "a TensorFlow graph; its constants are no variables of a checkpoint",
-        "open the checkpoint or the SavedModel folder that it was frozen from",
+        "a TensorFlow graph, whose constants are not variables of a checkpoint",
+        "open the checkpoint or the SavedModel folder from which it was frozen",
     ),
     Mistake(_is_text, "a text file", "give the checkpoint itself"),
 )
-"""In the order they are tried: the surest signs first."""
+"""In the order in which they are tried: the surest signs first."""

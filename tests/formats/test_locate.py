@@ -171,7 +171,7 @@ def test_a_mistake_is_named_with_what_to_do(run, tmp_path, name):
 
 def test_what_is_nothing_known_says_so(tmp_path):
     (tmp_path / "noise").write_bytes(bytes(range(128, 256)) * 8)
-    with pytest.raises(ckptread.UnknownFormatError, match="no checkpoint that is known"):
+    with pytest.raises(ckptread.UnknownFormatError, match="not those of any known checkpoint format"):
         ckptread.open(tmp_path / "noise")
 
 
