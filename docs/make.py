@@ -18,7 +18,7 @@ import schemas
 from typer.testing import CliRunner
 
 from ckptread.cli.app import build_app
-from ckptread.cli.startup import COMMANDS
+from ckptread.cli.commands import COMMANDS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

@@ -38,5 +38,10 @@ def build_app(names: Sequence[str]) -> typer.Typer:
     app.callback()(options)
     for name in names:
         module = import_module(f"ckptread.cli.commands.{name}")
-        app.command(name)(getattr(module, f"{name}_command"))
+        app.command(name, epilog=_epilog(module.EXAMPLES))(getattr(module, f"{name}_command"))
     return app
+
+
+def _epilog(examples: str) -> str:
+    """Return the end of a help page; click wraps no lines after a backspace."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())

@@ -6,23 +6,20 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import import_module
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ckptread.cli.parse.options import OutputFormat
 from ckptread.reports.cells import bytes_text
 from ckptread.reports.report import Line, Report, Reportable
 from ckptread.reports.text import block_lines, folded
 
+if TYPE_CHECKING:
+    import rich.progress
+
 PATIENCE = 1.0
 """Seconds of work before a progress bar shows."""
-BAR = 30
-LONGEST_VALUE = 200
-"""A longer piece of metadata is for machines: JSON has it."""
-USUAL = {("byteorder", "little"), ("shards", "1"), ("files", "1"), ("backend", "tensorflow")}
-"""What goes without saying."""
-NAME_TITLES = {"key": ["key"], "variable": ["name"], "both": ["name", "key"]}
 
 
 def report(found: Report, layout: str) -> None:
@@ -66,13 +63,8 @@ def line(text: str = "") -> None:
     print(text)
 
 
-def lines(texts: Iterable[str]) -> None:
-    """Print lines of a result."""
-    sys.stdout.writelines(text + "\n" for text in texts)
-
-
 def note(text: str) -> None:
-    """Say on stderr what is not part of the result."""
+    """Print on stderr what is not part of the result."""
     width = os.get_terminal_size(2).columns if sys.stderr.isatty() else None
     for part in folded(text, width):
         print(part, file=sys.stderr)
@@ -84,28 +76,36 @@ def terminal_width() -> int | None:
 
 
 class Progress:
-    """A bar on stderr for work of more than a second, where stderr is a terminal."""
+    """A bar on stderr for work of more than a second, if stderr is a terminal. Call it as ``progress(done, total)``."""
 
     def __init__(self, unit: Callable[[int], str] = bytes_text) -> None:
         self._unit = unit
-        self._started = self._drawn = time.monotonic()
-        self._shown = False
+        self._started = time.monotonic()
+        self._bar: rich.progress.Progress | None = None
 
     def __call__(self, done: int, total: int) -> None:
-        """Draw the bar if it is time."""
-        now = time.monotonic()
-        if now - self._started > PATIENCE and now - self._drawn > 0.1 and sys.stderr.isatty():
-            self._drawn, self._shown = now, True
-            share = min(1.0, done / max(1, total))
-            filled = int(share * BAR)
-            bar = "#" * filled + "." * (BAR - filled)
-            sys.stderr.write(f"\r[{bar}] {share:4.0%} of {self._unit(total)}")
-            sys.stderr.flush()
+        """Show how far the work is."""
+        if self._bar is None and time.monotonic() - self._started > PATIENCE and sys.stderr.isatty():
+            self._bar = _bar(total, self._unit(total))
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _bar(total: int, size: str) -> rich.progress.Progress:
+    """Return a bar that is on the screen until it is stopped. rich takes 50 ms to import."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    parts = BarColumn(), TaskProgressColumn(), TextColumn("of {task.description}")
+    console = Console(file=sys.stderr)
+    bar = Progress(*parts, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+    bar.add_task(size, total=total)
+    bar.start()
+    return bar

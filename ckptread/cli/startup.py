@@ -18,13 +18,11 @@ from contextlib import suppress
 from typing import NoReturn
 
 import ckptread
+from ckptread.cli.commands import COMMANDS
 from ckptread.formats.hdf5.early_start import start_workers
 from ckptread.storage.threads import ONE_THREAD
 from ckptread.wording import escape
 from ckptread.worker.parent import dismiss_early
-
-COMMANDS = ("inspect", "show", "extract", "diff", "digest", "check", "history", "textconv", "verify", "salvage")
-"""The commands, in the order that --help lists them: each is a function in the module of its name."""
 
 TROUBLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it

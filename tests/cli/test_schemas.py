@@ -51,7 +51,7 @@ def test_the_schemas_are_those_of_the_documents():
 
 
 def test_every_command_that_writes_json_has_a_schema(run):
-    from ckptread.cli.startup import COMMANDS
+    from ckptread.cli.commands import COMMANDS
 
     writing = {name for name in COMMANDS if "--format" in run(name, "--help").out}
     assert writing <= set(VALIDATORS)

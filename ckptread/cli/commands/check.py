@@ -12,6 +12,11 @@ from ckptread.cli.parse.options import Backend, Checkpoints, OutputFormat, Role,
 
 Texts = list[str] | None
 
+EXAMPLES = """
+ckptread check model.keras --finite --dtype float32
+ckptread check run/ckpt-1 run/ckpt-2 --changed 'sequential/**/kernel'
+"""
+
 
 def check_command(
     paths: Checkpoints,

@@ -38,6 +38,12 @@ MATCH_HELP = (
 Wanted = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help=WANTED_HELP, show_default=False)]
 Match = Annotated[str, typer.Option("--match", metavar="HOW", help=MATCH_HELP)]
 
+EXAMPLES = """
+ckptread diff run/ckpt-1 run/ckpt-2
+ckptread diff model.keras model.h5 --rtol 1e-5
+ckptread diff run/ckpt-1 run/ckpt-2 --layers --role model
+"""
+
 
 def diff_command(
     a: CheckpointA,

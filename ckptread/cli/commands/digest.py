@@ -22,6 +22,12 @@ from ckptread.cli.parse.options import (
     UseLayout,
 )
 
+EXAMPLES = """
+ckptread digest model.keras
+ckptread digest model.keras > weights.sha256
+ckptread digest model.h5 --check weights.sha256
+"""
+
 
 def digest_command(
     path: Checkpoint,

@@ -12,9 +12,15 @@ from ckptread.cli.parse.options import Backend, Checkpoint, Force, Slice, Tensor
 from ckptread.cli.parse.slice import parse_slice
 
 OUTPUT_HELP = (
-    "A .npy file, a folder, a .npz file for several, or '-' for stdout; what ends in '/' or is an existing folder is a "
-    "folder, and so is any other name but *.npy and *.npz for several tensors. Default: NAME.npy here."
+    "Write to this .npy file, folder, or .npz file for several tensors; '-' is stdout. A name that ends in '/', or is "
+    "an existing folder, is a folder; for several tensors, so is any other name than *.npz. Default: NAME.npy."
 )
+
+EXAMPLES = """
+ckptread extract model.keras head/kernel -o kernel.npy
+ckptread extract model.keras encoder head -o weights.npz
+ckptread extract model.keras head/kernel --slice ':2' -o - > part.npy
+"""
 
 
 def extract_command(
@@ -29,8 +35,8 @@ def extract_command(
 ) -> None:
     """Write tensors to .npy or .npz files.
 
-    One to a file, several to a folder or one .npz. The checksum of a whole tensor is verified. Of several, those
-    that cannot be written are skipped, and named on stderr; then the exit code is 2.
+    One tensor goes to a file, several to a folder or one .npz file. The checksum of a complete tensor is verified. Of
+    several tensors, those that cannot be written are skipped and named on stderr, and the exit code is 2.
     """
     with render.Progress() as progress:
         found = ckptread.extract(

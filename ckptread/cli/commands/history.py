@@ -21,6 +21,11 @@ from ckptread.cli.parse.options import (
 )
 from ckptread.wording import plural
 
+EXAMPLES = """
+ckptread history run
+ckptread history run --by all --format csv
+"""
+
 
 def history_command(
     paths: Runs,

@@ -27,27 +27,34 @@ from ckptread.cli.parse.options import (
     UseLayout,
 )
 
+EXAMPLES = """
+ckptread inspect model.keras
+ckptread inspect run/ckpt-1 '**/kernel' --sort size
+ckptread inspect model.keras --layers --model
+ckptread inspect model.h5 --stats --format csv
+"""
+
 
 def inspect_command(
     path: Checkpoint,
     patterns: Patterns = None,
     exclude: Exclude = None,
     tree: Annotated[bool, typer.Option("--tree", help="Show names as a tree.")] = False,
-    depth: Annotated[int | None, typer.Option("--depth", min=1, help="Totals per path of N components.")] = None,
+    depth: Annotated[int | None, typer.Option("--depth", min=1, help="Print totals per path of N parts.")] = None,
     layers: Layers = False,
     model: Model = False,
     stats: Stats = False,
-    names: Annotated[ListingNames, typer.Option("--names", help="What to call tensors.")] = ListingNames.variable,
+    names: Annotated[ListingNames, typer.Option("--names", help="Choose the names to print.")] = ListingNames.variable,
     role: Role = None,
     trainable: Trainable = False,
     frozen: Frozen = False,
-    sort: Annotated[ListingOrder, typer.Option("--sort", help="The order of the rows.")] = ListingOrder.stored,
+    sort: Annotated[ListingOrder, typer.Option("--sort", help="Sort the rows.")] = ListingOrder.stored,
     layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
     """List a checkpoint's tensors.
 
-    Of each its name, dtype, shape, parameters and bytes. No value is read, but for --stats.
+    Print the name, dtype, shape, parameters and bytes of each. Values are read only for --stats.
     """
     refuse(INSPECT, {
         "--stats": stats, "--tree": tree, "--layers": layers, "--model": model and not layers,

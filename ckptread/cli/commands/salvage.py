@@ -10,6 +10,11 @@ import ckptread
 from ckptread.cli import render
 from ckptread.cli.parse.options import Checkpoint, Force, OutputFormat
 
+EXAMPLES = """
+ckptread salvage model.keras -o saved
+ckptread salvage run/ckpt-1 -o saved --force
+"""
+
 
 def salvage_command(
     path: Checkpoint,

@@ -7,6 +7,11 @@ from ckptread.cli import render
 from ckptread.cli.parse.options import Backend, Checkpoint, Name, PageFormat, Slice, UseBackend, UsePage
 from ckptread.cli.parse.slice import parse_slice
 
+EXAMPLES = """
+ckptread show model.keras head/kernel
+ckptread show run/ckpt-1 sequential/dense/kernel --slice '0, :'
+"""
+
 
 def show_command(
     path: Checkpoint,
@@ -17,7 +22,7 @@ def show_command(
 ) -> None:
     """Show all about one tensor.
 
-    Where its bytes lie, figures of its values, a histogram, its first values; or a slice.
+    Print where its bytes are, statistics of its values, a histogram and the first values; or a slice.
     """
     selection = None if part is None else parse_slice(part)
     found = ckptread.show(path, name, slice=selection, backend=backend.value)

@@ -10,6 +10,11 @@ import ckptread
 from ckptread.cli import render
 from ckptread.cli.parse.options import OutputFormat
 
+EXAMPLES = """
+ckptread textconv model.keras
+ckptread textconv run/ckpt-1.index
+"""
+
 
 def textconv_command(
     path: Annotated[str, typer.Argument(metavar="FILE", help="A checkpoint, under any name.", show_default=False)],

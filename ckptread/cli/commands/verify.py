@@ -11,6 +11,11 @@ from ckptread.cli import render
 from ckptread.cli.parse.combinations import VERIFY, refuse
 from ckptread.cli.parse.options import Checkpoints, OutputFormat, UseLayout
 
+EXAMPLES = """
+ckptread verify model.keras
+ckptread verify run/ckpt-1 run/ckpt-2 --format json
+"""
+
 
 def verify_command(
     paths: Checkpoints,

@@ -28,7 +28,7 @@ class OutputFormat(StrEnum):
 
 
 class PageFormat(StrEnum):
-    """How what is no listing is written."""
+    """How a page that is not a listing is written."""
 
     table = "table"
     json = "json"
@@ -62,7 +62,7 @@ class UseRole(StrEnum):
 
 
 class AnyRole(StrEnum):
-    """What a tensor is for, or whatever it is for."""
+    """What a tensor is for, or all of these."""
 
     model = "model"
     optimizer = "optimizer"
@@ -81,7 +81,7 @@ class Grouping(StrEnum):
 
 
 class DigestNames(StrEnum):
-    """Which names count in the digest of a whole."""
+    """Which names count in the digest of all tensors."""
 
     variable = "variable"
     key = "key"
@@ -96,14 +96,13 @@ class DiffOrder(StrEnum):
 
 
 CHECKPOINT_HELP = (
-    "A file, a folder, or the prefix of a TensorFlow checkpoint; its .index, a .data-… file or the 'checkpoint' "
-    "state file will do too."
+    "A file, a folder, or the prefix of a TensorFlow checkpoint, or its .index, a .data-… or the 'checkpoint' file."
 )
 PATTERN_HELP = (
-    "A key or variable name, a path (everything below it), or a glob: '*' stays within one component of a name, "
-    "'**' crosses them."
+    "A key or variable name, a path (everything below it), or a glob: '*' matches within one part of a name, '**' "
+    "across parts."
 )
-UNTOLD = "In a file that tells no roles, all tensors are the model's."
+UNTOLD = "If the file records no roles, all tensors count as the model's."
 
 Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help=CHECKPOINT_HELP, show_default=False)]
 Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help=CHECKPOINT_HELP, show_default=False)]
@@ -117,38 +116,45 @@ Name = Annotated[str, typer.Argument(metavar="TENSOR", help="A key or variable n
 TensorNames = Annotated[list[str], typer.Argument(metavar="TENSOR...", help=PATTERN_HELP, show_default=False)]
 Patterns = Annotated[list[str] | None, typer.Argument(metavar="[PATTERN]...", help=PATTERN_HELP, show_default=False)]
 Exclude = Annotated[
-    list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="Leave these out; may be repeated.")
+    list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="Leave these out; can be repeated.")
 ]
 UseBackend = Annotated[
-    Backend, typer.Option("--backend", help="Who reads the values; 'tensorflow' needs ckptread[tensorflow].")
+    Backend, typer.Option("--backend", help="Choose what reads the values; 'tensorflow' needs ckptread[tensorflow].")
 ]
-UseLayout = Annotated[OutputFormat, typer.Option("--format", help="How to write it.")]
-UsePage = Annotated[PageFormat, typer.Option("--format", help="How to write it.")]
+UseLayout = Annotated[OutputFormat, typer.Option("--format", help="Choose the output format.")]
+UsePage = Annotated[PageFormat, typer.Option("--format", help="Choose the output format.")]
 Slice = Annotated[
     str | None,
-    typer.Option("--slice", metavar="SLICE", help="Only this part, as numpy slices: '0:10, :'.", show_default=False),
+    typer.Option(
+        "--slice", metavar="SLICE", help="Read only this part, in numpy syntax: '0:10, :'.", show_default=False
+    ),
 ]
 Role = Annotated[
     UseRole | None,
-    typer.Option("--role", help=f"Only tensors of this role. {UNTOLD}", show_default=False),
+    typer.Option("--role", help=f"Select tensors of this role. {UNTOLD}", show_default=False),
 ]
 Trainable = Annotated[
-    bool, typer.Option("--trainable", help="Only the trainable. Those of which the file does not say are left out.")
+    bool, typer.Option("--trainable", help="Select trainable tensors. Tensors of unknown trainability are left out.")
 ]
-Frozen = Annotated[bool, typer.Option("--frozen", help="Only those that are not trainable, as far as the file says.")]
+Frozen = Annotated[bool, typer.Option("--frozen", help="Select tensors that are recorded as not trainable.")]
 Layers = Annotated[
     bool,
-    typer.Option("--layers", help="A row per layer and totals, as model.summary() has them; with --depth N, its own."),
+    typer.Option(
+        "--layers", help="Print a row per layer and totals, as model.summary() does; with --depth N, layers in layers."
+    ),
 ]
 Model = Annotated[
-    bool, typer.Option("--model", help="What the config says of the model: nothing of it is built or run.")
+    bool, typer.Option("--model", help="Print what the config records of the model. Nothing is built or run.")
 ]
 Stats = Annotated[
-    bool, typer.Option("--stats", help="Read all values: min, max, mean, std, L2 norm, zeros, NaN and Inf of each.")
+    bool,
+    typer.Option(
+        "--stats", help="Read all values, and print min, max, mean, std, L2 norm, zeros, NaN and Inf of each tensor."
+    ),
 ]
 RoleOrAll = Annotated[
     AnyRole | None,
-    typer.Option("--role", help=f"Tensors of this role, or all. {UNTOLD}", show_default="model"),
+    typer.Option("--role", help=f"Select tensors of this role, or all. {UNTOLD}", show_default="model"),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 
@@ -156,5 +162,5 @@ Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 def finite(value: float) -> float:
     """Return the number that an option was given. Raises BadParameter for NaN, which equals nothing, and infinity."""
     if not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is no finite number.")
+        raise typer.BadParameter(f"{value} is not a finite number.")
     return value
