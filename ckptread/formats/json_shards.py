@@ -32,9 +32,9 @@ def read_index(storage: Storage, name: str) -> dict[str, Any]:
     try:
         index = bounded_json(data, unique=True)
     except Malformed as error:
-        raise DamagedFileError(storage.address(name), error.problem, advice="fetch it again") from error
+        raise DamagedFileError(storage.address(name), error.problem, advice="download it again") from error
     if not isinstance(index, dict):
-        raise DamagedFileError(storage.address(name), "it is not a JSON object", advice="fetch it again")
+        raise DamagedFileError(storage.address(name), "it is not a JSON object", advice="download it again")
     return index
 
 
@@ -64,7 +64,7 @@ class ShardsReader(Reader, Generic[Shard]):
         except CheckpointError as error:
             missing = self._storage.kind(name) is None
             problem = "it is missing" if missing else error.problem
-            advice = "fetch it too, into the same folder" if missing else error.advice
+            advice = "download it too, into the same folder" if missing else error.advice
             message = f"the file {escape(file)!r}, with {holds}: {problem}"
             where = self._storage.address(name)
             self.problems.append(

@@ -5,7 +5,7 @@ The rest of the package knows a :class:`~ckptread.storage.source.Storage` and na
 
 - ``source``: the interfaces Storage (a folder, local or remote) and Source (one open file)
 - ``local``: folders and files of this machine
-- ``addresses``: the storage and the name that a user's path means
+- ``addresses``: the storage and the name of a user's path
 - ``small_files``: read a whole file of a bounded size
 - ``windows``: a part of a file as a source of its own
 - ``inflate``: a deflated part of a file as a source of its own; sources rebuilt in a worker

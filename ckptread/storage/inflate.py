@@ -192,4 +192,4 @@ def rebuild_source(descriptor: int, steps: list[Step], name: str) -> Source:
 
 def _inflation_error(name: str, problem: str) -> DamagedFileError:
     """Return the error for a stream that does not inflate to the recorded size and checksum."""
-    return DamagedFileError(name, f"it does not inflate as recorded: {problem}", advice="fetch it again")
+    return DamagedFileError(name, f"it does not inflate as recorded: {problem}", advice="download it again")

@@ -113,7 +113,7 @@ class FileSource(Source):
         return DamagedFileError(
             self.name,
             f"it ends at byte {offset:,}, where {missing:,} more were to be read",
-            advice="it is cut short, or was shortened while it was read: fetch it again",
+            advice="it is truncated, or was shortened while it was read: download it again",
             offset=offset,
             code="truncated",
         )

@@ -109,7 +109,7 @@ def check_checksum(path: str, key: str, extent: Extent, found: int) -> None:
     raise DamagedFileError(
         path,
         f"the bytes of {escape(key)!r} {where} do not have the checksum that the file states",
-        advice="they are damaged, or of another step than the index: fetch them again",
+        advice="they are damaged, or of another step than the index: download them again",
         offset=extent.offset,
         code="checksum",
     )

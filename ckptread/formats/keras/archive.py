@@ -94,10 +94,10 @@ class KerasReader(Reader):
             value = bounded_json(self._archive.read(name, JSON_BYTES))
             if isinstance(value, dict):
                 return value
-            problem = "it is no JSON object"
+            problem = "it is not a JSON object"
         except (CheckpointError, Malformed) as error:
             problem = error.problem
-        advice = "the weights are read all the same, without what it says of them"
+        advice = "the weights are read all the same, without what it describes"
         file, offset = self._source.locate(member.offset)
         self.problems.append(
             Finding(

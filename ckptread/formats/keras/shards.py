@@ -87,12 +87,12 @@ def _groups(path: str, index: Mapping[str, Any]) -> Groups:
     """Return the files of each group, checked to be names of files in the same folder."""
     stated = index.get("weight_map")
     if not isinstance(stated, dict):
-        raise DamagedFileError(path, "it holds no weight_map of files by group", advice="fetch it again")
+        raise DamagedFileError(path, "it has no weight_map of files by group", advice="download it again")
     groups = {str(g).strip("/"): files if isinstance(files, list) else [files] for g, files in stated.items()}
     names = [name for files in groups.values() for name in files]
     outside = next((name for name in names if not (isinstance(name, str) and is_plain(name))), None)
     if outside is not None:
-        raise UnsafeFileError(path, f"it points to {escape(str(outside))!r}, which is no file beside it")
+        raise UnsafeFileError(path, f"it points to {escape(str(outside))!r}, which is not a file next to it")
     if len(set(names)) > MAX_SHARD_FILES:
         raise UnsafeFileError(path, f"it names {len(set(names)):,} files")
     return groups

@@ -74,7 +74,7 @@ def read_npy_header(head: Callable[[int], bytes], name: str) -> NpyHeader:
     """
     data = head(HEAD_BYTES)
     if data[:6] != MAGIC or len(data) < 12:
-        raise DamagedFileError(name, "it does not begin as a .npy array does", advice="fetch it again")
+        raise DamagedFileError(name, "it does not begin as a .npy array does", advice="download it again")
     if data[6] not in LENGTH_BYTES:
         raise UnsupportedError(name, f"it is a .npy array of version {data[6]}.{data[7]}")
     start = 8 + LENGTH_BYTES[data[6]]
@@ -84,11 +84,11 @@ def read_npy_header(head: Callable[[int], bytes], name: str) -> NpyHeader:
     if end > len(data):
         data = head(end)
     if end > len(data):
-        raise DamagedFileError(name, "it ends within its header", advice="fetch it again")
+        raise DamagedFileError(name, "it ends within its header", advice="download it again")
     try:
         return _header(data[start:end].decode(ENCODINGS[data[6]]), end)
     except (Malformed, UnicodeDecodeError) as error:
-        raise DamagedFileError(name, f"its .npy header makes no sense: {error}") from error
+        raise DamagedFileError(name, f"its .npy header is invalid: {error}") from error
 
 
 def _header(text: str, offset: int) -> NpyHeader:
@@ -97,7 +97,7 @@ def _header(text: str, offset: int) -> NpyHeader:
         raise Malformed("it does not give descr, fortran_order and shape", 0)
     shape, fortran = fields["shape"], fields["fortran_order"]
     if not isinstance(shape, tuple) or not all(type(dim) is int for dim in shape) or type(fortran) is not bool:
-        raise Malformed("its shape is no tuple of integers, or its order no boolean", 0)
+        raise Malformed("its shape is not a tuple of integers, or its order not a boolean", 0)
     if _has_objects(fields["descr"]):
         return NpyHeader(dtype="object", shape=shape, fortran=False, offset=offset, nbytes=0, problem=OBJECTS)
     dtype = _dtype(fields["descr"])

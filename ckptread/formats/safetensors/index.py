@@ -92,7 +92,7 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
         found = sum(info.nbytes for info in self.tensors.values())
         missing = any(info.problem is not None for info in self.tensors.values())
         if isinstance(stated, int | float) and stated != found and not missing:
-            message = f"the index states a total_size of {stated:,}, its tensors come to {plural(found, 'byte')}"
+            message = f"the index records a total_size of {stated:,}, its tensors take {plural(found, 'byte')}"
             advice = "the index may be of another save than the files"
             yield Finding(
                 code="shard-total-size",
@@ -109,11 +109,11 @@ def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:
     """Return the file of each tensor, checked to be the name of a file in the same folder."""
     weights = index.get("weight_map")
     if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights.values()):
-        raise DamagedFileError(path, "it holds no weight_map of names by tensor", advice="fetch it again")
+        raise DamagedFileError(path, "it has no weight_map of names by tensor", advice="download it again")
     names = set(weights.values())
     outside = next((name for name in names if not is_plain(name)), None)
     if outside is not None:
-        raise UnsafeFileError(path, f"it points to {escape(outside)!r}, which is no file beside it")
+        raise UnsafeFileError(path, f"it points to {escape(outside)!r}, which is not a file next to it")
     if len(names) > MAX_SHARD_FILES or len(weights) > MAX_ENTRIES:
         raise UnsafeFileError(path, f"it lists {len(weights):,} tensors in {len(names):,} files")
     return weights

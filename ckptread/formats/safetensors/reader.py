@@ -80,7 +80,7 @@ class SafetensorsReader(Reader):
             raise self._broken(f"its header claims {nbytes:,} bytes; the format allows {SAFETENSORS_HEADER_BYTES:,}")
         missing = 8 + nbytes - self._source.size
         if missing > 0:
-            raise self._broken(f"it is cut short: its header alone takes {plural(missing, 'byte')} more")
+            raise self._broken(f"it is truncated: its header alone takes {plural(missing, 'byte')} more")
         text = self._source.read(8, nbytes)
         if not text.startswith(b"{"):
             raise self._broken("its header does not begin with '{'")
@@ -94,7 +94,7 @@ class SafetensorsReader(Reader):
         except Malformed as error:
             raise self._broken(f"its header: {error.problem}") from error
         if not isinstance(header, dict):
-            raise self._broken("its header is no JSON object")
+            raise self._broken("its header is not a JSON object")
         return header
 
     def _free_text(self, value: Any) -> dict[str, str]:
@@ -111,7 +111,7 @@ class SafetensorsReader(Reader):
         if not _is_text(key) or len(key) > MAX_KEY_BYTES:
             raise self._broken(f"the name {escape(key[:100])!r} is too long, or no text")
         if not _is_counts(entry.get("shape")):
-            raise self._broken(f"the shape of {escape(key)!r} is no list of integers that are not negative")
+            raise self._broken(f"the shape of {escape(key)!r} is not a list of non-negative integers")
         span = entry.get("data_offsets")
         if not _is_counts(span) or len(span) != 2 or span[1] < span[0]:
             raise self._broken(f"the offsets of {escape(key)!r} are not a begin and an end")
@@ -142,7 +142,7 @@ class SafetensorsReader(Reader):
         if left > 0:
             raise self._broken(f"{plural(left, 'byte', 'follow')} the last tensor")
         if left < 0:
-            message = f"the file is cut short: {plural(-left, 'byte', 'are', 'is')} missing at its end"
+            message = f"the file is truncated: {plural(-left, 'byte', 'are', 'is')} missing at its end"
             file, offset = self._source.locate(self._source.size)
             self.problems.append(
                 Finding(
@@ -152,7 +152,7 @@ class SafetensorsReader(Reader):
                     key=None,
                     file=file,
                     offset=offset,
-                    advice="fetch it again",
+                    advice="download it again",
                 )
             )
 
@@ -177,7 +177,7 @@ class SafetensorsReader(Reader):
         )
 
     def _broken(self, problem: str) -> DamagedFileError:
-        return DamagedFileError(self._source.name, problem, advice="fetch it again")
+        return DamagedFileError(self._source.name, problem, advice="download it again")
 
     def regions(self) -> Iterator[Region]:
         """Yield the header and the tensors: the format has no checksums."""

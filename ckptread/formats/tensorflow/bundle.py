@@ -199,7 +199,7 @@ class TfBundleReader(Reader):
         for key, entry in self._entries.items():
             if entry is not None and not entry.slices and self._shards.problem(entry) is None:
                 left -= entry.nbytes
-                if left < 0:  # tensors that lie over each other: what goes beyond is told with each
+                if left < 0:  # overlapping tensors: each has its own finding
                     return
                 yield self._region(text(owners.get(key, key)), entry)
 
@@ -233,7 +233,7 @@ class TfBundleReader(Reader):
         except Malformed as error:
             raise DamagedFileError(
                 source.name, f"the strings of {escape(key)!r} at byte {entry.offset:,}: {error.problem}",
-                advice="they are damaged, or of another step than the index: fetch them again", offset=entry.offset,
+                advice="they are damaged, or of another step than the index: download them again", offset=entry.offset,
             ) from error  # fmt: skip
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:

@@ -31,7 +31,7 @@ ByteOrder = Literal["little", "big"]
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What the index says of the checkpoint as a whole."""
+    """What the index records about the checkpoint as a whole."""
 
     num_shards: int
     byteorder: ByteOrder
@@ -100,7 +100,7 @@ def _size_problem(dtype: str, shape: tuple[int, ...], nbytes: int) -> str | None
 
 
 def decode_header(data: bytes, name: str) -> tuple[Header, str | None]:
-    """Return the header, and what is wrong with it. Raises DamagedFileError where it is no header at all."""
+    """Return the header, and what is wrong with it. Raises DamagedFileError where it is not a header at all."""
     try:
         fields = BUNDLE_HEADER.decode(data)
     except Malformed as error:
@@ -114,7 +114,7 @@ def decode_header(data: bytes, name: str) -> tuple[Header, str | None]:
 
 
 def decode_entries(raw: Mapping[bytes, bytes]) -> dict[bytes, BundleEntry | None]:
-    """Return the entries of an index but for its header; None for one whose bytes make no sense: it loses no other."""
+    """Return the entries of an index except its header; None for one that is invalid, which affects no other."""
     allowance = Allowance(ENTRIES_COST, "values in entries")
     return {key: _decode_usual(value) or _decode_entry(value, allowance) for key, value in raw.items() if key}
 

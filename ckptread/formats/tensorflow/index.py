@@ -19,9 +19,9 @@ from ckptread.untrusted.binary import Allowance, Malformed, take, text
 from ckptread.wording import escape
 
 MAX_DISORDER = 100
-"""How many keys out of order are told one by one."""
+"""How many keys out of order are reported one by one."""
 
-DOUBT = "its entry stands in a damaged part of the index: its name, shape and dtype may be wrong"
+DOUBT = "its entry is in a damaged part of the index: its name, shape and dtype may be wrong"
 
 
 class TensorIndex(msgspec.Struct):
@@ -31,9 +31,9 @@ class TensorIndex(msgspec.Struct):
     entries: dict[bytes, bytes] = msgspec.field(default_factory=dict)
     problems: list[Finding] = msgspec.field(default_factory=list)
     table: LevelTable | None = None
-    """None where the file does not end as a table does, and its entries were told without."""
+    """None where the file does not end as a table does, and its entries were found without it."""
     loose: Allowance = msgspec.field(default_factory=lambda: Allowance(LISTING_BYTES, "bytes of keys"))
-    """What the keys of damaged blocks may come to."""
+    """How many bytes the keys of damaged blocks may take."""
     _previous: bytes = b""
     _disorder: int = 0
 
@@ -43,7 +43,7 @@ class TensorIndex(msgspec.Struct):
             yield from self.table.regions()
 
     def take(self, found: list[Entry]) -> None:
-        """Take in the entries of a block: of a key that stands twice, the first."""
+        """Add the entries of a block: of a key that occurs twice, the first."""
         for key, value in found:
             if self.entries and key <= self._previous:
                 self._out_of_order(key)
@@ -55,14 +55,14 @@ class TensorIndex(msgspec.Struct):
     def _out_of_order(self, key: bytes) -> None:
         self._disorder += 1
         if self._disorder <= MAX_DISORDER:
-            what = "stands twice; the first one is taken" if key in self.entries else "is out of order"
+            what = "occurs twice; the first one is used" if key in self.entries else "is out of order"
             message = f"the key {escape(text(key))!r} {what}"
             self.problems.append(
                 Finding(code="tf-key-order", severity="error", message=message, key=text(key), file=self.source.name)
             )
 
     def doubt(self, found: list[Entry]) -> None:
-        """Take in entries that nothing vouches for; only their tensors' checksums can."""
+        """Add entries without a valid checksum; only their tensors' own checksums can confirm them."""
         for key, value in found:
             if key and key not in self.entries:
                 advice = "what it is called is to be seen from its neighbours, or from the model"
@@ -83,8 +83,8 @@ class TensorIndex(msgspec.Struct):
 def read_tensor_index(source: Source, remains: Remains = Remains.refused) -> TensorIndex:
     """Read every block; a damaged one loses only what is in it, unless it is the first, with the header.
 
-    With ``Remains.accepted`` a damaged first block is no error either, and damaged blocks are read as far as they make
-    sense. Raises DamagedFileError, and UnsafeFileError for what is too large.
+    With ``Remains.accepted`` a damaged first block is no error either, and damaged blocks are read as far as they are
+    valid. Raises DamagedFileError, and UnsafeFileError for what is too large.
     """
     if source.size > INDEX_BYTES:
         raise UnsafeFileError(source.name, f"an index of {source.size:,} bytes is too large")
@@ -120,7 +120,7 @@ def read_tensor_index(source: Source, remains: Remains = Remains.refused) -> Ten
 
 
 def read_bundle_header(index: TensorIndex, storage: Storage, prefix: str) -> Header:
-    """Return the header; where it is missing, what the data files' names say of it."""
+    """Return the header; where it is missing, what the data files' names show of it."""
     if not index.entries:
         raise DamagedFileError(index.source.name, "the index is empty: it has not even a header")
     if b"" not in index.entries:
@@ -155,7 +155,7 @@ def _unchecked(index: TensorIndex, table: LevelTable, block: Block) -> list[Entr
 
 
 def _loose(data: bytes, allowance: Allowance) -> list[Entry]:
-    """Return the entries at the beginning of some bytes, up to the first that makes no sense, or is one too many."""
+    """Return the entries at the beginning of some bytes, up to the first that is invalid, or one too many."""
     entries: list[Entry] = []
     key, at = b"", 0
     try:

@@ -79,7 +79,7 @@ class BytesSource(Source):
         return self.name, 0
 
     def whole_file(self) -> Source:
-        """Return itself: what was decompressed lies in no file as it is read."""
+        """Return itself: decompressed bytes are not part of any file."""
         return self
 
     def recipe(self) -> NoReturn:
@@ -90,7 +90,7 @@ class BytesSource(Source):
 class LevelTable:
     """An open table: its data blocks in order, each read when it is asked for.
 
-    Raises DamagedFileError where the footer or the index block make no sense.
+    Raises DamagedFileError where the footer or the index block is invalid.
     """
 
     def __init__(self, source: Source) -> None:
@@ -184,7 +184,7 @@ class LevelTable:
             raise DamagedFileError(
                 source.name,
                 "it does not end as a TensorFlow index does",
-                advice="it is cut short or another kind of file: fetch it again",
+                advice="it is truncated or another kind of file: download it again",
             )
         try:
             _, at = varint(footer, 0)
@@ -235,7 +235,7 @@ class LevelTable:
         return DamagedFileError(
             self.source.name,
             f"the block at byte {block.offset:,} {problem}",
-            advice="the file is damaged: fetch it again",
+            advice="the file is damaged: download it again",
             offset=block.offset,
             code=code,
         )

@@ -77,7 +77,7 @@ class Shards:
         self.source(shard).read_into(start + offset, buffer)
 
     def named(self, path: str) -> Source | None:
-        """Return the open shard of this path, or None where it is no shard's."""
+        """Return the open shard of this path, or None where it is not a shard's."""
         number = path[-14:-9]  # of ...data-NNNNN-of-NNNNN
         return self.source(int(number)) if number.isdigit() and self.path(int(number)) == path else None
 
@@ -96,7 +96,7 @@ class Shards:
 
     def _place_problem(self, entry: BundleEntry) -> str | None:
         if not 0 <= entry.shard < self._count:
-            return f"it claims to lie in shard {entry.shard} of {self._count}"
+            return f"it claims to be in shard {entry.shard} of {self._count}"
         if not self._inside(entry.shard):
             return f"its shard {escape(basename(self.name(entry.shard)))} is a link out of the SavedModel"
         size = self.size(entry.shard)
@@ -106,7 +106,7 @@ class Shards:
             return f"it claims {entry.nbytes:,} bytes at byte {entry.offset:,}"
         if entry.offset + entry.nbytes > size:
             name = escape(basename(self.name(entry.shard)))
-            return f"its {entry.nbytes:,} bytes at byte {entry.offset:,} lie outside the {size:,} bytes of {name}"
+            return f"its {entry.nbytes:,} bytes at byte {entry.offset:,} are outside the {size:,} bytes of {name}"
         return None
 
     def _absence(self, shard: int) -> str:
@@ -121,7 +121,7 @@ class Shards:
         return self._insides[shard]
 
     def findings(self, entries: Iterable[BundleEntry | None]) -> Iterator[Finding]:
-        """Yield what is wrong with each shard as a whole: missing, cut short, or with bytes that are not listed."""
+        """Yield what is wrong with each shard as a whole: missing, truncated, or with bytes that are not listed."""
         placed: dict[int, list[BundleEntry]] = {}
         for entry in entries:
             if entry is not None and not entry.slices and 0 <= entry.shard < self._count:
@@ -140,9 +140,9 @@ class Shards:
         what += self._absence(shard)
         other = next((n for n in self._storage.list(dirname(self.name(shard))) if self._is_other(n)), None)
         if other is None:
-            advice = f"fetch {escape(basename(self.name(shard)))} too, into the same folder"
+            advice = f"download {escape(basename(self.name(shard)))} too, into the same folder"
         else:
-            advice = f"{escape(other)} is of another save than this index: fetch both files of one step"
+            advice = f"{escape(other)} is of another save than this index: download both files of one step"
         return Finding(
             code="tf-shard-missing", severity="error", message=what, key=None, file=path, offset=None, advice=advice
         )
@@ -168,8 +168,8 @@ class Shards:
                 advice=substitute.advice,
             )
         elif end > size:
-            message = f"the data file is cut short: {plural(end - size, 'byte', 'are', 'is')} missing at its end"
-            advice = "its download or copy was interrupted: fetch it again"
+            message = f"the data file is truncated: {plural(end - size, 'byte', 'are', 'is')} missing at its end"
+            advice = "its download or copy was interrupted: download it again"
             yield Finding(
                 code="tf-shard-truncated",
                 severity="error",

@@ -20,14 +20,14 @@ Extents = tuple[tuple[int, int], ...]
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """One slice: where it lies in the whole tensor."""
+    """One slice: its position in the complete tensor."""
 
     start: tuple[int, ...]
     shape: tuple[int, ...]
 
 
 def piece_of(extents: Extents, shape: tuple[int, ...]) -> Piece:
-    """Return where a slice of (start, length) per axis lies; no axes at all mean the whole tensor."""
+    """Return the position of a slice of (start, length) per axis; no axes at all is the complete tensor."""
     full = extents or tuple((0, FULL) for _ in shape)
     return Piece(
         tuple(start for start, _ in full),

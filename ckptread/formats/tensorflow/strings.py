@@ -19,7 +19,7 @@ def decode_strings(data: bytes, count: int, stated: int, byteorder: str) -> list
     Raises Malformed where lengths, checksums or sizes do not agree.
     """
     if count > len(data):
-        raise Malformed(f"{count:,} strings cannot lie in {len(data):,} bytes", 0)
+        raise Malformed(f"{count:,} strings cannot fit in {len(data):,} bytes", 0)
     lengths, at = [], 0
     for _ in range(count):
         nbytes, at = varint(data, at)

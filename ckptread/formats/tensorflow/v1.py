@@ -198,7 +198,9 @@ class TfV1Reader(Reader):
         return False  # the block has the checksum
 
     def _malformed(self, file: str, key: str, error: Malformed, offset: int) -> DamagedFileError:
-        return DamagedFileError(file, f"the values of {escape(key)!r}: {error}", advice="fetch it again", offset=offset)
+        return DamagedFileError(
+            file, f"the values of {escape(key)!r}: {error}", advice="download it again", offset=offset
+        )
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Return the values of a tensor, or of the selected part."""

@@ -1,6 +1,6 @@
 """The values of a tensor in a V1 checkpoint: one field of a TensorProto.
 
-Floats, complex numbers and booleans are packed as they lie in memory: such a field is one run of bytes, and is
+Floats, complex numbers and booleans are packed as they are in memory: such a field is one run of bytes, and is
 read like one. Integers and halves are packed as varints, strings stand one by one: these are decoded.
 Specification: tensorflow/core/framework/tensor.proto, util/saved_tensor_slice_util.h.
 """
@@ -56,7 +56,7 @@ def decode_values(source: Source, spans: list[Span], dtype: np.dtype[Any], count
     import numpy as np
 
     if sum(end - start for _, start, end in spans) < (0 if dtype.hasobject else count):
-        raise Malformed(f"{count:,} values cannot lie in what is stored", spans[0][1] if spans else 0)
+        raise Malformed(f"{count:,} values cannot fit in what is stored", spans[0][1] if spans else 0)
     if dtype.hasobject:
         strings = [source.read(start, end - start) for _, start, end in spans]
         result = np.empty(len(strings), object)
@@ -103,7 +103,7 @@ def _decode_flat(source: Source, spans: list[Span], dtype: np.dtype[Any]) -> Arr
         return np.concatenate(parts).astype(bool) if parts else np.empty(0, bool)
     data = b"".join(source.read(start, end - start) for _, start, end in spans)
     if len(data) % dtype.itemsize:
-        raise Malformed("a number is cut short", spans[-1][1])
+        raise Malformed("a number is truncated", spans[-1][1])
     return np.frombuffer(data, dtype)
 
 
@@ -114,7 +114,7 @@ def _decode_varints(source: Source, span: Span) -> Iterator[Array]:
         data = source.read(at, min(PIECE_BYTES, end - at))
         values, used = _decode_piece(data)
         if not used:
-            raise Malformed("a number is cut short", at)
+            raise Malformed("a number is truncated", at)
         yield values
         at += used
 

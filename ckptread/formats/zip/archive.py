@@ -90,7 +90,7 @@ class ZipArchive:
         data = source.read(0, member.nbytes)
         if zlib.crc32(data) != member.crc32:
             problem = "its bytes do not have the CRC-32 that the archive records"
-            raise DamagedFileError(source.name, problem, advice="fetch it again")
+            raise DamagedFileError(source.name, problem, advice="download it again")
         return data
 
     def regions(self) -> Iterator[Region]:

@@ -56,7 +56,7 @@ def read_directory(source: Source) -> Directory:
         raise DamagedFileError(
             source.name,
             f"its directory, {nbytes:,} bytes at byte {offset:,}, extends past the end record at byte {stop:,}",
-            advice="bytes are missing from it: fetch it again",
+            advice="bytes are missing from it: download it again",
         )
     problems: list[Finding] = []
     entries = _entries(source, stop - nbytes, nbytes, problems)
@@ -91,7 +91,7 @@ def _find_end(source: Source) -> tuple[int, EndRecord]:
         raise DamagedFileError(
             source.name,
             "this zip archive is truncated: the directory at its end is missing",
-            advice="fetch it again; 'ckptread salvage' saves what is whole",
+            advice="download it again; 'ckptread salvage' saves what is intact",
             offset=source.locate(source.size)[1],
             code=TRUNCATED,
         )

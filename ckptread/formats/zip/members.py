@@ -1,6 +1,6 @@
 """The members of a zip archive, each checked against its own header and against all the others.
 
-What can be read in two ways is refused; the member then says why.
+Whatever can be read in two ways is refused; ``Member.problem`` then says why.
 """
 
 from __future__ import annotations

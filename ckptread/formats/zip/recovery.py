@@ -43,7 +43,7 @@ def find_members(source: Source, error: CheckpointError) -> Directory:
         key=None,
         file=source.name,
         offset=min(at, source.size),
-        advice="fetch it again if you can",
+        advice="download it again if you can",
     )
     return Directory(entries=entries, start=source.size, base=0, end=source.size, problems=[finding])
 

@@ -121,7 +121,7 @@ def test_deflated_weights_with_a_wrong_checksum_are_refused(tmp_path: Path) -> N
     ("name", "data", "words"),
     [
         ("config.json", b"{", "config.json: it is not JSON"),
-        ("config.json", b"[1]", "config.json: it is no JSON object"),
+        ("config.json", b"[1]", "config.json: it is not a JSON object"),
         ("config.json", b"\xff", "config.json: its JSON is not UTF-8"),
         ("config.json", b"[" * 60_000, "nested more than 200"),
         ("config.json", b" " * ((32 << 20) + 1), "at most 33,554,432 are read"),

@@ -214,7 +214,7 @@ PLAIN = "{'descr': '<f4', 'fortran_order': False, 'shape': (%s)}"
     ],
 )  # fmt: skip
 def test_a_header_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(DamagedFileError, match="header makes no sense"):
+    with pytest.raises(DamagedFileError, match="header is invalid"):
         opened(tmp_path, npy(text, version=2))
 
 
@@ -226,7 +226,7 @@ def test_a_header_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -> N
         (npy("", version=4), UnsupportedError, "version 4.0"),
         (npy("x" * 70_000, version=2), UnsafeFileError, "70,012 bytes"),
         (npy(PLAIN % "")[:40], DamagedFileError, "ends within"),
-        (npy("", version=3, header=b"\xff"), DamagedFileError, "makes no sense"),
+        (npy("", version=3, header=b"\xff"), DamagedFileError, "header is invalid"),
     ],
 )
 def test_a_header_that_is_cut_or_too_long_is_refused(

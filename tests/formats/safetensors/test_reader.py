@@ -216,7 +216,7 @@ def test_a_total_that_the_tensors_do_not_come_to_is_a_warning(tmp_path: Path) ->
     with open_safetensors_shards(*find_storage(index)) as reader:
         (found,) = reader.problems
     assert (found.severity, found.file) == ("warning", index)
-    assert found.message == "the index states a total_size of 27, its tensors come to 28 bytes"
+    assert found.message == "the index records a total_size of 27, its tensors take 28 bytes"
 
 
 def test_a_missing_shard_is_named_and_takes_only_its_own_tensors(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_an_index_of_another_checkpoint_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "a\\b", "..", ".", "", "C:x", "a\0b"])
 def test_an_index_that_points_out_of_its_folder_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UnsafeFileError, match="no file beside it"):
+    with pytest.raises(UnsafeFileError, match="not a file next to it"):
         open_safetensors_shards(*find_storage(sharded(tmp_path, {"d": name})))
 
 
