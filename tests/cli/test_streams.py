@@ -24,6 +24,7 @@ def shell(command, redirection="", **environment):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirection", ["<&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("command", [f"verify {KERAS}", f"inspect {HDF5}", f"diff {KERAS} {KERAS}"])
 def test_closed_streams_are_not_taken_for_files(command, redirection):

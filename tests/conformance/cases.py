@@ -5,6 +5,7 @@ wrote them made (fixtures/make).
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ EXTERNAL_LINKS = {
 """Where we differ from the reference on purpose: links out of a file are listed, and never followed."""
 
 
-def each(cases: list[Case]) -> Any:
-    """Run a test for each of these cases; where there are none, skip it once, and say why."""
+def each(cases: list[Case], slow: Callable[[Case], bool] = lambda case: case.format == "keras-shards") -> Any:
+    """Run a test for each of these cases; where there are none, skip it once. A worker for each shard is slow."""
     absent = pytest.param(None, marks=needs_shared, id="absent")
-    return pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in cases] or [absent])
+    params = [pytest.param(case, id=case.name, marks=pytest.mark.slow if slow(case) else ()) for case in cases]
+    return pytest.mark.parametrize("case", params or [absent])

@@ -98,6 +98,7 @@ def test_the_enumeration_misses_what_has_no_checksum(tmp_path):
     assert flipped == [(at, bit) for at in (128, 129) for bit in range(8)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "prefix"), [("tf-dot-ckpt", "model.ckpt"), ("tf-graph-shard", "ckpt"), ("tf-snappy", "model")]
 )
@@ -111,6 +112,7 @@ def test_every_bit_of_a_checkpoint_written_by_tensorflow(tmp_path, folder, prefi
         assert missed(str(tmp_path / prefix), file, 0, 1) == []
 
 
+@pytest.mark.slow
 @HALVES
 def test_every_bit_of_an_npz(tmp_path, half):
     np.savez(tmp_path / "a.npz", w=np.arange(3, dtype="f4"), s=np.int64(7))
@@ -139,6 +141,7 @@ def small_keras(path):
     return path
 
 
+@pytest.mark.slow
 @HALVES
 def test_every_bit_of_a_keras_archive(tmp_path, half, monkeypatch):
     monkeypatch.setattr("ckptread.formats.hdf5.reader.Worker", InProcess)

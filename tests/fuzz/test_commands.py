@@ -15,6 +15,7 @@ CHANGES = {"hdf5-layouts/latest.h5": 2, "hdf5-types/types.h5": 1, "keras3/model.
 """How many changes of each, one seed after the other."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_changed_file_breaks_no_rule_of_any_command(name, tmp_path):
     (tmp_path / "before").mkdir()

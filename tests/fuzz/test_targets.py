@@ -12,6 +12,8 @@ RUNS = 6_000
 SLOW = {"bundle": 1_000, "v1": 2_000, "npz": 3_000, "zip": 4_000, "names-keras": 3_000}
 """Targets that write files, or inflate them."""
 
+QUICK = {"table", "protobuf", "json", "npy-header", "safetensors", "hdf5-chunk", "hdf5-table", "hdf5-values"}
+
 
 def test_every_target_has_seeds_that_are_taken():
     assert SEEDS.keys() == TARGETS.keys()
@@ -19,7 +21,9 @@ def test_every_target_has_seeds_that_are_taken():
         assert any(execute(name, data) for data in seeds(name)), name
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TARGETS]
+)
 def test_changed_input_gives_a_value_or_an_error_of_ours(name):
     rng, pool = random.Random(name), seeds(name)
     for _ in range(SLOW.get(name, RUNS)):

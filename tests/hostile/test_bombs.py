@@ -23,10 +23,12 @@ SLOW = {
     "shards",
 }  # fmt: skip
 """Of 100,000 tensors and more, or 30 MiB: seconds for each command."""
+LIGHT = {"state_file", "unwritten", "npy_numbers", "npy_brackets"}
 
 
 def few(makers, names):
-    return [pytest.param(make, id=make.__name__) for make in makers if make.__name__ in names]
+    slow = {make: () if make.__name__ in LIGHT else pytest.mark.slow for make in makers}
+    return [pytest.param(make, id=make.__name__, marks=slow[make]) for make in makers if make.__name__ in names]
 
 
 @pytest.mark.parametrize("make", few(BOMBS, QUICK))

@@ -66,7 +66,7 @@ def holders(infos, file: Path, place: int):
     }
 
 
-@each(CASES)
+@each(CASES, slow=lambda case: case.format in IN_WORKERS)
 def test_a_truncated_file_gives_an_error_of_ours_or_the_values_that_were_there(case, copy):
     path = copy(case)
     files, before = parts(path), read_again(path)
@@ -75,7 +75,7 @@ def test_a_truncated_file_gives_an_error_of_ours_or_the_values_that_were_there(c
             assert_equal_where_read(before, read_again(path), (file.name, cut))
 
 
-@each(CASES)
+@each(CASES, slow=lambda case: case.format in IN_WORKERS)
 def test_a_flipped_bit_changes_at_most_the_tensor_that_holds_it(case, copy):
     """A bit outside the values may change what the file says of them, where no checksum covers it."""
     path = copy(case)

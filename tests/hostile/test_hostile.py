@@ -62,8 +62,11 @@ def command(request, tmp_path):
     return run
 
 
-def sample_id(sample):
-    return sample.id
+def each_of(samples):
+    """Run a test for each of these samples. Each starts a command and its watcher: all but a few are slow."""
+    quick = {sample for sample in samples[::12] if sample.path.is_relative_to(OWN)}
+    marks = {sample: () if sample in quick else pytest.mark.slow for sample in samples}
+    return pytest.mark.parametrize("sample", [pytest.param(s, id=s.id, marks=marks[s]) for s in samples])
 
 
 def tensors(sample, command):
@@ -80,7 +83,7 @@ def encoded(key):
     return os.fsdecode(key.encode("utf-8", "surrogateescape"))
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=sample_id)
+@each_of(SAMPLES)
 def test_inspect(sample, command):
     ran = command(sample, "inspect", sample.path)
     if sample.must == "error":
@@ -89,7 +92,7 @@ def test_inspect(sample, command):
         assert ran.code == 0, ran
 
 
-@pytest.mark.parametrize("sample", EXPECTED, ids=sample_id)
+@each_of(EXPECTED)
 def test_show(sample, command):
     listed = tensors(sample, command)
     if listed is None:
@@ -103,7 +106,7 @@ def test_show(sample, command):
         assert (ran.code, ran.out) == (2, b""), ran
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=sample_id)
+@each_of(SAMPLES)
 def test_extract(sample, command, tmp_path):
     ran = command(sample, "extract", sample.path, "**", "-o", tmp_path / "out")
     if sample.must == "error":
@@ -114,14 +117,14 @@ def test_extract(sample, command, tmp_path):
     assert all(path == tmp_path / "out" or path.parent == tmp_path / "out" for path in written)
 
 
-@pytest.mark.parametrize("sample", EXPECTED, ids=sample_id)
+@each_of(EXPECTED)
 def test_diff(sample, command):
     ran = command(sample, "diff", sample.path, sample.path)
     if sample.must in ("ok", "error"):
         assert ran.code == (0 if sample.must == "ok" else 2), ran
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=sample_id)
+@each_of(SAMPLES)
 def test_verify(sample, command):
     ran = command(sample, "verify", sample.path)
     if sample.must == "flag":

@@ -50,6 +50,7 @@ def test_a_model_equals_itself_in_another_container(run, other):
     assert ran.out.splitlines()[-1].startswith("same: 16 tensors, bit for bit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "name"),
     [
