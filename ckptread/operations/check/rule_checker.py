@@ -164,7 +164,7 @@ class _RuleChecker:
         entry = self._measured[tensor.key]
         if entry.figure is None:
             return Offender(tensor.name, tensor.key, entry.problem, unreadable=True)
-        reason = _broken(rule, entry.figure)
+        reason = _violation(rule, entry.figure)
         return Offender(tensor.name, tensor.key, reason) if reason else None
 
     def _params(self, rule: Rule) -> RuleResult:
@@ -216,7 +216,7 @@ def _largest(tensor: Tensor) -> float | None:
     return found
 
 
-def _broken(rule: Rule, measured: _Measured) -> str:
+def _violation(rule: Rule, measured: _Measured) -> str:
     """Say how a tensor's values break a rule, or ""."""
     stats = measured.statistics
     special = [f"{count:,} {word}" for word, count in (("NaN", stats.nans), ("Inf", stats.infs)) if count]
@@ -241,11 +241,11 @@ def _offender_of_pair(rule: Rule, entry: TensorDifference) -> Offender | None:
         return Offender(tensor.name, tensor.key, entry.reason, unreadable=True)
     if rule.name == "changed":
         kept = entry.status not in SAME and None not in (entry.a, entry.b)
-        return None if kept else Offender(tensor.name, tensor.key, _how(entry, "is the same"))
-    return None if entry.status in SAME else Offender(tensor.name, tensor.key, _how(entry, entry.status))
+        return None if kept else Offender(tensor.name, tensor.key, _describe_change(entry, "is the same"))
+    return None if entry.status in SAME else Offender(tensor.name, tensor.key, _describe_change(entry, entry.status))
 
 
-def _how(entry: TensorDifference, status: str) -> str:
+def _describe_change(entry: TensorDifference, status: str) -> str:
     """Say what became of a tensor."""
     if entry.a is None:
         return "is not in the other one"

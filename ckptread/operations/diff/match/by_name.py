@@ -28,7 +28,7 @@ def align(
         for one, other in step([t for t in a if t.key not in paired], left_b):
             paired[one.key] = Pair(a=one, b=left_b.pop(other.key), by=basis)
     pairs = [paired.get(t.key, Pair(a=t, b=None)) for t in a] + [Pair(a=None, b=t) for t in left_b.values()]
-    return [pair for pair in pairs if not _only_a_name(pair)]
+    return [pair for pair in pairs if not _is_alias_alone(pair)]
 
 
 def _by_key_alone(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
@@ -38,20 +38,20 @@ def _by_key_alone(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Foun
 def _by_key_and_name(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
     """Pair what has one key and no other name: one of the two ends in the other, or is not known."""
     pairs = [(t, b[t.key]) for t in a if t.key in b]
-    return [(one, other) for one, other in pairs if not _named_both(one, other) or _whole(one, other)]
+    return [(one, other) for one, other in pairs if not _named_both(one, other) or _one_ends_in_other(one, other)]
 
 
 def _by_key(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
     """Pair what has one key, and names that do not contradict it: a layer that is called otherwise now."""
     pairs = [(t, b[t.key]) for t in a if t.key in b]
-    return [(one, other) for one, other in pairs if _last(one) == _last(other)]
+    return [(one, other) for one, other in pairs if _last_component(one) == _last_component(other)]
 
 
 def _named_both(a: TensorInfo, b: TensorInfo) -> bool:
     return not (a.variable is None or b.variable is None or a.positional or b.positional)
 
 
-def _whole(a: TensorInfo, b: TensorInfo) -> bool:
+def _one_ends_in_other(a: TensorInfo, b: TensorInfo) -> bool:
     """Whether one name ends in all of the other."""
     one, other = f"/{_plain(a)}", f"/{_plain(b)}"
     return one.endswith(other) or other.endswith(one)
@@ -61,11 +61,11 @@ def _plain(tensor: TensorInfo) -> str:
     return (tensor.variable or "").removesuffix(":0")
 
 
-def _last(tensor: TensorInfo) -> str:
+def _last_component(tensor: TensorInfo) -> str:
     return _plain(tensor).rpartition("/")[2]
 
 
-def _only_a_name(pair: Pair) -> bool:
+def _is_alias_alone(pair: Pair) -> bool:
     """Whether this is a second name, of one side only, for a tensor that is compared under its first."""
     only = pair.a if pair.b is None else pair.b if pair.a is None else None
     return only is not None and only.alias_of is not None

@@ -48,14 +48,14 @@ def pair_tensors(a: Reader, b: Reader, how: Matching = "auto", meter: Meter = SI
     """
     all_a, all_b = list(a.tensors.values()), list(b.tensors.values())
     if isinstance(how, SavedMapping):
-        return _mapped(all_a, all_b, how)
+        return _pair_by_mapping(all_a, all_b, how)
     if how == "content":
-        return _by_content(a, b, _valueless(all_a, all_b), True, meter)
+        return _pair_by_content(a, b, _pair_valueless(all_a, all_b), True, meter)
     pairs = align(all_a, all_b, by="names" if how == "auto" else how)
-    return _by_content(a, b, pairs, False, meter) if how == "auto" else pairs
+    return _pair_by_content(a, b, pairs, False, meter) if how == "auto" else pairs
 
 
-def _valueless(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
+def _pair_valueless(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
     """Return every tensor unpaired, except those without values to match: they are paired by names."""
     named = align([t for t in a if not comparable(t)], [t for t in b if not comparable(t)])
     return [*named, *(Pair(a=t, b=None) for t in a if comparable(t)), *(Pair(a=None, b=t) for t in b if comparable(t))]
@@ -87,7 +87,7 @@ def two_tensors(a: Reader, b: Reader, names: Sequence[str]) -> Pair | None:
         return None
 
 
-def _mapped(a: list[TensorInfo], b: list[TensorInfo], mapping: SavedMapping) -> list[Pair]:
+def _pair_by_mapping(a: list[TensorInfo], b: list[TensorInfo], mapping: SavedMapping) -> list[Pair]:
     """Return the pairs of the mapping; the tensors that it does not mention are paired by names."""
     of_a, of_b = {t.key: t for t in a}, {t.key: t for t in b}
     stated = {
@@ -114,7 +114,7 @@ def _in_order(a: Sequence[TensorInfo], pairs: Sequence[Pair]) -> list[Pair]:
     return sorted(pairs, key=lambda pair: place[pair.a.key] if pair.a else len(place))
 
 
-def _by_content(a: Reader, b: Reader, pairs: Sequence[Pair], content_alone: bool, meter: Meter) -> list[Pair]:
+def _pair_by_content(a: Reader, b: Reader, pairs: Sequence[Pair], content_alone: bool, meter: Meter) -> list[Pair]:
     """Pair the unpaired tensors by values; with content alone, the rest by unique shapes."""
     alone = [pair for pair in pairs if (pair.a is None) != (pair.b is None) and not _second_name(pair)]
     left_a, left_b = [p.a for p in alone if p.a], [p.b for p in alone if p.b]
@@ -122,13 +122,13 @@ def _by_content(a: Reader, b: Reader, pairs: Sequence[Pair], content_alone: bool
         return [pair for pair in pairs if not _second_name(pair) or (pair.a and pair.b)]
     sizes = {t.size for t in left_a if comparable(t)} & {t.size for t in left_b if comparable(t)}
     side_a, side_b = take_fingerprints(Side(a, left_a), sizes, meter), take_fingerprints(Side(b, left_b), sizes, meter)
-    marked = mark_suspects(_plausible(match_values(side_a, side_b), content_alone), _Agreement(side_a, side_b))
-    found = [_confirmed(each) for each in marked]
+    marked = mark_suspects(_drop_coincidences(match_values(side_a, side_b), content_alone), _Agreement(side_a, side_b))
+    found = [_pair_of(each) for each in marked]
     found += _unmatched(side_a, side_b, found, content_alone)
     return _in_order(list(a.tensors.values()), [pair for pair in pairs if pair.a and pair.b] + found)
 
 
-def _plausible(matches: list[ContentMatch], content_alone: bool) -> list[ContentMatch]:
+def _drop_coincidences(matches: list[ContentMatch], content_alone: bool) -> list[ContentMatch]:
     """Drop matches by chance where names count, and end differently."""
     if content_alone:
         return matches
@@ -148,7 +148,7 @@ class _Agreement:
             return False
 
 
-def _confirmed(marked: MarkedMatch) -> Pair:
+def _pair_of(marked: MarkedMatch) -> Pair:
     match = marked.match
     moved = match.arrangement != plain(known_shape(match.b)) or match.a.shape != match.b.shape
     found = Pair(
@@ -156,7 +156,7 @@ def _confirmed(marked: MarkedMatch) -> Pair:
         b=match.b,
         by="content",
         certainty=_certainty(match),
-        why=_why(match),
+        why=_reason(match),
         arrangement=match.arrangement if moved else None,
         confirmed=match.agreement == "bits",
     )
@@ -177,7 +177,7 @@ def _certainty(match: ContentMatch) -> Certainty:
     return "likely" if match.chance else "certain"
 
 
-def _why(match: ContentMatch) -> str:
+def _reason(match: ContentMatch) -> str:
     if match.copies > 1:
         return f"{match.copies:,} tensors have exactly these values: paired in order"
     if match.constant and match.a.size > 1:
@@ -191,7 +191,7 @@ def _unmatched(a: Side, b: Side, found: Sequence[Pair], by_shape: bool) -> list[
     left_a = [t for t in a.tensors if t.key not in found_a]
     left_b = [t for t in b.tensors if t.key not in found_b]
     why_a, why_b = _reordered(a, left_a, b, left_b), _reordered(b, left_b, a, left_a)
-    pairs = _unique_shapes(
+    pairs = _pair_unique_shapes(
         [t for t in left_a if t.key not in why_a and t.key not in a.problems],
         [t for t in left_b if t.key not in why_b and t.key not in b.problems],
     ) if by_shape else []  # fmt: skip
@@ -228,11 +228,11 @@ def _reordered(side: Side, left: list[TensorInfo], other: Side, others: list[Ten
     return found
 
 
-def _unique_shapes(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
+def _pair_unique_shapes(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
     """Pair what is alone in its shape on both sides. A scalar's shape says nothing."""
     pairs = []
-    shapes_b = _of_shape(b)
-    for shape, ones in _of_shape(a).items():
+    shapes_b = _group_by_shape(b)
+    for shape, ones in _group_by_shape(a).items():
         others = shapes_b.get(shape, [])
         if len(ones) == 1 and len(others) == 1 and compatible(ones[0], others[0]):
             pairs.append(
@@ -241,7 +241,7 @@ def _unique_shapes(a: list[TensorInfo], b: list[TensorInfo]) -> list[Pair]:
     return pairs
 
 
-def _of_shape(infos: list[TensorInfo]) -> dict[tuple[int, ...], list[TensorInfo]]:
+def _group_by_shape(infos: list[TensorInfo]) -> dict[tuple[int, ...], list[TensorInfo]]:
     shapes: dict[tuple[int, ...], list[TensorInfo]] = {}
     for info in infos:
         if comparable(info) and info.size > 1:
