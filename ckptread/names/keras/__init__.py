@@ -1,6 +1,7 @@
 """Names of the tensors of Keras files, of Keras 1 to 3.
 
 - ``describe``: the entry point: names, layers, roles and trainable flags of all tensors of a file
+- ``evidence``: collects a file's configs and attributes
 - ``model_facts``: what the config states about the model
 - ``configs``: objects of a config
 - ``layers``: the table of built-in layers, their weights and inner layers

@@ -1,4 +1,4 @@
-"""What is known of a Keras file's tensors besides their paths: configurations, and the attributes of its groups."""
+"""Collects what a Keras file holds besides its tensors: configurations, and the attributes of its groups."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def gather_keras_evidence(
     metadata: Mapping[str, str],
     same_bytes: Callable[[str, str], bool],
 ) -> tuple[KerasEvidence, list[Finding]]:
-    """Return what there is to name tensors by, and what is wrong with it.
+    """Return the evidence for the tensors' names, and its problems.
 
-    ``config`` is an archive's config.json; a whole-model .h5 has its own among the root's attributes.
+    ``config`` is an archive's config.json; a model saved as .h5 has it among the root's attributes.
     """
     problems: list[Finding] = []
     root = attributes.get("", {})
     evidence = KerasEvidence(
-        config=config if config is not None else _parsed(root, MODEL_CONFIG, problems),
-        training_config=_parsed(root, TRAINING_CONFIG, problems),
+        config=config if config is not None else _parse_attribute(root, MODEL_CONFIG, problems),
+        training_config=_parse_attribute(root, TRAINING_CONFIG, problems),
         attributes=attributes,
         archive=config is not None,
         keras_version=metadata.get("keras_version"),
@@ -37,13 +37,13 @@ def gather_keras_evidence(
     return evidence, problems
 
 
-def _parsed(root: Mapping[str, Any], name: str, problems: list[Finding]) -> Any:
-    """Return an attribute that holds JSON; one that does not is a finding, and never hides the weights."""
-    said = root.get(name)
-    if not isinstance(said, str):
+def _parse_attribute(root: Mapping[str, Any], name: str, problems: list[Finding]) -> Any:
+    """Return the value of an attribute in JSON; invalid JSON is a finding, and the weights are still read."""
+    text = root.get(name)
+    if not isinstance(text, str):
         return None
     try:
-        return bounded_json(said.encode("utf-8", "surrogateescape"))
+        return bounded_json(text.encode("utf-8", "surrogateescape"))
     except Malformed as error:
         problems.append(
             Finding(

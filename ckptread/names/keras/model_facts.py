@@ -8,7 +8,7 @@ function that no model needs (``os.system``, ``keras.utils.get_file``). So is ev
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ckptread.limits import JSON_DEPTH, MAX_ENTRIES, MAX_NAME_DEPTH
@@ -52,10 +52,17 @@ def read_model_facts(evidence: KerasEvidence) -> ModelFacts | None:
         keeps_slots=keeps_slots(_optimizer(compiled)),
         loss=_describe_loss(compiled.get("loss")),
         dtype_policy=_dtype_policy(own, layers),
-        custom_objects=tuple(sorted({name for each in objects if (name := _custom_name(each)) is not None})),
-        runs_code=tuple(dict.fromkeys(found for each in objects if (found := _describe_code(each)) is not None)),
-        reads_files=tuple(dict.fromkeys(found for each in objects if (found := _describe_file(each)) is not None)),
+        custom_objects=tuple(sorted(_collect(_custom_name, objects))),
+        runs_code=_collect(_describe_code, objects),
+        reads_files=_collect(_describe_file, objects),
     )
+
+
+def _collect(
+    describe: Callable[[Mapping[str, Any]], str | None], objects: Iterable[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """Return what ``describe`` returns for the objects, each once, without None."""
+    return tuple(dict.fromkeys(found for each in objects if (found := describe(each)) is not None))
 
 
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:

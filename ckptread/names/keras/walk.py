@@ -98,24 +98,29 @@ class LayerWalk(msgspec.Struct):
         self, attribute: str, info: TensorInfo, obj: Configured, group: VariableGroup, scope: Scope
     ) -> None:
         """Record a variable that a wrapper and the layer inside it both store, under the inner layer's name for it."""
-        child, inner = (
-            group.child(attribute) or VariableGroup(),
-            parse_config((obj.config or {}).get(attribute)) or ANYTHING,
-        )
+        child = group.child(attribute) or VariableGroup()
+        inner = parse_config((obj.config or {}).get(attribute)) or ANYTHING
+        found = self._find_shared(inner, child, info)
+        if found is None:
+            self._record_unnamed(VariableGroup(own=[info]), scope)
+            return
+        at, weight = found
+        flag = scope.flag if inner.trainable is None else inner.trainable
+        inner_scope = scope.inside(child.name or inner.name)
+        trainable = flag if weight.trainable else False
+        self._record(info, inner_scope, weight.name or str(at), trainable, positional=not weight.name)
+        child.own[at] = msgspec.structs.replace(child.own[at], alias_of=info.key)
+
+    def _find_shared(self, inner: Configured, child: VariableGroup, info: TensorInfo) -> tuple[int, Weight] | None:
+        """Return which variable of the inner layer ``info`` repeats; None if that is not certain."""
         same = [at for at, own in enumerate(child.own) if own.shape == info.shape]
         row = self.table.get(inner.class_name or "")
         weights = variants.resolve(str(inner.class_name), row, inner.config, child.own) if row else None
         if weights is not None:
             same = [at for at in same if weights[at].name in ("kernel", "embeddings")]
         if len(same) != 1:
-            self._record_unnamed(VariableGroup(own=[info]), scope)
-            return
-        at, flag = same[0], scope.flag if inner.trainable is None else inner.trainable
-        weight = weights[at] if weights is not None else Weight(name="")
-        inner_scope = scope.inside(child.name or inner.name)
-        trainable = flag if weight.trainable else False
-        self._record(info, inner_scope, weight.name or str(at), trainable, positional=not weight.name)
-        child.own[at] = msgspec.structs.replace(child.own[at], alias_of=info.key)
+            return None
+        return same[0], weights[same[0]] if weights is not None else Weight(name="")
 
     def _record_unnamed(self, group: VariableGroup, scope: Scope) -> None:
         """Record variables of which only the position is known."""

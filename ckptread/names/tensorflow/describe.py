@@ -148,13 +148,18 @@ def _find_aliases(
             left -= len(firsts)
             if left < 0:
                 return found
-            same = [key for key in firsts if same_bytes is not None and same_bytes(key, second)]
-            if same_bytes is None and len(keys) == 2:
-                same = firsts
-            if same:
-                found[second] = same[0]
-                firsts.remove(same[0])
+            first = _find_first(firsts, second, same_bytes, alone=len(keys) == 2)
+            if first is not None:
+                found[second] = first
+                firsts.remove(first)
     return found
+
+
+def _find_first(firsts: Sequence[str], second: str, same_bytes: SameBytes | None, *, alone: bool) -> str | None:
+    """Return the key whose bytes are those of ``second``, or the only one if bytes cannot be compared."""
+    if same_bytes is None:
+        return next(iter(firsts), None) if alone else None
+    return next((key for key in firsts if same_bytes(key, second)), None)
 
 
 def _equal_names(tensors: Sequence[TensorInfo], variables: Mapping[str, NamedVariable]) -> Iterable[list[str]]:
