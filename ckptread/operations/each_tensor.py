@@ -19,6 +19,10 @@ from ckptread.tensors import TensorInfo
 Figure = TypeVar("Figure")
 
 
+SMALL_BYTES = 64 << 10
+"""Tensors of a smaller mean size are read by one thread: handing them to others takes longer than reading them."""
+
+
 class TensorResult(msgspec.Struct, Generic[Figure], frozen=True):
     """A tensor, and what came of the work on it."""
 
@@ -40,8 +44,11 @@ def survey(
     """Yield ``work(tensor)`` for each of a checkpoint's tensors, in their order, from a few threads.
 
     A CheckpointError of ``work`` becomes the tensor's problem. ``meter`` counts each block as it is read.
-    ``threads`` is how many work on tensors side by side; None is as many as are of use.
+    ``threads`` is how many work on tensors side by side; None is one for small tensors, else as many as are of use.
     """
+    tensors = list(tensors)
+    if threads is None and sum(info.nbytes for info in tensors) < len(tensors) * SMALL_BYTES:
+        threads = 1
 
     def surveyed(info: TensorInfo) -> TensorResult[Figure]:
         try:

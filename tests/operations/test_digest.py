@@ -148,6 +148,7 @@ def test_every_tensor_has_the_digest_of_its_values_whatever_the_parts(case, monk
             monkeypatch.setattr("ckptread.storage.threads.thread_count", lambda count=threads: count)
             monkeypatch.setattr(digests, "PART_BYTES", 5)
             monkeypatch.setattr(digests, "LARGE_BYTES", 0)
+            monkeypatch.setattr("ckptread.operations.each_tensor.SMALL_BYTES", 0)
             assert digest(reader, role="all") == whole
             largest = max(reader.tensors.values(), key=lambda t: t.nbytes, default=None)
             if largest is not None:
