@@ -82,7 +82,9 @@ def test_the_extent_holds_the_very_bytes(case):
 
 @each(CASES)
 def test_the_interface_is_whole(case):
-    check_interface(ckptread.open(case.path))
+    reader = ckptread.open(case.path)
+    assert reader.format == case.format
+    check_interface(reader)
 
 
 @each([case for case in CASES if case.folder.name.startswith(("keras", "tf"))])
