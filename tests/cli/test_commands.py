@@ -230,6 +230,7 @@ def test_diff_as_json_is_the_documented_schema(run, checkpoint, other):
         (["show", "{ckpt}", "dense/kernal"], "Did you mean dense/kernel"),
         (["show", "{ckpt}", "dense/kernel", "--slice", "9"], "outside axis 0"),
         (["show", "{ckpt}", "dense/kernel", "--slice", "a:b"], "is no slice"),
+        (["show", "{ckpt}", "dense/kernel", "--slice", "9" * 5000], "is no slice"),
         (["extract", "{ckpt}", "dense/kernel", "--dtype", "object", "-o", "x.npy"], "cannot be written as"),
         (["inspect", "{ckpt}", "--format", "yaml"], "Invalid value"),
         (["nonsense"], "No such command"),

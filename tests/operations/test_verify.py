@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import ckptread
+from ckptread.operations.verify.findings import without_repeated
 from ckptread.operations.verify.verify import verify
+from ckptread.tensors import Finding
 from tests.conformance.cases import CASES, SHARED_CASES, each
 from tests.conftest import ARRAYS, FLOAT32, write
 from tests.table_writer import entry, header, table
@@ -445,3 +447,27 @@ def test_a_fault_is_told_once_and_in_the_right_number(run, tmp_path):
     out = run("verify", tmp_path / "one.npz").out
     assert out.count("its own header states another size or CRC-32") == 1
     assert "the other tensors" not in out
+
+
+def test_a_tensors_finding_is_left_out_only_where_another_has_its_code_and_a_place():
+    def finding(code, key, offset=None, file="f"):
+        return Finding(code=code, severity="error", message="any words", key=key, file=file, offset=offset)
+
+    placed = finding("zip-member", "a", 7)
+    others = [
+        finding("checksum", "a"),
+        finding("zip-member", "b"),
+        finding("zip-member", None),
+        finding("zip-member", "a", file="g"),
+    ]
+    assert without_repeated([placed, finding("zip-member", "a"), finding("zip-member", "a", file=None)]) == [placed]
+    assert without_repeated([placed, *others]) == [placed, *others]
+
+
+def test_json_and_csv_have_the_code(run, checkpoint, tmp_path):
+    data = tmp_path / "ckpt-7.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:-1])
+    document = json.loads(run("verify", checkpoint, "--format", "json").out)
+    codes = {finding["code"] for each in document["checkpoints"] for finding in each["findings"]}
+    assert "tf-shard-truncated" in codes
+    assert run("verify", checkpoint, "--format", "csv").out.splitlines()[1].endswith(",tf-shard-truncated")

@@ -7,7 +7,11 @@ import re
 from ckptread.errors import UsageError
 from ckptread.slicing import Index
 
-_ITEM = re.compile(r"(?P<index>[-+]?\d+)|(?P<dots>\.\.\.)|(?P<start>[-+]?\d*):(?P<stop>[-+]?\d*)(:(?P<step>[-+]?\d*))?")
+_INTEGER = r"[-+]?\d{1,99}"
+_ITEM = re.compile(
+    rf"(?P<index>{_INTEGER})|(?P<dots>\.\.\.)"
+    rf"|(?P<start>({_INTEGER})?):(?P<stop>({_INTEGER})?)(:(?P<step>({_INTEGER})?))?"
+)
 
 
 def parse_slice(text: str | None) -> tuple[Index, ...]:
