@@ -20,7 +20,7 @@ ONE = 1 << 31
 ALL = 0xFFFFFFFF
 
 
-def extender(algorithm: Algorithm) -> Extend:
+def checksum_function(algorithm: Algorithm) -> Extend:
     """Return ``extend(state, data)``, the checksum of all the data so far; it starts from 0."""
     if algorithm == "crc32":
         import zlib
@@ -32,12 +32,12 @@ def extender(algorithm: Algorithm) -> Extend:
     return extend
 
 
-def combine(algorithm: Algorithm, first: int, second: int, nbytes: int) -> int:
+def combine_checksums(algorithm: Algorithm, first: int, second: int, nbytes: int) -> int:
     """Return the checksum of two adjoining runs of bytes from those of each; the second has ``nbytes``."""
     return _multiply(POLYNOMIALS[algorithm], _shift(POLYNOMIALS[algorithm], nbytes), first) ^ second
 
 
-def of_zeros(algorithm: Algorithm, nbytes: int, state: int = 0) -> int:
+def checksum_of_zeros(algorithm: Algorithm, nbytes: int, state: int = 0) -> int:
     """Return the checksum ``state``, extended by ``nbytes`` zero bytes."""
     polynomial = POLYNOMIALS[algorithm]
     return _multiply(polynomial, _shift(polynomial, nbytes), state ^ ALL) ^ ALL

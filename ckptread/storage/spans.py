@@ -30,7 +30,7 @@ class Cover:
         return before > 0 and self._reach[region.file][before - 1] >= region.offset + region.nbytes
 
 
-def overlaps(regions: Iterable[Region]) -> Iterator[tuple[Region, Region]]:
+def find_overlaps(regions: Iterable[Region]) -> Iterator[tuple[Region, Region]]:
     """Yield pairs of an earlier region and one that begins within it."""
     owner: Region | None = None
     for region in sorted((r for r in regions if r.nbytes), key=lambda r: (r.file, r.offset, r.nbytes)):
@@ -40,7 +40,7 @@ def overlaps(regions: Iterable[Region]) -> Iterator[tuple[Region, Region]]:
             owner = region
 
 
-def gaps(spans: Iterable[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
+def find_gaps(spans: Iterable[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
     """Yield the runs of bytes outside all of the spans, as begin and end, up to ``end``."""
     at = 0
     for start, stop in [*sorted(spans), (end, end)]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ckptread.errors import DamagedFileError
-from ckptread.storage.checksums import combine, extender
+from ckptread.storage.checksums import checksum_function, combine_checksums
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.storage.source import Source
 from ckptread.tensors import ITEM_BYTES, Extent, TensorInfo
@@ -34,7 +34,7 @@ class TensorBytes:
         self._extent = extent
         self._source = source
         self._meter = meter
-        self._extend = extender(extent.checksum.algorithm) if extent.checksum else None
+        self._extend = checksum_function(extent.checksum.algorithm) if extent.checksum else None
 
     def read(self, at: int, nbytes: int) -> bytes:
         """Return ``nbytes`` bytes from byte ``at`` of the tensor. Raises CheckpointError."""
@@ -52,7 +52,7 @@ class TensorBytes:
             return
         state = self.checksum.state
         for value, nbytes in parts:
-            state = combine(self.checksum.algorithm, state, value, nbytes) if state else value
+            state = combine_checksums(self.checksum.algorithm, state, value, nbytes) if state else value
         check_checksum(self._path, self._key, self._extent, state)
 
 
@@ -68,7 +68,7 @@ class RunningChecksum:
         self._extent = extent
         stated = extent.checksum if extent else None
         self._state = stated.state if stated else 0
-        self._extend = extender(stated.algorithm) if stated else None
+        self._extend = checksum_function(stated.algorithm) if stated else None
 
     def update(self, block: Array) -> None:
         """Add the next values, in the order of the file's bytes."""

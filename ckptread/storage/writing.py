@@ -22,7 +22,7 @@ BEGIN_BYTES = 16 << 20
 
 
 @contextmanager
-def written_whole(target: str, force: bool) -> Iterator[IO[bytes]]:
+def open_complete(target: str, force: bool) -> Iterator[IO[bytes]]:
     """Open a file without a name, which gets the name ``target`` once the block succeeds; nothing appears if it fails.
 
     The bytes are on the disk before the name is, and the name before this returns. Where the system has no nameless
@@ -37,7 +37,7 @@ def written_whole(target: str, force: bool) -> Iterator[IO[bytes]]:
         draft = _Draft(target)
         try:
             yield draft.file
-            draft.settle(force)
+            draft.publish(force)
         finally:
             draft.discard()
     except FileExistsError:
@@ -96,7 +96,7 @@ class _Draft:
         _give_everyday_permissions(path)
         return descriptor, path
 
-    def settle(self, force: bool) -> None:
+    def publish(self, force: bool) -> None:
         """Flush the bytes to the disk, then the name. Without ``force`` never replace another file."""
         self.file.flush()
         os.fsync(self.file.fileno())

@@ -262,7 +262,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path):
     target.parent.mkdir()
     script = (
         "import os, signal, sys; from ckptread.storage import writing; from ckptread.cli.startup import main\n"
-        "writing._Draft.settle = lambda *a: os.kill(os.getpid(), signal.SIGINT)\n"
+        "writing._Draft.publish = lambda *a: os.kill(os.getpid(), signal.SIGINT)\n"
         f"sys.argv = ['ckptread', 'extract', {prefix!r}, 'w', '-o', {str(target)!r}]; main()"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)

@@ -15,7 +15,7 @@ import ckptread
 from ckptread.operations.extract.npy_files import to_file, to_folder, to_npz
 from ckptread.operations.verify.verify import verify
 from ckptread.storage.local import FileSource
-from ckptread.storage.writing import written_whole
+from ckptread.storage.writing import open_complete
 from tests.conftest import write
 
 OLD = b"old contents"
@@ -67,7 +67,7 @@ def test_a_kill_between_any_two_calls_leaves_the_old_file_or_the_new_one(tmp_pat
     target.parent.mkdir()
 
     def work():
-        with written_whole(str(target), force=before is not None) as file:
+        with open_complete(str(target), force=before is not None) as file:
             for _ in range(3):
                 file.write(b"new " * 5000)
 
@@ -178,7 +178,7 @@ def test_a_real_disk_that_is_full_leaves_nothing(big):
 
 
 def write_file(target, meanwhile):
-    with written_whole(str(target), force=False) as file:
+    with open_complete(str(target), force=False) as file:
         file.write(b"new")
         meanwhile()
 
@@ -205,7 +205,7 @@ def test_a_new_file_has_everyday_permissions(tmp_path):
     for hidden in ("/proc/self/fd", "/nowhere"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("ckptread.storage.writing.NAMELESS", hidden)
-            with written_whole(str(tmp_path / "w"), force=True) as file:
+            with open_complete(str(tmp_path / "w"), force=True) as file:
                 file.write(b"x")
         plain = tmp_path / "plain"
         plain.write_bytes(b"x")

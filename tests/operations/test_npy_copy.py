@@ -76,7 +76,7 @@ def test_a_large_file_is_on_its_way_to_the_disk_while_it_is_written(tmp_path, mo
     begun = []
     monkeypatch.setattr(os, "posix_fadvise", lambda _fd, offset, nbytes, _advice: begun.append((offset, nbytes)))
     monkeypatch.setattr(output, "BEGIN_BYTES", 1 << 20)
-    with output.written_whole(str(tmp_path / "large"), force=False) as file:
+    with output.open_complete(str(tmp_path / "large"), force=False) as file:
         for _ in range(5):
             file.write(bytes(1 << 20))
     assert begun == [(at << 20, 1 << 20) for at in range(5)]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.tensorflow.entries import BundleEntry, array_problem, decode_entries
-from ckptread.formats.tensorflow.evidence import gather_tensorflow_evidence, named
+from ckptread.formats.tensorflow.evidence import gather_tensorflow_evidence, name_tensors
 from ckptread.formats.tensorflow.index import read_bundle_header, read_tensor_index
 from ckptread.formats.tensorflow.leveldb_table import unmask
 from ckptread.formats.tensorflow.ordered_code import SLICE_PREFIX, slice_key
@@ -93,7 +93,7 @@ class TfBundleReader(Reader):
         self.evidence = gather_tensorflow_evidence(
             self._object_graph(), self._storage, self._beside, self._same_checksum
         )
-        self.tensors, problems = named(self.tensors, self.evidence)
+        self.tensors, problems = name_tensors(self.tensors, self.evidence)
         self.problems += problems
         self.problems += self._shards.findings(self._entries.values())
         self.metadata = self._header.metadata()
@@ -284,7 +284,7 @@ class TfBundleReader(Reader):
         stored = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
         read_box(lambda at, buffer: source.read_into(entry.offset + at, buffer), entry.shape, ranges, stored)
         if self._header.byteorder == "big":
-            turn_over(stored)
+            swap_bytes(stored)
         if whole:
             running = RunningChecksum(self.path, info.key, self._extent(entry))
             running.update(stored)
@@ -311,7 +311,7 @@ class TfBundleReader(Reader):
         super().close()
 
 
-def turn_over(values: Array) -> None:
+def swap_bytes(values: Array) -> None:
     """Turn the byte order of ``values`` over, in place; of a complex number's parts, each on its own."""
     unit = values.dtype.itemsize // (2 if values.dtype.kind == "c" else 1)
     if unit > 1:

@@ -35,7 +35,7 @@ def gather_tensorflow_evidence(
     )
 
 
-def named(
+def name_tensors(
     tensors: Mapping[str, TensorInfo], evidence: TensorFlowEvidence
 ) -> tuple[dict[str, TensorInfo], list[Finding]]:
     """Return the tensors with their names, in the model's order, and what is wrong with the description."""

@@ -19,7 +19,7 @@ from ckptread.formats.tensorflow.evidence import (
     DESCRIPTION_FILES,
     VARIABLES,
     gather_tensorflow_evidence,
-    named,
+    name_tensors,
 )
 from ckptread.limits import MAX_ENTRIES, TENSORFLOW_SECONDS, TENSORFLOW_STRINGS_BYTES
 from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY
@@ -67,7 +67,7 @@ class TfCheckpointReader(Reader):
         beside = {field: join(name, file) for field, file in DESCRIPTION_FILES.items()}
         beside["meta_graph"] = (join(name, VARIABLES) if format == "saved-model" else name) + ".meta"
         evidence = gather_tensorflow_evidence(graph, storage, beside, None)
-        self.tensors, self.problems = named(self.tensors, evidence)
+        self.tensors, self.problems = name_tensors(self.tensors, evidence)
 
     def _list(self) -> dict[str, TensorInfo]:
         found: list[TensorInfo] = []

@@ -10,7 +10,7 @@ from ckptread.formats.candidate import look
 from ckptread.formats.mistakes import find_substitute
 from ckptread.formats.tensorflow.entries import BundleEntry
 from ckptread.storage.source import Source, Stamp, Storage, changed_error, closed_error
-from ckptread.storage.spans import gaps
+from ckptread.storage.spans import find_gaps
 from ckptread.tensors import Finding
 from ckptread.wording import escape, plural
 
@@ -181,7 +181,7 @@ class Shards:
             )
         elif len(sound) == len(listed):
             spans = [(entry.offset, entry.offset + entry.nbytes) for entry in sound]
-            yield from self._gap_findings(path, gaps(spans, size), size)
+            yield from self._gap_findings(path, find_gaps(spans, size), size)
 
     def _gap_findings(self, path: str, found: Iterable[tuple[int, int]], size: int) -> Iterator[Finding]:
         for start, stop in found:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
-from ckptread.formats.tensorflow.evidence import gather_tensorflow_evidence, named
+from ckptread.formats.tensorflow.evidence import gather_tensorflow_evidence, name_tensors
 from ckptread.formats.tensorflow.leveldb_table import BytesSource, LevelTable, Value
 from ckptread.formats.tensorflow.messages import (
     DTYPES,
@@ -82,7 +82,7 @@ class TfV1Reader(Reader):
                 self._open(storage.open(file))
         described = {key: self._describe(key, saved) for key, saved in self._saved.items()}
         self.evidence = gather_tensorflow_evidence(None, storage, {"meta_graph": name + ".meta"}, None)
-        self.tensors, _ = named(described, self.evidence)
+        self.tensors, _ = name_tensors(described, self.evidence)
 
     def _open(self, source: Source) -> None:
         self._sources.append(source)

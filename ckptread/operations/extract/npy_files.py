@@ -17,7 +17,7 @@ from ckptread.operations.extract.written import SkippedTensor, WrittenTensor
 from ckptread.reader import Reader, Tensor
 from ckptread.slicing import Selection
 from ckptread.storage.progress import SILENT, Meter
-from ckptread.storage.writing import make_folder, written_whole
+from ckptread.storage.writing import make_folder, open_complete
 from ckptread.tensors import TensorInfo
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def to_file(
     """
     spare(tensor.reader, target)
     plan = plan_of(tensor, selection, conversion or Conversion())
-    with written_whole(target, force) as file:
+    with open_complete(target, force) as file:
         plan.write(file, meter)
     return _written(tensor.info, target, plan)
 
@@ -115,7 +115,7 @@ def to_npz(
     import zipfile
 
     spare(reader, target)
-    with written_whole(target, force) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with open_complete(target, force) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for tensor, name in zip(tensors, member_names(tensors), strict=True):
             try:
                 plan = plan_of(Tensor(reader, tensor), selection, conversion or Conversion())

@@ -20,7 +20,7 @@ from ckptread.reports.json import as_json
 from ckptread.reports.report import Report, Reportable
 from ckptread.storage.addresses import find_storage, kind_of
 from ckptread.storage.progress import SILENT, Meter, Progress
-from ckptread.storage.writing import make_folder, written_whole
+from ckptread.storage.writing import make_folder, open_complete
 from ckptread.tensors import Finding, TensorInfo
 from ckptread.wording import escape
 
@@ -196,6 +196,6 @@ def _sha256(path: str) -> str:
 
 def _write_manifest(found: Salvage, force: bool) -> None:
     """Write the manifest into the folder. Raises CheckpointError."""
-    with written_whole(found.manifest, force) as file:
+    with open_complete(found.manifest, force) as file:
         for piece in as_json(found.report()):
             file.write(piece.encode())

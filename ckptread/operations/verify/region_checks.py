@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from ckptread.errors import CheckpointError
-from ckptread.storage.checksums import combine, extender, of_zeros
+from ckptread.storage.checksums import checksum_function, checksum_of_zeros, combine_checksums
 from ckptread.storage.progress import Meter
 from ckptread.storage.spans import Cover
 from ckptread.storage.threads import run_in_order
@@ -101,7 +101,7 @@ class _PieceReader:
         if region.checksum is None:
             return 0
         # google_crc32c takes no memoryview; in the cache, a copy costs next to nothing.
-        return extender(region.checksum.algorithm)(0, bytes(piece))
+        return checksum_function(region.checksum.algorithm)(0, bytes(piece))
 
 
 def _combine(region: Region, before: PieceResult | None, piece: PieceResult, nbytes: int) -> PieceResult:
@@ -109,7 +109,7 @@ def _combine(region: Region, before: PieceResult | None, piece: PieceResult, nby
     if isinstance(before, CheckpointError) or isinstance(piece, bool | CheckpointError) or region.checksum is None:
         return before if isinstance(before, CheckpointError) else piece
     state = region.checksum.state if before is None else before
-    return combine(region.checksum.algorithm, state, piece, nbytes)
+    return combine_checksums(region.checksum.algorithm, state, piece, nbytes)
 
 
 def _record(tally: RegionTally, number: int, region: Region, result: PieceResult) -> None:
@@ -125,7 +125,7 @@ def _record(tally: RegionTally, number: int, region: Region, result: PieceResult
         tally.checksums += 1
         if result != region.checksum.value:
             tally.damaged.append(region)
-            empty = of_zeros(region.checksum.algorithm, region.nbytes, region.checksum.state)
+            empty = checksum_of_zeros(region.checksum.algorithm, region.nbytes, region.checksum.state)
             code, problem = ("never-written", ZERO) if result == empty else ("checksum", DIFFERENT)
             tally.findings.append(_error(region, code, problem, region.file, region.offset, FETCH))
 

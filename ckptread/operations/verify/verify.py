@@ -19,7 +19,7 @@ from ckptread.operations.verify.region_checks import RegionTally, check_regions
 from ckptread.reader import Reader, Tensor
 from ckptread.reports.report import Report, Reportable
 from ckptread.storage.progress import SILENT, Meter, Progress
-from ckptread.storage.spans import overlaps
+from ckptread.storage.spans import find_overlaps
 from ckptread.tensors import Finding, Region, Severity, TensorInfo, trouble
 from ckptread.wording import escape, plural, short
 
@@ -196,7 +196,7 @@ def _regions_of(reader: Reader) -> tuple[list[Region], list[Finding]]:
 
 def _overlapping(regions: Sequence[Region]) -> Iterator[Finding]:
     """Warn of tensors that share bytes: one of them is not what was saved, or the file is made to expand."""
-    for one, other in overlaps([region for region in regions if region.key is not None]):
+    for one, other in find_overlaps([region for region in regions if region.key is not None]):
         message = f"its bytes overlap those of {short(one.key or '')!r}"
         yield Finding(
             code="tensor-overlap",

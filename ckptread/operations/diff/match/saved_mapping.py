@@ -18,7 +18,7 @@ from ckptread.operations.diff.match.layouts import Arrangement
 from ckptread.operations.diff.match.pairs import Pair
 from ckptread.storage.addresses import find_storage
 from ckptread.storage.small_files import read_small_file
-from ckptread.storage.writing import written_whole
+from ckptread.storage.writing import open_complete
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
 from ckptread.wording import escape
@@ -74,7 +74,7 @@ def save_mapping(path: str, pairs: Iterable[Pair], a: str, b: str, *, force: boo
     """Write a mapping file, completely or not at all. Raises CheckpointError, also where the file exists."""
     import json
 
-    with written_whole(path, force) as file:
+    with open_complete(path, force) as file:
         file.write(json.dumps(mapping_document(pairs, a, b), indent=1).encode() + b"\n")
 
 
