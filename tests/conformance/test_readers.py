@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import ckptread
+from ckptread.testing.conformance import assert_same_bits
 from tests.conformance.cases import CASES, each
-from tests.conformance.test_conformance import readable, same
+from tests.conformance.test_conformance import readable
 
 THREADS, ROUNDS = 4, 3
 
@@ -23,7 +24,7 @@ def test_several_threads_read_what_one_reads(case):
         expected = [tensor.read() for tensor in tensors]
         for _ in range(ROUNDS):
             for one, other in zip(pool.map(ckptread.Tensor.read, tensors), expected, strict=True):
-                same(one, other)
+                assert_same_bits(one, other)
 
 
 @each(CASES)
@@ -40,7 +41,7 @@ def test_a_pickled_or_copied_reader_reads_the_same(case):
         for tensor in readable(case, reader)[:2]:
             again = pickle.loads(pickle.dumps(tensor))
             with again.reader:
-                same(again.read(), tensor.read())
+                assert_same_bits(again.read(), tensor.read())
 
 
 @each(CASES)
