@@ -1,4 +1,4 @@
-"""The command line's commands and options, as typer has them."""
+"""The command line as a typer application."""
 
 from __future__ import annotations
 

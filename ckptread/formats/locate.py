@@ -108,7 +108,7 @@ def _only_in(folder: Candidate) -> Located | None:
 
 
 def _unknown(candidate: Candidate) -> UnknownFormatError:
-    """Return the error for what exists and is no checkpoint."""
+    """Return the error for a path that exists but is not a checkpoint."""
     path = candidate.storage.address(candidate.path)
     if candidate.folder:
         return UnknownFormatError(path, "the folder has no checkpoint", advice="give the checkpoint itself")

@@ -30,7 +30,7 @@ ENTRY_POINTS = "ckptread.formats"
 def installed_formats() -> tuple[Format, ...]:
     """Return the rows of installed packages, in the order of their names. Importing them runs their code.
 
-    Raises UsageError for a package that cannot be imported, or whose entry point is no row with a name of its own.
+    Raises UsageError for a package that cannot be imported, or whose entry point is not a row with a unique name.
     """
     from importlib.metadata import entry_points  # 15 ms: only for a file that nothing built in recognises
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NAMELESS = "/proc/self/fd"
 """Where Linux lists the open files of a process, those without a name too."""
 BEGIN_BYTES = 16 << 20
-"""How much is written before the system is told to write it to the disk."""
+"""How much is written before the system is asked to write it to the disk."""
 
 
 @contextmanager

@@ -23,7 +23,7 @@ PHRASES = {
     r"turned over": "flipped, byte-swapped",
     r"vouch(es)? for": "confirms",
     r"(stands|stand) (twice|once|in|for itself|beside)": "occurs twice",
-    r"figures": "statistics, results, numbers",
+    r"(?-i:[Ff]igures)": "statistics, results, numbers",
     r"(is|are) meant": "matches",
     r"told apart": "distinguished",
     r"of which (the|no|any) (file|checkpoint)": "tensors whose ... is unknown",
@@ -36,30 +36,11 @@ PHRASES = {
     r"hands? out": "returns",
 }
 """What a translated phrase looks like, and what to write instead."""
-LEFT: dict[str, int] = {
-    r"(is|are|was|were) told": 4,
-    r"tells? (of|whether|which|what|where)": 2,
-    r"comes? to": 8,
-    r"no sense": 4,
-    r"as \w+ (has|have) (it|them)": 5,
-    r"(?<!there\s)(is|are) no (?!longer|more|less|other|such)\w+": 24,
-    r"cut short": 9,
-    r"(lies|lie) (in|at|as|where)": 12,
-    r"vouch(es)? for": 1,
-    r"(stands|stand) (twice|once|in|for itself|beside)": 6,
-    r"figures": 9,
-    r"told apart": 1,
-    r"of which (the|no|any) (file|checkpoint)": 3,
-    r"nobody can": 1,
-    r"passed over": 2,
-    r"hands? out": 1,
-}
-"""How often a phrase is still in the package: lower these numbers, never raise them."""
 PAGES = (
     "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "demo.sh", "docs/*.md",
     "fixtures/README.md", "fixtures/make/*.py", "benchmarks/*.py",
 )  # fmt: skip
-GENERATED = {"docs/api.md", "docs/cli.md"}
+GENERATED = {"docs/cli.md"}
 QUOTED = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 """In a page: code, and what commands print."""
 
@@ -88,6 +69,5 @@ def test_a_translated_phrase_is_not_in_the_pages(phrase):
 
 
 @pytest.mark.parametrize("phrase", PHRASES)
-def test_a_translated_phrase_does_not_come_back_in_the_package(phrase):
-    found = hits(phrase, ("ckptread/**/*.py",))
-    assert len(found) <= LEFT.get(phrase, 0), f"write: {PHRASES[phrase]}\n" + "\n".join(found)
+def test_a_translated_phrase_is_not_in_the_package(phrase):
+    assert hits(phrase, ("ckptread/**/*.py",)) == [], f"write: {PHRASES[phrase]}"

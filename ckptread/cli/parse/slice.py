@@ -28,7 +28,7 @@ def parse_slice(text: str | None) -> tuple[Index, ...]:
 def _item(text: str) -> Index:
     found = _ITEM.fullmatch(text.replace(" ", ""))
     if found is None:
-        raise UsageError(f"{text!r} is no slice; write it as in numpy: '0:10, :, 3'")
+        raise UsageError(f"{text!r} is not a slice. Use numpy syntax: '0:10, :, 3'")
     if found["index"]:
         return int(found["index"])
     if found["dots"]:

@@ -83,8 +83,8 @@ class TensorIndex(msgspec.Struct):
 def read_tensor_index(source: Source, remains: Remains = Remains.refused) -> TensorIndex:
     """Read every block; a damaged one loses only what is in it, unless it is the first, with the header.
 
-    With ``Remains.accepted`` a damaged first block is no error either, and damaged blocks are read as far as they are
-    valid. Raises DamagedFileError, and UnsafeFileError for what is too large.
+    With ``Remains.accepted`` a damaged first block is not an error either, and damaged blocks are read as far as
+    they are valid. Raises DamagedFileError, and UnsafeFileError for what is too large.
     """
     if source.size > INDEX_BYTES:
         raise UnsafeFileError(source.name, f"an index of {source.size:,} bytes is too large")

@@ -39,7 +39,7 @@ def _is_saved_model(c: Candidate) -> bool:
 
 
 def _resolve_v1(storage: Storage, name: str) -> Located | None:
-    """Return the checkpoint whose files begin with a name that is no file."""
+    """Return the checkpoint whose files begin with a name that is not a file."""
     if storage.kind(name) in {None, "folder"} and storage.kind(name + ".index") is None and v1_files(storage, name):
         return Located(storage, name, V1)
     return None
@@ -57,7 +57,7 @@ def _resolve_bundle(storage: Storage, name: str) -> Located | None:
 
 
 def _resolve_prefix(storage: Storage, name: str) -> Located | None:
-    """Return the checkpoint of a name that is no file: its prefix, or a file that is missing."""
+    """Return the checkpoint of a name that is not a file: its prefix, or a file that is missing."""
     shard_of = prefix_of_shard(name)
     if shard_of is not None and storage.kind(shard_of + ".index") is not None:
         whole = escape(storage.address(shard_of))

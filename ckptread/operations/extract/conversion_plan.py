@@ -77,7 +77,7 @@ class Plan:
         return f"{self._lost:,} of {element_count(self.shape):,} values do not fit into {self.dtype.name}"
 
     def _target(self, conversion: Conversion) -> tuple[np.dtype[Any], str]:
-        """Return the dtype that the file gets, and what to tell of it."""
+        """Return the dtype of the file, and a note on it."""
         import numpy as np
 
         dtype = self._tensor.dtype
@@ -170,7 +170,7 @@ class Plan:
 
 
 def _about(tensor: Tensor, problem: str) -> tuple[str, str]:
-    """Return the file, and the problem with the tensor's name before it, as errors have them."""
+    """Return the file, and the problem with the tensor's name before it, for an error."""
     return tensor.reader.path, f"{escape(tensor.info.name)!r}: {problem}"
 
 

@@ -15,7 +15,7 @@ from ckptread.tensors import TensorInfo
 LOOKED_AT = 600
 """How much of a tensor's name is looked at for that: it may have 30,000 components."""
 NAME_BYTES = 150
-"""The longest name that is made of a tensor's name; a longer one is cut, and told apart by a checksum."""
+"""The longest file name made from a tensor's name. A longer one is cut, and ends in a checksum to stay unique."""
 
 
 def spare(reader: Reader, target: str) -> None:

@@ -28,7 +28,7 @@ GROWTH = 21
 
 
 class Copy:
-    """One tensor that goes into a .npy file as it lies in its own."""
+    """One tensor whose stored bytes are copied into a .npy file."""
 
     note = ""
     """Nothing is done to the values."""
@@ -69,6 +69,6 @@ def npy_header(description: str, shape: Sequence[int]) -> bytes:
     """Return the header of a .npy file in C order, as numpy writes it."""
     text = f"{{'descr': '{description}', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
     room = " " * (GROWTH - len(str(shape[0]))) if shape else ""
-    left = ALIGNMENT - (10 + len(text) + len(room) + 1) % ALIGNMENT  # never none, as numpy has it
+    left = ALIGNMENT - (10 + len(text) + len(room) + 1) % ALIGNMENT  # never 0, as in numpy
     filled = (text + room + " " * left + "\n").encode()
     return b"\x93NUMPY\1\0" + len(filled).to_bytes(2, "little") + filled

@@ -1,4 +1,4 @@
-"""The layers of a model and what they come to, as ``model.summary()`` has them; no value is read."""
+"""The layers of a model and their totals, as in ``model.summary()``. No value is read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATES = ("optimizer", "ema")
 
 
 class Amount(msgspec.Struct, frozen=True):
-    """What some tensors come to, a second name for one of them left out."""
+    """The size of some tensors, without aliases."""
 
     parameters: int = 0
     """Elements."""
@@ -48,20 +48,20 @@ class LayerSummary(msgspec.Struct, frozen=True, kw_only=True):
     frozen: Amount
     """What is not: of a frozen layer, or never trained, as moving statistics are."""
     unknown: Amount
-    """That of which the file does not say."""
+    """Weights of unknown trainability."""
 
 
 class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model comes to. Keras 3 prints the first four as Total, Trainable, Non-trainable and Optimizer params."""
+    """The totals of a model. Keras 3 prints the first four as Total, Trainable, Non-trainable and Optimizer params."""
 
     total: Amount
     """Of the model and its optimizer."""
     trained: Amount
     frozen: Amount
     optimizer: Amount
-    """What the optimizer keeps, averages of weights included; nothing where it was not built yet, as Keras has it."""
+    """The optimizer's variables, with averages of weights; nothing if it was not built yet, as in Keras."""
     unknown: Amount
-    """Weights of which the file does not say whether they are trained."""
+    """Weights of unknown trainability."""
     model: Amount
     """All weights: trained, frozen and unknown. It is what Keras 2 prints as the total."""
 

@@ -61,9 +61,9 @@ class StatisticsReport(ListingReport):
 
 
 def _tensor(result: TensorResult[Statistics]) -> TensorStatisticsDocument:
-    figures = None if result.figure is None else statistics_document(result.figure)
+    statistics = None if result.figure is None else statistics_document(result.figure)
     fields = {**tensor_fields(result.tensor), "problem": result.problem or None}
-    return TensorStatisticsDocument(**fields, statistics=figures)
+    return TensorStatisticsDocument(**fields, statistics=statistics)
 
 
 def _row(result: TensorResult[Statistics], names: Names, *, exact: bool) -> list[str]:

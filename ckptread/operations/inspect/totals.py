@@ -10,7 +10,7 @@ from ckptread.tensors import TensorInfo
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """What a number of tensors come to. A second name for a tensor counts as a name, not as a tensor."""
+    """The totals of some tensors. An alias counts as a name, not as a tensor."""
 
     tensors: int
     aliases: int
@@ -32,7 +32,7 @@ class PathTotals(msgspec.Struct, frozen=True):
 
 
 def total(tensors: Iterable[TensorInfo]) -> Totals:
-    """Return what these tensors come to."""
+    """Return the totals of these tensors."""
     listed = list(tensors)
     own = [t for t in listed if t.alias_of is None]
     return Totals(
