@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from operator import and_
 
 from ckptread.errors import TensorNotFoundError
@@ -21,6 +21,7 @@ from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
 
 Tensors = Mapping[str, TensorInfo]
+Matches = Callable[[str], bool]
 
 NEAREST = 3
 """How many similar names an error lists."""
@@ -31,9 +32,8 @@ MOST_PARTS = 8
 def find_tensor(path: str, tensors: Tensors, name: str) -> TensorInfo:
     """Return the one tensor that ``name`` matches: its key (as stored or as printed), its variable name, or a glob.
 
-    A variable name may end in TensorFlow's ``:0``. A path or a glob must match exactly one tensor. Raises
-    TensorNotFoundError with the most similar names if none or several match, and TypeError if ``name`` is not a
-    string.
+    A variable name may end in TensorFlow's ``:0``. A path or a glob must match exactly one tensor. Raises TypeError for
+    a name that is not a string, and TensorNotFoundError, with the most similar names, if none or several match.
     """
     if not isinstance(name, str):
         raise TypeError(f"a tensor's key or variable name is a string, not {type(name).__name__}")
@@ -41,12 +41,12 @@ def find_tensor(path: str, tensors: Tensors, name: str) -> TensorInfo:
     if len(matching) == 1:
         return matching[0]
     if not matching:
-        raise TensorNotFoundError(path, f"there is no tensor {escape(name)!r}", advice=_suggest(tensors, name))
-    raise _ambiguous(path, matching, name)
+        raise TensorNotFoundError(path, f"there is no tensor {escape(name)!r}", advice=_suggest_names(tensors, name))
+    raise _ambiguous_error(path, matching, name)
 
 
-def _ambiguous(path: str, matching: Sequence[TensorInfo], name: str) -> TensorNotFoundError:
-    named = _with_name(matching, name)
+def _ambiguous_error(path: str, matching: Sequence[TensorInfo], name: str) -> TensorNotFoundError:
+    named = _find_named(matching, name)
     if named:
         keys = ", ".join(escape(t.key) for t in named[:NEAREST])
         return TensorNotFoundError(
@@ -62,7 +62,7 @@ def matching_tensors(tensors: Tensors, name: str) -> list[TensorInfo]:
     """Return the tensor whose key is ``name``; or else all of that name; or else all that it matches."""
     if name in tensors:
         return [tensors[name]]
-    return _matching([t for t in tensors.values() if t.alias_of is None], name)
+    return _find_matching([t for t in tensors.values() if t.alias_of is None], name)
 
 
 def match_tensors(
@@ -74,10 +74,10 @@ def match_tensors(
     """
     chosen = list(tensors.values())
     if patterns:
-        hits = {t.key for pattern in patterns for t in _matching_any(path, tensors, pattern)}
+        hits = {t.key for pattern in patterns for t in _match_or_raise(path, tensors, pattern)}
         chosen = [t for t in chosen if t.key in hits]
-    for unwanted in map(_predicate, exclude):
-        chosen = [t for t in chosen if not any(map(unwanted, _names(t)))]
+    for unwanted in map(_make_predicate, exclude):
+        chosen = [t for t in chosen if not any(map(unwanted, _names_of(t)))]
     return chosen
 
 
@@ -112,7 +112,7 @@ def _has_role(sides: Sequence[TensorInfo], recorded: Sequence[bool], role: str) 
 
 
 def records_roles(tensors: Tensors) -> bool:
-    """Whether a checkpoint records the role of any tensor; bookkeeping does not count, as every format has it."""
+    """Whether a checkpoint records the role of any tensor; bookkeeping does not count."""
     return any(tensor.role not in {None, "bookkeeping"} for tensor in tensors.values())
 
 
@@ -123,27 +123,27 @@ def without_aliases(tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
     return [t for t in listed if t.alias_of not in keys]
 
 
-def _matching_any(path: str, tensors: Tensors, pattern: str) -> Sequence[TensorInfo]:
-    if hits := _matching(tensors.values(), pattern):
+def _match_or_raise(path: str, tensors: Tensors, pattern: str) -> Sequence[TensorInfo]:
+    if hits := _find_matching(tensors.values(), pattern):
         return hits
     kind = "pattern" if is_glob(pattern) else "tensor or path"
     raise TensorNotFoundError(
-        path, f"no tensor matches the {kind} {escape(pattern)!r}", advice=_suggest(tensors, pattern)
+        path, f"no tensor matches the {kind} {escape(pattern)!r}", advice=_suggest_names(tensors, pattern)
     )
 
 
-def _matching(tensors: Iterable[TensorInfo], pattern: str) -> list[TensorInfo]:
+def _find_matching(tensors: Iterable[TensorInfo], pattern: str) -> list[TensorInfo]:
     """Return the tensors whose name is ``pattern``, brackets and all; if there are none, those that it matches."""
-    listed, matches = list(tensors), _predicate(pattern)
-    return _with_name(listed, pattern) or [t for t in listed if any(map(matches, _names(t)))]
+    listed, matches = list(tensors), _make_predicate(pattern)
+    return _find_named(listed, pattern) or [t for t in listed if any(map(matches, _names_of(t)))]
 
 
-def _with_name(tensors: Iterable[TensorInfo], name: str) -> list[TensorInfo]:
+def _find_named(tensors: Iterable[TensorInfo], name: str) -> list[TensorInfo]:
     wanted = {name, name.removesuffix(":0")}
     return [t for t in tensors if t.key in wanted or t.name in wanted or escape(t.key) in wanted]
 
 
-def _predicate(pattern: str) -> Matches:
+def _make_predicate(pattern: str) -> Matches:
     """Return a function that says whether a name matches a glob, or is this path or below it."""
     if is_glob(pattern):
         return matcher(pattern)
@@ -151,16 +151,16 @@ def _predicate(pattern: str) -> Matches:
     return lambda name: name in plain or name.startswith(below)
 
 
-def _names(tensor: TensorInfo) -> set[str]:
+def _names_of(tensor: TensorInfo) -> set[str]:
     return {tensor.key, escape(tensor.key), tensor.name}
 
 
-def _suggest(tensors: Tensors, name: str) -> str:
+def _suggest_names(tensors: Tensors, name: str) -> str:
     """Return advice: the most similar names, or where to look."""
     if not tensors:
         return "the checkpoint has no tensors"
     names = [escape(t.name) for t in tensors.values()]
-    paths, plain = _paths(names), name.strip("/")
+    paths, plain = _parent_paths(names), name.strip("/")
     near = [plain] if plain in paths else nearest(plain, names) or nearest(plain, paths)
     if near:
         return "did you mean " + " or ".join(near) + "?"
@@ -169,7 +169,7 @@ def _suggest(tensors: Tensors, name: str) -> str:
     return "'ckptread inspect' lists the names"
 
 
-def _paths(names: Sequence[str]) -> list[str]:
+def _parent_paths(names: Sequence[str]) -> list[str]:
     """Return the paths above the names, each once; of very long names the first few."""
     parts = (name.split("/", MOST_PARTS)[:-1] for name in names)
     return list(dict.fromkeys("/".join(path[:end]) for path in parts for end in range(1, len(path) + 1)))
@@ -185,12 +185,8 @@ def nearest(name: str, names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*endings, *spelt]))[:NEAREST]
 
 
-Matches = Callable[[str], bool]
-
 TOKENS = re.compile(r"(\*\*/|/\*\*$|\*\*|\*|\?|\[[^\]/]+\])")
 """Splits a glob into text and wildcards, in turn; the first and the last piece are text, which may be empty."""
-RANGES = re.compile("(.)(?:-(.))?", re.DOTALL)
-"""A character of a class, or a range."""
 ANY_PATH, BELOW, ANYTHING, STAR = "**/", "/**", "**", "*"
 ALONE: Mapping[str, Matches] = {
     STAR: lambda text: "/" not in text,
@@ -198,7 +194,7 @@ ALONE: Mapping[str, Matches] = {
     ANY_PATH: lambda text: not text or text.endswith("/"),
     BELOW: lambda text: text.startswith("/"),
 }
-"""Whether a wildcard matches a complete text: a short way for globs that have only one."""
+"""Whether a wildcard matches a complete text: a shortcut for globs with only one wildcard."""
 FEW = 8
 """Occurrences of a text that are faster to find one by one than all at once."""
 
@@ -216,59 +212,57 @@ def matcher(pattern: str) -> Matches:
         return pattern.__eq__
     *texts, tail = rest[1::2]
     alone = ALONE.get(rest[0]) if len(rest) == 2 else None
-    between = alone or _compile(rest[::2], [*texts, ""])
-    start, least = len(head), len(head) + len(tail)
-
-    def matches(name: str) -> bool:
-        ends = name.startswith(head) and name.endswith(tail) and len(name) >= least
-        return ends and between(name[start : len(name) - len(tail)])
-
-    return matches
+    return partial(_match_ends, head, tail, alone or _compile_steps(rest[::2], [*texts, ""]))
 
 
-def _compile(wildcards: Sequence[str], texts: Sequence[str]) -> Matches:
-    """Return a function that says whether a name is each of the wildcards with its text behind it."""
-    classes = [_Table(_class(each[1:-1])) if each[0] == "[" else each for each in wildcards]
-    steps = list(zip(classes, texts, strict=True))
-    return lambda name: _match_steps(steps, name)
+def _match_ends(head: str, tail: str, between: Matches, name: str) -> bool:
+    if not (name.startswith(head) and name.endswith(tail)) or len(name) < len(head) + len(tail):
+        return False
+    return between(name[len(head) : len(name) - len(tail)])
+
+
+def _compile_steps(wildcards: Sequence[str], texts: Sequence[str]) -> Matches:
+    """Return a function that says whether a name is each of the wildcards followed by its text."""
+    classes = (_Table(_parse_class(each[1:-1])) if each[0] == "[" else each for each in wildcards)
+    return partial(_match_steps, tuple(zip(classes, texts, strict=True)))
 
 
 def _match_steps(steps: Sequence[tuple[str | _Table, str]], name: str) -> bool:
-    """Whether a name matches: follow all places that the pattern so far leads to, as the bits of one number.
+    """Whether a name matches: follow all positions that the pattern so far can reach, as the bits of one number.
 
-    A star is one addition, whose carry runs through all that it may take (Cameron et al., "Bitwise Data Parallelism in
+    A star is one addition, whose carry runs through all that it can match (Cameron et al., "Bitwise Data Parallelism in
     Regular Expression Matching", 2014).
     """
-    places, everything = 1, (1 << len(name)) - 1
+    reached, everything = 1, (1 << len(name)) - 1
     slashes = _find_all(name, "/")
     for wildcard, text in steps:
         if isinstance(wildcard, _Table):
-            places = (places & wildcard.find_all(name)) << 1
+            reached = (reached & wildcard.find_all(name)) << 1
         else:
-            places = _cross(wildcard, places, everything, slashes)
+            reached = _cross_wildcard(wildcard, reached, everything, slashes)
         if text:
-            places = (places & _find_all(name, text)) << len(text)
-        if not places:
+            reached = (reached & _find_all(name, text)) << len(text)
+        if not reached:
             return False
-    return bool(places >> len(name))
+    return bool(reached >> len(name))
 
 
-def _cross(wildcard: str, places: int, everything: int, slashes: int) -> int:
-    """Return the places that a wildcard leads to from these."""
+def _cross_wildcard(wildcard: str, reached: int, everything: int, slashes: int) -> int:
+    """Return the positions that a wildcard can reach from these."""
     if wildcard == STAR:
-        return _spread(places, everything ^ slashes)
+        return _spread(reached, everything ^ slashes)
     if wildcard == ANYTHING:
-        return _spread(places, everything)
+        return _spread(reached, everything)
     if wildcard == ANY_PATH:
-        return places | (_spread(places, everything) & slashes) << 1
+        return reached | (_spread(reached, everything) & slashes) << 1
     if wildcard == BELOW:
-        return _spread((places & slashes) << 1, everything)
-    return (places & (everything ^ slashes)) << 1
+        return _spread((reached & slashes) << 1, everything)
+    return (reached & (everything ^ slashes)) << 1
 
 
-def _spread(places: int, over: int) -> int:
-    """Return the places, and all behind them that lead over nothing but these characters."""
-    return (((places & over) + over) ^ over) | places
+def _spread(reached: int, over: int) -> int:
+    """Return the positions, and all after them that can be reached over only these characters."""
+    return (((reached & over) + over) ^ over) | reached
 
 
 def _find_all(name: str, text: str) -> int:
@@ -297,8 +291,9 @@ class _Table(dict[int, str]):
         return int("0" + name[::-1].translate(self), 2)
 
 
-def _class(inner: str) -> Matches:
+def _parse_class(inner: str) -> Matches:
     """Return whether a character is in ``[a-z]`` or ``[!a-z]``, never a slash; a range that runs backwards is empty."""
     negated = inner.startswith("!")
-    ranges = [(low, high or low) for low, high in RANGES.findall(inner[negated:])]
+    pairs = re.findall("(.)(?:-(.))?", inner[negated:], re.DOTALL)
+    ranges = [(low, high or low) for low, high in pairs]
     return lambda one: one != "/" and negated != any(low <= one <= high for low, high in ranges)

@@ -1,4 +1,4 @@
-"""Reads JSON in untrusted bytes, of bounded size, depth and memory; and writes JSON in pieces.
+"""Reads JSON in untrusted bytes, of bounded size, depth and memory.
 
 ``json.loads`` alone recurses as deep as the text is nested, takes thirty times the text's size for a list of empty
 lists, and keeps the last of two equal keys.
@@ -7,7 +7,6 @@ lists, and keeps the last of two equal keys.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -84,11 +83,3 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise Malformed(f"it is not JSON ({name})", 0)
-
-
-def as_json(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the pieces of a document's text, which as one string may not fit into memory; the last is a newline."""
-    import json
-
-    yield from json.JSONEncoder(indent=1, allow_nan=False).iterencode(document)
-    yield "\n"

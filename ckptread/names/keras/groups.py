@@ -49,7 +49,7 @@ def build_groups(tensors: Iterable[TensorInfo], attributes: Attributes) -> Varia
     root = VariableGroup()
     for info in tensors:
         parts = info.key.split("/")
-        if len(parts) >= 2 and parts[-2] == "vars" and _is_number(parts[-1]) and len(parts) <= MAX_NAME_DEPTH:
+        if len(parts) >= 2 and parts[-2] == "vars" and _is_position(parts[-1]) and len(parts) <= MAX_NAME_DEPTH:
             _descend(root, parts[:-2]).own.append(info)
     for path, values in attributes.items():
         parts = path.split("/")
@@ -93,7 +93,7 @@ def snake_case(class_name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def _is_number(text: str) -> bool:
+def _is_position(text: str) -> bool:
     return text.isdecimal() and text.isascii() and len(text) <= 9
 
 

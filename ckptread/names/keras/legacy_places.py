@@ -138,7 +138,7 @@ class _LayerPlaces:
     def _order(self, leaf: Leaf, weight: str) -> tuple[int, ...]:
         """Return the position of a weight; it counts with those of the layer around it if that one lists it too."""
         wrapper = self._leaves.get(leaf.order[:-1]) if leaf.order else None
-        listed = wrapper is not None and any(each.shared for each in _row(wrapper.layer).weights)
+        listed = wrapper is not None and any(each.shared for each in _table_row(wrapper.layer).weights)
         return leaf.order[:-1] if listed and bare(weight) in SHARED else leaf.order
 
     def _place_unmatched(self, parts: Scopes) -> LegacyPlace:
@@ -161,17 +161,17 @@ def _leaves(
     if layer.inner is None:
         yield Leaf(layer=layer, chain=chain, own=len(name), order=order, flag=around)
     wrapped += layer.inner is None
-    inside = layer.inner if layer.inner is not None else _wrapped(layer) if wrapped <= MAX_WRAPPED else ()
+    inside = layer.inner if layer.inner is not None else _wrapped_layers(layer) if wrapped <= MAX_WRAPPED else ()
     for at, each in enumerate(inside if len(order) < MAX_NAME_DEPTH else ()):
         yield from _leaves(each, chain, (*order, at), flag, flags, wrapped)
 
 
-def _wrapped(layer: Configured) -> list[Configured]:
+def _wrapped_layers(layer: Configured) -> list[Configured]:
     """Return the layers inside a built-in wrapper, as far as its config has them."""
-    return [each for inner in _row(layer).inner if inner.config for each in inner_layers(inner, layer)]
+    return [each for inner in _table_row(layer).inner if inner.config for each in inner_layers(inner, layer)]
 
 
-def _row(layer: Configured) -> Layer:
+def _table_row(layer: Configured) -> Layer:
     return LAYERS_KERAS_2.get(layer.class_name or "", Layer())
 
 

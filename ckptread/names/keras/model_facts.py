@@ -39,7 +39,7 @@ def read_model_facts(evidence: KerasEvidence) -> ModelFacts | None:
     own = as_mapping(config.get("config"))
     layers = [layer for layer in as_list(own.get("layers")) if isinstance(layer, Mapping)]
     compiled = _compile_config(evidence)
-    objects = list(_objects([config, compiled]))
+    objects = list(_find_objects([config, compiled]))
     return ModelFacts(
         class_name=config["class_name"],
         name=as_text(own.get("name")),
@@ -49,23 +49,23 @@ def read_model_facts(evidence: KerasEvidence) -> ModelFacts | None:
         keras_version=_keras_version(evidence),
         date_saved=evidence.date_saved,
         optimizer=_optimizer_name(compiled),
-        keeps_slots=keeps_slots(_optimizer(compiled)),
+        keeps_slots=keeps_slots(_optimizer_config(compiled)),
         loss=_describe_loss(compiled.get("loss")),
         dtype_policy=_dtype_policy(own, layers),
-        custom_objects=tuple(sorted(_collect(_custom_name, objects))),
-        runs_code=_collect(_describe_code, objects),
-        reads_files=_collect(_describe_file, objects),
+        custom_objects=tuple(sorted(_unique_descriptions(_custom_name, objects))),
+        runs_code=_unique_descriptions(_describe_code, objects),
+        reads_files=_unique_descriptions(_describe_file, objects),
     )
 
 
-def _collect(
+def _unique_descriptions(
     describe: Callable[[Mapping[str, Any]], str | None], objects: Iterable[Mapping[str, Any]]
 ) -> tuple[str, ...]:
     """Return what ``describe`` returns for the objects, each once, without None."""
     return tuple(dict.fromkeys(found for each in objects if (found := describe(each)) is not None))
 
 
-def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
+def _find_objects(value: Any) -> Iterator[Mapping[str, Any]]:
     """Yield every serialized object of a config, the outermost first."""
     pending: list[tuple[Any, int]] = [(value, 0)]
     for _ in range(MAX_ENTRIES):
@@ -154,12 +154,12 @@ def _compile_config(evidence: KerasEvidence) -> Mapping[str, Any]:
     return as_mapping(config.get("compile_config")) or as_mapping(evidence.training_config)
 
 
-def _optimizer(compiled: Mapping[str, Any]) -> Any:
+def _optimizer_config(compiled: Mapping[str, Any]) -> Any:
     return compiled.get("optimizer", compiled.get("optimizer_config"))
 
 
 def _optimizer_name(compiled: Mapping[str, Any]) -> str | None:
-    value = _optimizer(compiled)
+    value = _optimizer_config(compiled)
     if not isinstance(value, Mapping):
         return as_text(value)
     name = as_text(value.get("class_name"))
@@ -207,17 +207,17 @@ def _input_shape(config: Mapping[str, Any], layers: list[Mapping[str, Any]]) -> 
     shapes = {}
     for layer in layers:
         own = as_mapping(layer.get("config"))
-        shape = _shape(own.get("batch_shape", own.get("batch_input_shape")))
+        shape = _format_shape(own.get("batch_shape", own.get("batch_input_shape")))
         if shape is not None and layer.get("class_name") == "InputLayer":
             shapes[as_text(own.get("name")) or "input"] = shape
     if len(shapes) > 1:
         return ", ".join(f"{name}: {shape}" for name, shape in shapes.items())
     first = as_mapping(layers[0].get("config")) if layers else {}
     built = as_mapping(config.get("build_config")).get("input_shape")
-    return next(iter(shapes.values()), None) or _shape(first.get("batch_input_shape")) or _shape(built)
+    return next(iter(shapes.values()), None) or _format_shape(first.get("batch_input_shape")) or _format_shape(built)
 
 
-def _shape(value: Any) -> str | None:
+def _format_shape(value: Any) -> str | None:
     if isinstance(value, Mapping):  # {"class_name": "__tuple__", "items": [...]}
         value = value.get("items")
     if not isinstance(value, list) or not all(each is None or isinstance(each, int) for each in value):

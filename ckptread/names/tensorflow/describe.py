@@ -82,7 +82,7 @@ def _describe_objects(
     ordered = sorted(tensors, key=lambda info: _sort_key(info, variables, reached.get(info.key, 2 * len(nodes))))
     aliases = _find_aliases(ordered, variables, evidence.same_bytes)
     ambiguous = _ambiguous_names([variable for key, variable in variables.items() if key not in aliases])
-    return [_describe(info, aliases.get(info.key), variables, ambiguous) for info in ordered]
+    return [_describe_variable(info, aliases.get(info.key), variables, ambiguous) for info in ordered]
 
 
 def _ambiguous_names(variables: Sequence[NamedVariable]) -> set[str]:
@@ -172,7 +172,7 @@ def _equal_names(tensors: Sequence[TensorInfo], variables: Mapping[str, NamedVar
     return groups.values()
 
 
-def _describe(
+def _describe_variable(
     info: TensorInfo, alias_of: str | None, variables: Mapping[str, NamedVariable], ambiguous: Container[str]
 ) -> TensorInfo:
     variable = variables.get(alias_of or info.key, NamedVariable())

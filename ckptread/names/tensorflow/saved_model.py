@@ -36,35 +36,35 @@ class SavedGraph(msgspec.Struct, frozen=True):
 
 def parse_saved_model(saved_model: bytes | None, meta_graph: bytes | None) -> SavedGraph:
     """Read saved_model.pb, or a .meta file; missing or invalid parts count as empty."""
-    graphs = _decode(SAVED_MODEL, saved_model).get("meta_graphs", [])
-    graph = graphs[0] if graphs else _decode(META_GRAPH, meta_graph)
+    graphs = _decode_or_empty(SAVED_MODEL, saved_model).get("meta_graphs", [])
+    graph = graphs[0] if graphs else _decode_or_empty(META_GRAPH, meta_graph)
     objects = graph.get("object_graph", {}).get("nodes", [])
     variables = {number: each["variable"] for number, each in enumerate(objects) if "variable" in each}
     collections = {each.get("name"): each.get("collection", {}) for each in graph.get("collections", [])}
-    trained = _names(collections.get("trainable_variables"))
-    everything = [_names(collections.get(name)) or [] for name in ("variables", "local_variables")] + [trained or []]
+    trained = _collection_names(collections.get("trainable_variables"))
+    listed = [*map(_collection_names, map(collections.get, ("variables", "local_variables"))), trained]
     return SavedGraph(
         names={number: each["name"].removesuffix(":0") for number, each in variables.items() if each.get("name")},
         never_trained=frozenset(number for number, each in variables.items() if not each.get("trainable", False)),
         trained=None if trained is None else frozenset(trained),
-        known={name: at for at, name in enumerate(dict.fromkeys(name for names in everything for name in names))},
+        known={name: at for at, name in enumerate(dict.fromkeys(name for names in listed for name in names or ()))},
     )
 
 
-def _decode(message: Message, data: bytes | None) -> dict[str, Any]:
+def _decode_or_empty(message: Message, data: bytes | None) -> dict[str, Any]:
     try:
         return message.decode(data) if data else {}
     except (Malformed, RecursionError):
         return {}
 
 
-def _names(collection: Any) -> list[str] | None:
+def _collection_names(collection: Any) -> list[str] | None:
     """Return the names of a collection's variables; a partition has the name of the complete variable."""
     if collection is None:
         return None
     names = []
     for data in collection.get("bytes_list", {}).get("values", []):
-        variable = _decode(VARIABLE, data)
+        variable = _decode_or_empty(VARIABLE, data)
         full_name = variable.get("slice_info", {}).get("full_name")
         names.append(full_name or variable.get("name", "").removesuffix(":0"))
     return names
@@ -85,9 +85,9 @@ def keras_evidence(saved_model: bytes | None, keras_metadata: bytes | None) -> K
 
 def _model_metadata(saved_model: bytes | None, keras_metadata: bytes | None) -> dict[str, Any]:
     """Return the metadata of the first object: JSON with the same configs as in a model saved as .h5."""
-    nodes = _decode(SAVED_METADATA, keras_metadata).get("nodes", [])
+    nodes = _decode_or_empty(SAVED_METADATA, keras_metadata).get("nodes", [])
     texts = [each.get("metadata", b"") for each in nodes if each.get("node_id", 0) == 0]
-    for graph in _decode(SAVED_MODEL, saved_model).get("meta_graphs", [])[:1]:
+    for graph in _decode_or_empty(SAVED_MODEL, saved_model).get("meta_graphs", [])[:1]:
         objects = graph.get("object_graph", {}).get("nodes", [])[:1]
         texts += [
             each.get("user_object", {}).get("metadata", "").encode("utf-8", "surrogateescape") for each in objects
@@ -105,7 +105,7 @@ def _parse_metadata(data: bytes) -> Any:
 def frozen_layers(keras_metadata: bytes | None, nodes: Sequence[GraphNode]) -> set[int]:
     """Return the variables of the layers that are frozen according to keras_metadata.pb."""
     found: set[int] = set()
-    for each in _decode(SAVED_METADATA, keras_metadata).get("nodes", []):
+    for each in _decode_or_empty(SAVED_METADATA, keras_metadata).get("nodes", []):
         number = each.get("node_id", 0)
         if 0 <= number < len(nodes) and _is_frozen(each.get("metadata", b"")):
             found |= {child for _, child in nodes[number].children if nodes[child].key is not None}
