@@ -13,7 +13,7 @@ from ckptread.operations.diff.diff import compare_pairs
 from ckptread.operations.diff.match.by_name import align
 from ckptread.tensors import TensorInfo
 from ckptread.values import comparison as compare_module
-from ckptread.values import difference as change_module
+from ckptread.values import running_change as change_module
 from ckptread.values.comparison import compare_values
 from ckptread.values.difference import Tolerance
 from tests.conftest import write

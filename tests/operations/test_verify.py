@@ -98,7 +98,7 @@ def test_two_steps_mixed_are_called_that(tmp_path):
     findings = found(tmp_path / "ck-2")
     whole = [f for f in findings if f.key is None]
     assert len(whole) == 1
-    assert "index and data are of two different steps" in whole[0].message
+    assert "index and data are from two different steps" in whole[0].message
     assert {f.key for f in findings} == {None, *(f"w{n}" for n in range(5))}
 
 

@@ -47,7 +47,7 @@ def digest_command(
 ) -> None:
     """Print a SHA-256 of each tensor, and one of all together.
 
-    It is of the values: the same in every container.
+    Digests are of values, so they are the same in every container.
     With --check, exit 0: all agree, 1: something differs, 2: trouble.
     """
     refuse(DIGEST, {"--quiet": quiet, "--format json": layout is OutputFormat.json})

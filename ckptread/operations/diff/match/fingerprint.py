@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ckptread.reader import Tensor
+from ckptread.reader import BLOCK_BYTES, Tensor
 from ckptread.values.statistics import as_float, is_numeric
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def fingerprint(tensor: Tensor) -> Fingerprint:
     if not is_numeric(tensor.dtype):
         return _opaque(tensor)
     running = RunningFingerprint()
-    for block in tensor.blocks(out=tensor.buffer()):
+    for block in tensor.blocks(BLOCK_BYTES, out=tensor.buffer(BLOCK_BYTES)):
         running.add(block)
     return running.result()
 
