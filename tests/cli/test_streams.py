@@ -51,7 +51,7 @@ def test_what_nobody_thought_of_is_one_line(run, monkeypatch):
     def fail(*_arguments, **_options):
         raise RuntimeError("odd\x1b[2J")
 
-    monkeypatch.setattr("ckptread.open", fail)
+    monkeypatch.setattr("ckptread.inspect", fail)
     ran = run("inspect", KERAS)
     assert ran.code == 2
     assert "RuntimeError: odd\\x1b[2J" in ran.err
@@ -64,7 +64,7 @@ def test_what_is_neither_about_a_file_nor_the_call_is_an_internal_error(run, mon
     def fail(*_arguments, **_options):
         raise kind("odd\x1b[2J")
 
-    monkeypatch.setattr("ckptread.open", fail)
+    monkeypatch.setattr("ckptread.inspect", fail)
     ran = run("inspect", KERAS)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith(f"ckptread: internal error: {kind.__name__}: ")
