@@ -12,10 +12,13 @@ from tests.conformance.cases import ROOT
 PACKAGE = ROOT / "ckptread"
 MODULES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 FOLDERS = sorted({path.parent for path in PACKAGE.rglob("*.py")})
-NOT_YET = pytest.mark.xfail(reason="modules are still being moved", strict=False)
 MOST_ENTRIES = 18
 MOST_LINES = 300
-LONGER: dict[str, str] = {}
+LONGER = {
+    "ckptread/reader.py": "Reader and Tensor, the one interface: half of it is docstrings",
+    "ckptread/formats/tensorflow/bundle.py": "one class, the reader of a TensorFlow checkpoint",
+    "ckptread/select.py": "names and globs of users, and the one engine that matches globs",
+}
 """Modules of more lines than that, each with its reason."""
 MOST_LINES_OF_A_COMMAND = 20
 
@@ -30,12 +33,10 @@ def definitions(*kinds):
     return found
 
 
-@NOT_YET
 def test_no_two_classes_have_one_name():
     assert {name: modules for name, modules in definitions(ast.ClassDef).items() if len(modules) > 1} == {}
 
 
-@NOT_YET
 def test_no_two_public_functions_have_one_name():
     public = {name: found for name, found in definitions(ast.FunctionDef).items() if not name.startswith("_")}
     assert {name: modules for name, modules in public.items() if len(modules) > 1} == {}
@@ -48,13 +49,11 @@ def test_the_package_has_few_entries():
     assert len(entries) <= MOST_ENTRIES
 
 
-@NOT_YET
 def test_no_module_is_long_without_a_reason():
     long = {module for module in MODULES if len((ROOT / module).read_text().splitlines()) > MOST_LINES}
     assert long == set(LONGER)
 
 
-@NOT_YET
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(ROOT).as_posix())
 def test_a_folder_has_a_map_that_names_each_of_its_modules(folder):
     page = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
@@ -85,7 +84,6 @@ COMMANDS = [
 ]
 
 
-@NOT_YET
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda node: node.name)
 def test_the_body_of_a_command_is_short(command):
     body = command.body[1:] if ast.get_docstring(command) else command.body

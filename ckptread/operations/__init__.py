@@ -4,6 +4,11 @@ In each folder the module of the verb's name has the function that is public as 
 ``report`` says how that result is shown: its JSON document (with a schema in docs/schemas/), tables and lines.
 An operation takes a path or an open reader, keyword options named as on the command line, and knows no format.
 
+- ``inspect``, ``show``: what is in a checkpoint, and in one tensor
+- ``diff``, ``check``, ``history``: compare checkpoints, hold them to rules, follow a training run
+- ``extract``, ``digest``, ``textconv``: tensors as files, as digests, as text for git
+- ``verify``, ``salvage``: find damage, and save what is intact
+- ``selection``: which tensors of an open checkpoint a caller asked for
 - ``opening``: a path or a reader, as a reader
 - ``notes``: sentences on what the file does not record
 - ``documents``: the parts of JSON documents that verbs share

@@ -10,4 +10,5 @@
 - ``group_trees``: the B-trees of groups, checked by `verify`.
 - ``early_start``: starts the worker while the command is still being imported.
 - ``reference``: the worker.
+- ``rows``: the row in the table of formats.
 """
