@@ -146,7 +146,7 @@ MISDEEDS = {
     "says that it is ready": "while True: say(READY)",
     "floods with entries": "while True: say({**INDEX[KIND], 'x': 'x' * 99999})",
     "floods with findings": (
-        "found = {'type': 'FoundProblem', 'key': '', 'message': 'x' * 999999}\n"
+        "found = {'type': 'FoundProblem', 'key': '', 'code': 'c', 'message': 'x' * 999999}\n"
         "while True: say({'type': 'Entries', 'entries': [found]})"
     ),
     "floods with bytes": "while True: say(VALUES, bytes(9 << 20))",
