@@ -1,7 +1,7 @@
 """The command line: arguments in, a report out. Everything between is the library's.
 
 - ``startup``: the entry point, and what a fast start needs
-- ``app``: the commands and options, as typer has them
+- ``app``: the commands and options as a typer application
 - ``commands``: a module per command
 - ``parse``: options that commands share, and what users type for a slice
 - ``render``: the one module that prints
