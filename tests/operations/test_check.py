@@ -10,7 +10,7 @@ from ckptread.operations.check.rule_checker import check_rules
 from ckptread.operations.check.rules import Rule, read_rules, rules_from
 from tests.conformance.cases import FIXTURES, ROOT, SHARED, needs_shared
 from tests.conftest import write
-from tests.values.test_statistics import InMemory
+from tests.in_memory import InMemory
 
 GOOD = {
     "backbone/kernel": np.array([[1.0, -2.0]], "float32"),

@@ -17,7 +17,7 @@ from ckptread.values import running_change as change_module
 from ckptread.values.comparison import compare_values
 from ckptread.values.difference import Tolerance
 from tests.conftest import write
-from tests.values.test_statistics import InMemory
+from tests.in_memory import InMemory
 
 FLOATS = ["float16", "float32", "float64", "complex64"]
 INTEGERS = ["int8", "uint8", "int16", "uint32", "int64", "uint64", "bool"]

@@ -20,7 +20,7 @@ from ckptread.operations.digest.digest import canonical_dtype, digest, digest_te
 from ckptread.tensors import TensorInfo
 from tests.conformance.cases import CASES, FIXTURES, ROOT
 from tests.conftest import write
-from tests.values.test_statistics import InMemory
+from tests.in_memory import InMemory
 
 PAGE = (ROOT / "docs" / "digest.md").read_text()
 [PROGRAM] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -19,7 +19,7 @@ from ckptread.operations.history.history import find_first_nan
 from ckptread.operations.history.steps import find_steps, order_steps
 from tests.conformance.cases import FIXTURES, SHARED, needs_shared
 from tests.conftest import write
-from tests.values.test_statistics import InMemory
+from tests.in_memory import InMemory
 
 
 def found_in(*paths):

@@ -1,7 +1,5 @@
 """Figures of values agree with numpy's on the whole array, whatever the blocks."""
 
-from typing import ClassVar
-
 import ml_dtypes
 import numpy as np
 import pytest
@@ -9,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ckptread.reader import Reader, Tensor
-from ckptread.tensors import TensorInfo
+from ckptread.reader import Tensor
 from ckptread.values import statistics as stats
 from ckptread.values.statistics import histogram, statistics
+from tests.in_memory import InMemory
 
 PLAIN = ["float16", "float32", "float64", "int8", "uint8", "int32", "uint16", "int64", "uint64", "bool"]
 SMALL = {
@@ -21,33 +19,6 @@ SMALL = {
     "float6_e3m2fn": 6, "float4_e2m1fn": 4, "int4": 4, "uint4": 4, "int2": 2, "uint2": 2,
 }  # fmt: skip
 """ml_dtypes' types, and how many bits of an element count."""
-
-
-class InMemory(Reader):
-    """A checkpoint of arrays, to test what is done with values."""
-
-    format = "memory"
-    path = "memory"
-    metadata: ClassVar = {}
-
-    def __init__(self, **arrays):
-        self.arrays = arrays
-        self.tensors = {
-            k: TensorInfo(
-                key=k, shape=a.shape, dtype=a.dtype.str if a.dtype.kind in "SU" else a.dtype.name, nbytes=a.nbytes
-            )
-            for k, a in arrays.items()
-        }
-
-    def read(self, key, selection=(), *, out=None):
-        values = self.arrays[key][selection]
-        if out is None:
-            return values
-        out[...] = values
-        return out
-
-    def close(self):
-        pass
 
 
 def tensor_of(array):

@@ -18,7 +18,7 @@ from ckptread.operations.diff.match.pairing import pair_tensors
 from ckptread.operations.diff.match.saved_mapping import SavedMapping, load_mapping, mapping_document
 from ckptread.values.difference import Tolerance
 from tests.conformance.cases import CASES, each
-from tests.values.test_statistics import InMemory
+from tests.in_memory import InMemory
 
 DTYPES = ["float16", "float32", "float64", "int8", "uint16", "int64", "uint64", "bool", "complex64", "complex128",
           ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2, ml_dtypes.int4]  # fmt: skip
