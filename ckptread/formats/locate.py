@@ -45,6 +45,11 @@ def open_checkpoint(
     return reader
 
 
+def open_in(storage: Storage, name: str) -> Reader:
+    """Open what a name in a storage stands for, as ``open_checkpoint`` does."""
+    return _open(locate_in(storage, name), "native")
+
+
 def _open(located: Located, backend: str) -> Reader:
     row = located.format
     if backend in {"auto", "native"}:
@@ -71,7 +76,11 @@ def locate(path: str) -> Located:
 
     Raises UnknownFormatError for what has no known format, and says what it is instead where that is known.
     """
-    storage, name = find_storage(path)
+    return locate_in(*find_storage(path))
+
+
+def locate_in(storage: Storage, name: str) -> Located:
+    """Return what a name in a storage stands for, as ``locate`` does."""
     candidate = None if storage.kind(name) is None else look(storage, name)
     row = None if candidate is None else recognise_candidate(candidate)
     if row is not None:

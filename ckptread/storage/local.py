@@ -17,43 +17,64 @@ class LocalStorage(Storage):
 
     def address(self, name: str) -> str:
         """Return the path of a name."""
+        return self._path(name)
+
+    def _path(self, name: str) -> str:
         return os.path.join(self.folder, name) if name else self.folder or "."
 
     def open(self, name: str) -> FileSource:
         """Open a regular file. Raises CheckpointError where that is not possible."""
-        return FileSource(self.address(name))
+        return FileSource(self._path(name))
 
     def kind(self, name: str) -> Kind | None:
         """Return what a name stands for, links followed; None where there is nothing."""
         try:
-            mode = os.stat(self.address(name)).st_mode
+            mode = os.stat(self._path(name)).st_mode
         except (OSError, ValueError):
-            return "other" if os.path.lexists(self.address(name)) else None
+            return "other" if os.path.lexists(self._path(name)) else None
         return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
 
     def list(self, folder: str) -> list[str]:
         """Return the names in a folder, sorted; empty where it cannot be listed."""
         try:
-            return sorted(os.listdir(self.address(folder)))
+            return sorted(os.listdir(self._path(folder)))
         except (OSError, ValueError):
             return []
 
     def within(self, folder: str, name: str) -> bool:
         """Whether a name stays inside a folder when all links are followed."""
-        root = os.path.realpath(self.address(folder))
-        return os.path.realpath(self.address(name)).startswith(root.rstrip(os.sep) + os.sep)
+        root = os.path.realpath(self._path(folder))
+        return os.path.realpath(self._path(name)).startswith(root.rstrip(os.sep) + os.sep)
 
     def is_link(self, name: str) -> bool:
         """Whether a name is a symbolic link."""
-        return os.path.islink(self.address(name))
+        return os.path.islink(self._path(name))
 
     def stamp(self, name: str) -> Stamp | None:
         """Return the size and times of a regular file; None where there is none."""
         try:
-            status = os.stat(self.address(name))
+            status = os.stat(self._path(name))
         except (OSError, ValueError):
             return None
         return _stamp_of(status) if stat.S_ISREG(status.st_mode) else None
+
+
+class UnnamedStorage(LocalStorage):
+    """A folder of which no message tells the path, nor the name of one file in it: both may be temporary."""
+
+    def __init__(self, folder: str, file: str) -> None:
+        super().__init__(folder)
+        self._file = file
+
+    def address(self, name: str) -> str:
+        """Return the name in the folder; "the file" for the one file."""
+        return "the file" if name == self._file else name
+
+    def open(self, name: str) -> FileSource:
+        """Open a regular file. Raises CheckpointError where that is not possible."""
+        source = super().open(name)
+        source.name = self.address(name)
+        return source
 
 
 class FileSource(Source):

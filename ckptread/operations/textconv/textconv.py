@@ -6,21 +6,21 @@ import os
 from collections.abc import Mapping
 
 import msgspec
-from msgspec.structs import replace
 
 from ckptread.errors import CheckpointError
+from ckptread.formats.locate import open_in
 from ckptread.operations.digest.digest import digest_tensor
 from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.inspect.totals import Totals, total
-from ckptread.operations.opening import Checkpoint, opened
+from ckptread.operations.opening import Checkpoint
 from ckptread.reader import Reader, Tensor
 from ckptread.reports.report import Report, Reportable
 from ckptread.select import without_aliases
 from ckptread.storage.addresses import kind_of
+from ckptread.storage.local import UnnamedStorage
 from ckptread.storage.progress import Meter, Progress
 from ckptread.tensors import Finding
 from ckptread.values.statistics import Statistics, statistics
-from ckptread.wording import escape
 
 STABLE = ("writer", "model_class", "model_name")
 """The metadata that do not change with every save."""
@@ -69,36 +69,32 @@ def textconv(checkpoint: Checkpoint, *, progress: Progress | None = None) -> Che
     ['tf-bundle, TensorFlow', '17 tensors, 83 parameters']
     """
     if isinstance(checkpoint, Reader):
-        return _text_of(checkpoint, os.path.abspath(checkpoint.path), progress)
-    path = os.path.abspath(os.fsdecode(checkpoint))
+        return _text_of(checkpoint, progress)
+    path = os.fsdecode(checkpoint)
+    if not path:
+        raise CheckpointError(path, "the path is empty", advice="give a file or a folder")
+    folder, file = os.path.split(path)
     try:
-        with opened(path) as reader:
-            return _text_of(reader, path, progress)
+        with open_in(UnnamedStorage(folder, file), file) as reader:
+            return _text_of(reader, progress)
     except CheckpointError as error:
         if kind_of(path) != "file":
-            raise
-        problem = error.problem + (f"; {error.advice}" if error.advice else "")
-        return CheckpointText(format="", problem=_without_path(problem, path))
+            raise CheckpointError(path, error.problem, advice=error.advice) from error
+        return CheckpointText(format="", problem=error.problem + (f"; {error.advice}" if error.advice else ""))
 
 
-def _text_of(reader: Reader, path: str, progress: Progress | None) -> CheckpointText:
+def _text_of(reader: Reader, progress: Progress | None) -> CheckpointText:
     tensors = list(reader.tensors.values())
     own = without_aliases(tensors)
     meter = Meter(progress, sum(info.nbytes for info in own))
     read = {result.tensor.key: result for result in survey(reader, own, _tensor_text, meter=meter)}
-    results = [read.get(info.key) or TensorResult(info, None) for info in tensors]
     return CheckpointText(
         format=reader.format,
         metadata={key: reader.metadata[key] for key in STABLE if key in reader.metadata},
         totals=total(tensors),
-        problems=tuple(replace(found, message=_without_path(found.message, path)) for found in reader.problems),
-        tensors=tuple(replace(result, problem=_without_path(result.problem, path)) for result in results),
+        problems=tuple(reader.problems),
+        tensors=tuple(read.get(info.key) or TensorResult(info, None) for info in tensors),
     )
-
-
-def _without_path(message: str, path: str) -> str:
-    """Leave the absolute path of a file out of a message: git's temporary files have another one each time."""
-    return message.replace(escape(path), "the file").replace(escape(os.path.dirname(path)) + "/", "")
 
 
 def _tensor_text(tensor: Tensor) -> TensorText:
