@@ -56,8 +56,12 @@ EXTERNAL_LINKS = {
 """Where we differ from the reference on purpose: links out of a file are listed, and never followed."""
 
 
-def each(cases: list[Case], slow: Callable[[Case], bool] = lambda case: case.format == "keras-shards") -> Any:
-    """Run a test for each of these cases; where there are none, skip it once. A worker for each shard is slow."""
+IN_WORKERS = {"hdf5", "keras", "keras-shards"}
+"""Formats that are opened with a worker, whose start takes a quarter of a second: one test runs over all, quickly."""
+
+
+def each(cases: list[Case], slow: Callable[[Case], bool] = lambda case: case.format in IN_WORKERS) -> Any:
+    """Run a test for each of these cases, some marked slow; where there are none, skip it once."""
     absent = pytest.param(None, marks=needs_shared, id="absent")
     params = [pytest.param(case, id=case.name, marks=pytest.mark.slow if slow(case) else ()) for case in cases]
     return pytest.mark.parametrize("case", params or [absent])

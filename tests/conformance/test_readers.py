@@ -13,12 +13,11 @@ import ckptread
 from ckptread.testing.conformance import assert_same_bits
 from tests.conformance.cases import CASES, each
 from tests.conformance.test_conformance import readable
-from tests.hostile.test_damage import IN_WORKERS
 
 THREADS, ROUNDS = 4, 3
 
 
-@each(CASES, slow=lambda case: case.format in IN_WORKERS)
+@each(CASES)
 def test_several_threads_read_what_one_reads(case):
     with ckptread.open(case.path) as reader, ThreadPoolExecutor(THREADS) as pool:
         tensors = readable(case, reader)[:20]
@@ -28,7 +27,7 @@ def test_several_threads_read_what_one_reads(case):
                 assert_same_bits(one, other)
 
 
-@each(CASES, slow=lambda case: case.format in IN_WORKERS)
+@each(CASES)
 def test_a_pickled_or_copied_reader_reads_the_same(case):
     with ckptread.open(case.path) as reader:
         for twin in (pickle.loads(pickle.dumps(reader)), copy.copy(reader), copy.deepcopy(reader)):
@@ -45,7 +44,7 @@ def test_a_pickled_or_copied_reader_reads_the_same(case):
                 assert_same_bits(again.read(), tensor.read())
 
 
-@each(CASES, slow=lambda case: case.format in IN_WORKERS)
+@each(CASES)
 def test_a_closed_reader_says_so(case):
     with ckptread.open(case.path) as reader:
         tensors = readable(case, reader)[:3]
@@ -65,7 +64,7 @@ def test_a_closed_reader_says_so(case):
         pickle.dumps(reader)
 
 
-@each(CASES, slow=lambda case: case.format in IN_WORKERS)
+@each(CASES)
 def test_a_changed_checkpoint_is_not_reopened(case, tmp_path: Path):
     source = Path(case.path)
     folder = source.parent if not source.is_dir() else source
@@ -81,7 +80,7 @@ def test_a_changed_checkpoint_is_not_reopened(case, tmp_path: Path):
         pickle.loads(kept)
 
 
-@each(CASES, slow=lambda case: case.format in IN_WORKERS)
+@each(CASES)
 def test_a_reader_is_a_mapping_of_tensors(case):
     with ckptread.open(case.path) as reader:
         assert list(reader.keys()) == list(reader) == list(reader.tensors)

@@ -11,13 +11,12 @@ import pytest
 import ckptread
 from ckptread.testing import damage
 from ckptread.testing.damage import assert_equal_where_read, changed, contents, flipped
-from tests.conformance.cases import CASES, Case, each
+from tests.conformance.cases import CASES, IN_WORKERS, Case, each
 
 CUTS = 12
 FLIPS = 40
 MOST_WORKERS = 10
 """HDF5 files start a worker each time they are opened: few places in all are tried, whatever a case consists of."""
-IN_WORKERS = {"hdf5", "keras", "keras-shards"}
 WITH_CHECKSUMS = {"tf-bundle", "tf-v1", "saved-model", "npz"}
 """Formats in which a checksum covers every value, and every key, shape and dtype."""
 
@@ -66,7 +65,7 @@ def holders(infos, file: Path, place: int):
     }
 
 
-@each(CASES, slow=lambda case: case.format in IN_WORKERS)
+@each(CASES)
 def test_a_truncated_file_gives_an_error_of_ours_or_the_values_that_were_there(case, copy):
     path = copy(case)
     files, before = parts(path), read_again(path)
@@ -75,7 +74,7 @@ def test_a_truncated_file_gives_an_error_of_ours_or_the_values_that_were_there(c
             assert_equal_where_read(before, read_again(path), (file.name, cut))
 
 
-@each(CASES, slow=lambda case: case.format in IN_WORKERS)
+@each(CASES)
 def test_a_flipped_bit_changes_at_most_the_tensor_that_holds_it(case, copy):
     """A bit outside the values may change what the file says of them, where no checksum covers it."""
     path = copy(case)

@@ -317,6 +317,7 @@ def test_optimizer_slots_are_no_weights():
     assert ("m", "v") in names(pair_tensors(a, b, "content"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["content", "auto"])
 def test_twenty_thousand_alike_tensors_take_linear_time(how):
     """Zeros; and tensors of one set of values in as many orders, of which few are permutations of another's axes."""
