@@ -19,10 +19,8 @@ from typing import NoReturn
 
 import ckptread
 from ckptread.cli.commands import COMMANDS
-from ckptread.formats.hdf5.early_start import start_workers
 from ckptread.storage.threads import ONE_THREAD
 from ckptread.wording import escape
-from ckptread.worker.parent import dismiss_early
 
 TROUBLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -53,7 +51,6 @@ def run() -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     finally:
-        dismiss_early()
         if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
             _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # a second Ctrl-C during the exit is quiet too
     return code
@@ -90,7 +87,6 @@ def _run() -> int:
     gc.set_threshold(
         200_000, 20, 20
     )  # a listing makes a million objects and no garbage: this saves a tenth of its time
-    start_workers(sys.argv[2:])  # their imports take longer than ours, so they start first
     from ckptread.cli.app import build_app
 
     asked = sys.argv[1:2]

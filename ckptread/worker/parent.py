@@ -13,8 +13,6 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING, cast
 
-import msgspec
-
 from ckptread.errors import CheckpointError, DamagedFileError, TensorNotFoundError, UnsafeFileError, UnsupportedError
 from ckptread.limits import (
     BYTES_PER_SECOND,
@@ -52,9 +50,6 @@ _ERRORS: Mapping[str, type[CheckpointError]] = {
     for kind in (CheckpointError, DamagedFileError, TensorNotFoundError, UnsafeFileError, UnsupportedError)
 }
 
-_EARLY: dict[tuple[str, int, int], tuple[subprocess.Popen[bytes], int]] = {}
-"""Children that were started before they were wanted, by module and file; each with its descriptor's number there."""
-
 _TIMEOUTS: list[tuple[float, float]] = []
 """When children overran their deadlines, and the seconds that each took."""
 
@@ -71,32 +66,6 @@ def _shortened(seconds: float) -> float:
     now = time.monotonic()
     lost = [took for at, took in _TIMEOUTS if now - at < RECENT_SECONDS]
     return max(min(seconds, LEAST_SECONDS / len(lost)), seconds - sum(lost)) if lost else seconds
-
-
-def start_early(module: str, path: str) -> None:
-    """Start the child for a file that is about to be opened, so that it imports while this process does.
-
-    The Worker on the same file takes it over. Raises OSError where the file cannot be opened.
-    """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    try:
-        key = (module, *_identity(descriptor))
-        if key not in _EARLY:
-            _EARLY[key] = _start(module, descriptor), descriptor
-    finally:
-        os.close(descriptor)
-
-
-def dismiss_early() -> None:
-    """End the children that no Worker took over."""
-    while _EARLY:
-        process, _ = _EARLY.popitem()[1]
-        _end(process)
-
-
-def _identity(descriptor: int) -> tuple[int, int]:
-    status = os.fstat(descriptor)
-    return status.st_dev, status.st_ino
 
 
 def _start(module: str, descriptor: int | None) -> subprocess.Popen[bytes]:
@@ -149,7 +118,7 @@ class Worker:
         self._module = module
         self._lock = threading.Lock()
         self._ready = self._timed_out = False
-        self._process, opening = _start_or_take_over(module, opening)
+        self._process = _start(module, opening.descriptor if isinstance(opening, OpenHdf5) else None)
         try:
             self._send(opening)
         except BaseException:
@@ -258,13 +227,3 @@ class Worker:
 def invalid_reply(path: str, library: str) -> DamagedFileError:
     """Return the error of a reply that cannot be true, or is not an answer to the question."""
     return DamagedFileError(path, f"the {library} worker sent an invalid reply")
-
-
-def _start_or_take_over(module: str, opening: Opening) -> tuple[subprocess.Popen[bytes], Opening]:
-    """Return a child for this file, and the opening with the file's descriptor in that child."""
-    if not isinstance(opening, OpenHdf5):
-        return _start(module, None), opening
-    early = _EARLY.pop((module, *_identity(opening.descriptor)), None)
-    if early is None:
-        return _start(module, opening.descriptor), opening
-    return early[0], msgspec.structs.replace(opening, descriptor=early[1])

@@ -109,6 +109,10 @@ class DatasetLayout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """The filters' numbers, in the order in which they were applied."""
     fill: bytes = b""
     """The bytes of one element where nothing was written."""
+    dims: tuple[Size, ...] = ()
+    """Of elements that are arrays: the last axes of the shape and of the chunk."""
+    encoded: bool = False
+    """Whether elements are decoded after they are read: strings, lists and references."""
 
 
 class FoundDataset(WorkerMessage, frozen=True):

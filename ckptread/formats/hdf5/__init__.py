@@ -1,14 +1,15 @@
-"""HDF5 files: the index through the HDF5 library in a worker, the values natively.
+"""HDF5 files, read natively; the library is asked, in a worker, for what only it decodes.
 
-- ``reader``: the reader of an open file.
-- ``library``: the questions to the worker.
-- ``index``: what the worker lists, checked.
-- ``chunks``: the chunks of a dataset, located and decoded; ``chunk_cache`` keeps the last ones.
-- ``filters``: the filters' numbers, and undoing shuffle and fletcher32.
-- ``values``: how strings, lists and references travel from the worker.
-- ``superblock``: the first bytes of a file: its recorded size, and whether its writer closed it.
-- ``group_trees``: the B-trees of groups, checked by `verify`.
-- ``early_start``: starts the worker while the command is still being imported.
-- ``reference``: the worker.
-- ``rows``: the row in the table of formats.
+- ``reader``: the reader of an open file; ``rows``: the format's row.
+- ``native``: an open file: its index, where its chunks are, its global heap.
+- ``rounds``: runs the parsers, and reads for all that wait at once.
+- ``superblock``, ``object_header``, ``btree2``, ``heaps``: the structures that lead to all others.
+- ``links``, ``attributes``, ``datatype``, ``dataspace``, ``storage_layout``: the messages of objects.
+- ``objects``: each object, read once; ``listing``: which names lead to it; ``orphans``: those that no name leads to.
+- ``numpy_types``: what numpy calls a type; ``description``: a dataset as it is listed; ``index``: all that is listed.
+- ``chunk_index``: where chunks are; ``chunk_grid``, ``chunk_arrays``: how the index is stored.
+- ``chunks``: their bytes, decoded by ``filters``; the last ones are kept in ``chunk_cache``.
+- ``elements``: strings, lists and references, decoded; ``values``: how they travel from the worker.
+- ``metadata``, ``group_trees``: checksums and trees, compared by `verify`.
+- ``library``: the questions to the worker; ``reference``: the worker.
 """

@@ -8,20 +8,20 @@ from __future__ import annotations
 import threading
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.chunk_cache import DECODED
-from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, SHUFFLE, fletcher32, unshuffle
+from ckptread.formats.hdf5.chunk_grid import Chunk
+from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, SHUFFLE, decompress_lzf, fletcher32, unshuffle
 from ckptread.limits import MAX_CHUNK_BYTES, MAX_CHUNKS
 from ckptread.slicing import overlap
 from ckptread.storage.source import Source
 from ckptread.tensors import element_count
+from ckptread.untrusted.binary import Malformed
 from ckptread.wording import escape
 from ckptread.worker.protocol import DatasetLayout
 
@@ -43,29 +43,28 @@ LARGE_BYTES = 8 << 20
 _large = threading.Lock()
 
 
-class Chunk(msgspec.Struct, frozen=True):
-    """Where one chunk is stored."""
-
-    mask: int
-    """Bit n is set where the filter n was left out for this chunk."""
-    offset: int
-    nbytes: int
-
-
 class Chunks:
     """The chunks of one dataset. A chunk that was never written consists of fill values."""
 
     def __init__(
-        self, source: Source, key: str, layout: DatasetLayout, dtype: np.dtype[Any], table: dict[tuple[int, ...], Chunk]
-    ):
+        self,
+        source: Source,
+        key: str,
+        layout: DatasetLayout,
+        dtype: np.dtype[Any],
+        table: Mapping[tuple[int, ...], Chunk],
+        item_bytes: int,
+    ) -> None:
+        """``dtype`` is that of what chunks are made of, ``item_bytes`` the size of the file's elements."""
         self._source = source
         self._key = key
         self._layout = layout
         self._dtype = dtype
         self._table = table
+        self._item_bytes = item_bytes
         self._nbytes = element_count(layout.chunk) * dtype.itemsize
         self._starts: list[tuple[int, ...]] | None = None
-        if len(layout.fill) != dtype.itemsize or 0 in layout.chunk:
+        if len(layout.fill) != dtype.itemsize * element_count(layout.dims) or 0 in layout.chunk:
             raise DamagedFileError(
                 source.name, f"the chunks of {escape(key)!r} have no size, or a fill value of the wrong size"
             )
@@ -87,7 +86,7 @@ class Chunks:
                 *(range(s[0] * n, s[-1] * n + 1, n) for s, n in zip(spans, steps, strict=True))
             )
         else:  # most chunks were never written: visit those that were
-            out[...] = self._fill_value()
+            out[...] = fill_value(self._layout, self._dtype, ranges)
             starts = self._written(spans[0][0] * steps[0], spans[0][-1] * steps[0])
         for start in starts:
             parts = [overlap(r, s, s + n) for r, s, n in zip(ranges, start, steps, strict=True)]
@@ -111,18 +110,13 @@ class Chunks:
             self._starts = sorted(self._table)
         return self._starts[bisect_left(self._starts, (first,)) : bisect_left(self._starts, (last + 1,))]
 
-    def _fill_value(self) -> Any:
-        import numpy as np
-
-        return np.frombuffer(self._layout.fill, self._dtype, 1)[0]
-
     def _piece(self, start: tuple[int, ...]) -> Array:
         """Return a chunk's values, or the fill value in its shape."""
         import numpy as np
 
         chunk = self._table.get(start)
         if chunk is None:
-            return np.broadcast_to(self._fill_value(), self._layout.chunk)
+            return np.broadcast_to(fill_value(self._layout, self._dtype), self._layout.chunk)
         values = DECODED.get((self, start))
         if values is None:
             DECODED.make_room(self._nbytes)
@@ -157,13 +151,21 @@ class Chunks:
     def _undo(self, code: int, data: bytes, start: tuple[int, ...], chunk: Chunk) -> bytes:
         if code == DEFLATE:
             return self._inflate(data, start, chunk)
+        if code == LZF:
+            return self._expand(data, start, chunk)
         if code == SHUFFLE:
-            return unshuffle(data, self._dtype.itemsize)
+            return unshuffle(data, self._item_bytes)
         if code != FLETCHER32:
             raise self._damaged(start, chunk, f"went through the filter {code}")
         if len(data) < 4 or fletcher32(data[:-4]) != int.from_bytes(data[-4:], "little"):
             raise self._damaged(start, chunk, "does not match its checksum", "hdf5-chunk-checksum")
         return data[:-4]
+
+    def _expand(self, data: bytes, start: tuple[int, ...], chunk: Chunk) -> bytes:
+        try:
+            return decompress_lzf(data, self._nbytes + 4)
+        except Malformed as error:
+            raise self._damaged(start, chunk, f"cannot be decompressed: {error.problem}") from error
 
     def _inflate(self, data: bytes, start: tuple[int, ...], chunk: Chunk) -> bytes:
         limit = self._nbytes + 4  # a checksum may be inside
@@ -218,29 +220,10 @@ class OpenChunks:
         self._open.clear()
 
 
-def chunk_table(raw: bytes, chunk: Sequence[int], source: Source, key: str) -> dict[tuple[int, ...], Chunk]:
-    """Return the chunks that the worker found, by position: ``raw`` has a row of numbers for each, see LocateChunks.
-
-    ``chunk`` is the shape of one. Raises DamagedFileError where the rows contradict it, each other or the file's size.
-    """
+def fill_value(layout: DatasetLayout, dtype: np.dtype[Any], ranges: Sequence[range] = ()) -> Array:
+    """Return what elements hold that were never written; of an array type, the part of it that ranges mean."""
     import numpy as np
 
-    rank = len(chunk)
-    row_bytes = 8 * (rank + 3)
-    if len(raw) % row_bytes:
-        raise _bad_table(source, key, "their list is incomplete")
-    if len(raw) > MAX_CHUNKS * row_bytes:
-        raise _bad_table(source, key, f"there are {len(raw) // row_bytes:,}; at most {MAX_CHUNKS:,} are read")
-    rows = np.frombuffer(raw, "<u8").reshape(-1, rank + 3)
-    table = {tuple(row[:rank]): Chunk(*row[rank:]) for row in rows.tolist()}
-    if len(table) < len(rows):
-        raise _bad_table(source, key, "two of them claim the same place")
-    if rank and 0 not in chunk and (rows[:, :rank] % np.array(chunk, "<u8")).any():
-        raise _bad_table(source, key, "one is at a position where no chunk begins")
-    if any(each.offset + each.nbytes > source.size for each in table.values()):
-        raise _bad_table(source, key, "a chunk is outside the file")
-    return table
-
-
-def _bad_table(source: Source, key: str, problem: str) -> DamagedFileError:
-    return DamagedFileError(source.name, f"the chunks of {escape(key)!r}: {problem}")
+    value = np.frombuffer(layout.fill, dtype, element_count(layout.dims)).reshape(layout.dims)
+    inner = ranges[len(ranges) - len(layout.dims) :] if ranges else ()
+    return value[tuple(slice(r.start, r.stop, r.step) for r in inner)]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ckptread.untrusted.binary import Malformed
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -45,3 +47,50 @@ def fletcher32(data: bytes) -> int:
 def _folded(total: int, words: np.ndarray[Any, Any]) -> int:
     """Return a sum as HDF5 folds it, which keeps 0 and 65535 apart: only all-zero data has the sum 0."""
     return 65535 if total == 0 and words.any() else total
+
+
+# LZF (lzf_d.c of LibLZF): a byte below 32 says how many bytes follow as they are, less one. Any other begins a
+# repetition: its upper three bits are the length less two, and where these are all set, the next byte is added; its
+# lower five bits and the byte behind them are the distance less one.
+LITERAL = 32
+LONG = 7
+
+
+def decompress_lzf(data: bytes, most: int) -> bytes:
+    """Return what a chunk expands to. Raises Malformed where it is cut, or expands to more than ``most`` bytes."""
+    found = bytearray()
+    at = 0
+    try:
+        while at < len(data) and len(found) <= most:
+            at = _copy_run(data, at, found) if data[at] < LITERAL else _repeat_run(data, at, found)
+    except IndexError:
+        raise Malformed("it is not a complete LZF stream", at) from None
+    if len(found) > most:
+        raise Malformed(f"it expands to more than {most:,} bytes", at)
+    return bytes(found)
+
+
+def _copy_run(data: bytes, at: int, found: bytearray) -> int:
+    end = at + data[at] + 2
+    if end > len(data):
+        raise IndexError
+    found += data[at + 1 : end]
+    return end
+
+
+def _repeat_run(data: bytes, at: int, found: bytearray) -> int:
+    length, distance = data[at] >> 5, (data[at] & 0x1F) << 8
+    if length == LONG:
+        at += 1
+        length += data[at]
+    _repeat(found, distance + data[at + 1] + 1, length + 2)
+    return at + 2
+
+
+def _repeat(found: bytearray, distance: int, length: int) -> None:
+    """Append ``length`` bytes that begin ``distance`` bytes before the end; they may overlap what they append."""
+    start = len(found) - distance
+    if start < 0:
+        raise IndexError
+    piece = bytes(found[start : start + length])
+    found += (piece * -(-length // len(piece)))[:length]

@@ -45,7 +45,7 @@ class Hdf5Index(msgspec.Struct):
     def add(self, reply: Answer, raw: bytes) -> None:
         """Add what one reply of the worker lists. Raises DamagedFileError where it cannot be true, or is too much."""
         if isinstance(reply, LongText):
-            self._add_attributes(reply.group, {reply.name: raw.decode("utf-8", "surrogateescape")})
+            self.add_attributes(reply.group, {reply.name: raw.decode("utf-8", "surrogateescape")})
         elif isinstance(reply, Entries):
             for entry in reply.entries:
                 self._add_entry(entry)
@@ -56,15 +56,16 @@ class Hdf5Index(msgspec.Struct):
 
     def _add_entry(self, entry: Entry) -> None:
         if isinstance(entry, FoundAttributes):
-            self._add_attributes(entry.group, entry.attributes)
+            self.add_attributes(entry.group, entry.attributes)
         elif isinstance(entry, FoundProblem):
             self._count(entry.key, entry.message)
-            self._add_problem(entry.code, entry.severity, entry.message, entry.key or None)
+            self.add_problem(entry.code, entry.severity, entry.message, entry.key or None)
         else:
             self._count(entry.key, entry.dtype, entry.problem, entry.alias_of)
-            self._add_dataset(entry)
+            self.add_dataset(entry)
 
-    def _add_attributes(self, group: str, attributes: Mapping[str, Attribute]) -> None:
+    def add_attributes(self, group: str, attributes: Mapping[str, Attribute]) -> None:
+        """Add attributes of a group."""
         self._count(group)
         self._nbytes += sum(ENTRY_BYTES + _attribute_bytes(value) for value in attributes.values())
         self.attributes.setdefault(group, {}).update(attributes)
@@ -72,13 +73,15 @@ class Hdf5Index(msgspec.Struct):
     def _count(self, *texts: str | None) -> None:
         self._nbytes += ENTRY_BYTES + sum(len(text or "") for text in texts)
 
-    def _add_problem(self, code: str, severity: Severity, message: str, key: str | None) -> None:
+    def add_problem(self, code: str, severity: Severity, message: str, key: str | None) -> None:
+        """Add something to report about the object at ``key``, or about the file."""
         self.problems.append(Finding(code=code, severity=severity, message=message, key=key, file=self.path))
 
-    def _add_dataset(self, entry: FoundDataset) -> None:
+    def add_dataset(self, entry: FoundDataset) -> None:
+        """Add a dataset. Raises DamagedFileError where it contradicts itself."""
         key, layout, nbytes = entry.key, entry.layout, entry.nbytes
         if key in self.tensors:
-            self._add_problem(
+            self.add_problem(
                 "hdf5-duplicate-name", "error", f"two datasets are called {key!r}; the first one is taken", key
             )
             return
@@ -86,7 +89,7 @@ class Hdf5Index(msgspec.Struct):
         if wrong_rank or len(layout.filters) > MAX_FILTERS:
             raise invalid_reply(self.path, "HDF5")
         problem = self._problem(entry)
-        in_place = problem is None and layout.kind == "contiguous" and self.source.addressable
+        in_place = problem is None and layout.kind == "contiguous" and not layout.encoded and self.source.addressable
         self.layouts[key] = layout
         self.tensors[key] = TensorInfo(
             key=key,
@@ -95,7 +98,7 @@ class Hdf5Index(msgspec.Struct):
             nbytes=nbytes,
             extent=self.source.extent(layout.offset, nbytes) if in_place else None,
             problem=problem,
-            alias_of=entry.alias_of if entry.alias_of in self.tensors else None,
+            alias_of=entry.alias_of,
             unsupported=entry.unsupported,
         )
 

@@ -1,10 +1,10 @@
 """HDF5 files: those of Keras, and any other.
 
-What it is: datasets in groups, with attributes; each dataset contiguous, in chunks, or within its header.
+What it is: datasets in groups, with attributes; each dataset contiguous, in chunks, or within its description.
 Specification: HDF5 File Format Specification 3.0, https://support.hdfgroup.org/documentation/hdf5/latest/.
-Read here: the index, through h5py in a worker; the bytes by this process: contiguous, compact and chunked, with
-deflate, shuffle and fletcher32. The worker reads what only the library can decode (variable-length strings, other
-filters). Not read: external links and storage, virtual datasets (they are in other files), plugins' filters.
+Read here: all of it natively, but for values that only the library decodes, which a worker reads: the filters szip,
+nbit and scaleoffset, numbers of odd precision, records with strings or lists of any length.
+Not read: external links and storage, virtual datasets (they are in other files), filters of plug-ins.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
-from ckptread.formats.hdf5.chunks import Chunks, OpenChunks, chunk_table
-from ckptread.formats.hdf5.group_trees import check_trees
+from ckptread.errors import CheckpointError, UnsafeFileError, UnsupportedError
+from ckptread.formats.hdf5.chunks import Chunks, OpenChunks, fill_value
+from ckptread.formats.hdf5.elements import TooLarge, decode_elements
 from ckptread.formats.hdf5.index import Hdf5Index
 from ckptread.formats.hdf5.library import Hdf5Library
-from ckptread.formats.hdf5.superblock import stated_end, truncation_error
+from ckptread.formats.hdf5.metadata import check_metadata
+from ckptread.formats.hdf5.native import NativeFile
+from ckptread.formats.hdf5.superblock import Unsupported, stated_end, truncation_error
 from ckptread.limits import MAX_READ_BYTES
 from ckptread.model import ModelFacts
 from ckptread.names.keras.describe import name_keras_tensors
@@ -32,7 +34,6 @@ from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.budget import within
 from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import escape
-from ckptread.worker.protocol import LocateChunks, ReadCompact, ReadValues
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +64,7 @@ def open_hdf5_source(
 
 
 class Hdf5Reader(Reader):
-    """An open HDF5 file."""
+    """An open HDF5 file, read natively; the library is asked for what only it decodes."""
 
     def __init__(
         self,
@@ -77,31 +78,42 @@ class Hdf5Reader(Reader):
         self.format = format
         self.path = path
         self._source = source
+        cut = truncation_error(source)
+        if cut is not None and not remains:
+            raise cut
         self._remains = remains
-        self._cut = truncation_error(source)
-        if self._cut is not None and not remains:
-            raise self._cut
+        self._library = Hdf5Library(source, path, (stated_end(source) or source.size) if remains else None)
+        self._native: NativeFile | None = None
         self._chunks = OpenChunks()
         self._compared = 0
-        self._index = Hdf5Index(source, path)
-        claims = (stated_end(source) or source.size) if remains else None
-        self._library = Hdf5Library(source, path, claims)
-        with CloseOnError(self._library):
-            self._library.list_into(self._index)
+        self._index = self._list()
         self.metadata = {**metadata, **self._writer()}
         self.evidence, problems = gather_keras_evidence(self._index.attributes, config, self.metadata, self._same_bytes)
-        cut = [] if self._cut is None else [trouble(self._cut)]
-        self.problems = [*cut, *self._index.problems, *problems]
+        self.problems = [*([] if cut is None else [trouble(cut)]), *self._index.problems, *problems]
         listed = list(within(self._index.tensors.values(), source.whole_file().size))
         self.tensors = {t.key: t for t in name_keras_tensors(listed, self.evidence)}
 
+    def _list(self) -> Hdf5Index:
+        """List the file natively; by the library, where it has structures that are not read here."""
+        try:
+            self._native = NativeFile(self._source, self.path, remains=self._remains)
+            return self._native.index()
+        except Unsupported:
+            return self._list_by_library()
+
+    def _list_by_library(self) -> Hdf5Index:
+        index = Hdf5Index(self._source, self.path)
+        with CloseOnError(self._library):
+            self._library.list_into(index)
+        return index
+
     @cached_property
     def model(self) -> ModelFacts | None:
-        """What the configuration says, of an archive or a whole-model .h5."""
+        """What the config says, of an archive or a whole-model .h5."""
         return read_model_facts(self.evidence)
 
     def rest(self) -> None:
-        """End the worker until the next question: of many open files, few are read at a time."""
+        """End the worker, if there is one, until it is wanted again."""
         self._library.close()
 
     def _same_bytes(self, key: str, other: str) -> bool:
@@ -111,7 +123,7 @@ class Hdf5Reader(Reader):
         if {one.kind, two.kind} != {"contiguous"} or nbytes != self._index.tensors[other].nbytes:
             return False
         self._compared += nbytes
-        if self._compared > self._source.size:  # no file holds so many copies, unless they overlap
+        if self._compared > self._source.size:  # no file holds so many copies, unless they are stored over each other
             return False
         pieces = range(0, nbytes, PIECE_BYTES)
         return all(
@@ -126,89 +138,98 @@ class Hdf5Reader(Reader):
         return {name: str(root[name]) for name in ("keras_version", "backend") if name in root}
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
-        """Return the values of a dataset, or of the part that ``selection`` selects."""
+        """Return the values of a dataset, or of the part that ``selection`` means."""
         import numpy as np
 
         info = readable(self, key)
         shape = (0,) if info.shape is None else info.shape
         slicing = normalize(selection, shape)
         dtype = numpy_dtype(info.dtype, self.path)
-        if element_count(slicing.box) * dtype.itemsize > MAX_READ_BYTES:
-            raise UnsafeFileError(self.path, f"{escape(info.key)!r} claims {info.nbytes:,} bytes")
-        if dtype.hasobject and info.shape is not None and element_count(slicing.box):
-            return slicing.finish(self._ask_values(info, slicing, dtype))
-        box = self._empty(info, slicing, dtype) if out is None else out.reshape(slicing.box)
-        if box.size and info.shape is not None:
-            self._fill(info, slicing, box)
-        return np.asarray(slicing.finish(box)) if out is None else out
+        layout = self._index.layouts[info.key]
+        if info.shape is None or not element_count(slicing.box):
+            box = np.empty(slicing.box, dtype) if out is None else out.reshape(slicing.box)
+        elif layout.kind == "library":
+            box = self._library.read(info.key, slicing, dtype)
+        elif layout.encoded:
+            box = self._decoded(info, slicing)
+        else:
+            box = self._empty(info, slicing, dtype) if out is None else out.reshape(slicing.box)
+            self._fill(info, slicing, box, info.shape)
+            return slicing.finish(box) if out is None else out
+        return slicing.finish(box) if out is None else _copied(box, out, slicing)
+
+    def _decoded(self, info: TensorInfo, slicing: Slicing) -> Array:
+        """Read elements as they are stored, and decode them."""
+        import numpy as np
+
+        native = self._file(info)
+        dataset = native.datasets[info.key]
+        raw = self._empty(info, slicing, np.dtype(f"V{dataset.kind.size}"))
+        self._fill(info, slicing, raw, info.shape or ())
+        try:
+            return decode_elements(raw, dataset.kind, native.collections)
+        except TooLarge as error:
+            raise UnsafeFileError(self.path, f"{escape(info.key)!r} is too large: {error}") from error
+        except Malformed as error:
+            raise native.damaged(error, f"{escape(info.key)!r} cannot be read: ") from error
+
+    def _file(self, info: TensorInfo) -> NativeFile:
+        if self._native is None:
+            raise UnsupportedError(self.path, f"{escape(info.key)!r} is read by the HDF5 library alone")
+        return self._native
 
     def _empty(self, info: TensorInfo, slicing: Slicing, dtype: np.dtype[Any]) -> Array:
         import numpy as np
 
+        nbytes = element_count(slicing.box) * dtype.itemsize
         try:
-            return np.empty(slicing.box, dtype)
-        except (MemoryError, ValueError) as error:
-            raise UnsafeFileError(
-                self.path, f"{escape(info.key)!r} claims {info.nbytes:,} bytes, more than there is memory for",
-                advice="read it in slices or blocks",
-            ) from error  # fmt: skip
+            if nbytes <= MAX_READ_BYTES:
+                return np.empty(slicing.box, dtype)
+        except (MemoryError, ValueError):
+            pass
+        raise UnsafeFileError(
+            self.path, f"{escape(info.key)!r} claims {info.nbytes:,} bytes, more than there is memory for",
+            advice="read it in slices or blocks",
+        )  # fmt: skip
 
-    def _fill(self, info: TensorInfo, slicing: Slicing, box: Array) -> None:
+    def _fill(self, info: TensorInfo, slicing: Slicing, box: Array, shape: tuple[int, ...]) -> None:
+        """Fill ``box`` with elements as they are stored."""
         layout = self._index.layouts[info.key]
-        shape = info.shape or ()
         if layout.kind == "contiguous":
             source, offset = self._source, layout.offset
             read_box(lambda at, buffer: source.read_into(offset + at, buffer), shape, slicing.ranges, box)
         elif layout.kind == "chunked":
             self._chunks_of(info).read(slicing.ranges, box)
-        elif layout.kind == "fill":
-            box[...] = self._array(layout.fill, box.dtype, ())
-        elif layout.kind == "compact":
-            whole = self._array(self._library.answer(ReadCompact(key=info.key)), box.dtype, shape)
-            box[...] = whole[tuple(slice(r.start, r.stop, r.step) for r in slicing.ranges)]
         else:
-            box[...] = self._ask_values(info, slicing, box.dtype)
-
-    def _array(self, raw: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-        import numpy as np
-
-        if len(raw) != element_count(shape) * dtype.itemsize:
-            raise DamagedFileError(self.path, f"an array of shape {list(shape)} is stored in {len(raw):,} bytes")
-        return np.frombuffer(raw, dtype).reshape(shape)
+            box[...] = fill_value(layout, box.dtype, slicing.ranges)
 
     def open_sources(self) -> tuple[Source, ...]:
         """Return the file."""
         return (self._source.whole_file(),)
 
     def _chunks_of(self, info: TensorInfo) -> Chunks:
-        """Return a dataset's chunks; those of the last few datasets are kept."""
+        """Find a dataset's chunks, and keep that, with the chunks in use, of the last few datasets."""
         found = self._chunks.get(info.key)
         if found is None:
-            raw = self._library.answer(LocateChunks(key=info.key))
-            table = chunk_table(raw, self._index.layouts[info.key].chunk, self._source, info.key)
-            dtype = numpy_dtype(info.dtype, self.path)
-            found = Chunks(self._source, info.key, self._index.layouts[info.key], dtype, table)
+            import numpy as np
+
+            native, layout = self._file(info), self._index.layouts[info.key]
+            dataset = native.datasets[info.key]
+            table = {(*at, *(0 for _ in layout.dims)): chunk for at, chunk in native.chunks(info.key).items()}
+            dtype = np.dtype(f"V{dataset.kind.size}") if layout.encoded else numpy_dtype(info.dtype, self.path)
+            found = Chunks(self._source, info.key, layout, dtype, table, dataset.kind.size)
             self._chunks.add(info.key, found)
         return found
 
-    def _ask_values(self, info: TensorInfo, slicing: Slicing, dtype: np.dtype[Any]) -> Array:
-        """Have the worker read what only the library can decode."""
-        from ckptread.formats.hdf5.values import decode
-
-        selection = [(r.start, r.stop, r.step) for r in slicing.ranges]
-        raw = self._library.answer(ReadValues(key=info.key, selection=selection))
-        try:
-            return decode(raw, dtype, slicing.box)
-        except Malformed as error:
-            raise DamagedFileError(self.path, f"the values of {escape(info.key)!r}: {error}") from error
-
     def regions(self) -> Iterator[Region]:
-        """Yield the groups' trees, contiguous datasets, and the chunks of the others."""
-        yield Region(None, *self._source.locate(0), 0, check=partial(check_trees, self._source), name="the groups")
+        """The trees of the groups, contiguous datasets, and the chunks of the others."""
+        yield Region(
+            None, *self._source.locate(0), 0, check=partial(check_metadata, self._source), name="the structures"
+        )
         for key, info in self.tensors.items():
-            if info.problem is not None or info.alias_of is not None:
-                continue
             layout = self._index.layouts[key]
+            if info.problem is not None or info.alias_of is not None or layout.encoded:
+                continue
             if layout.kind == "contiguous":
                 where = self._source.locate(layout.offset)
                 yield Region(key, *where, self._own(info.nbytes), read_into=self._source.from_offset(layout.offset))
@@ -216,7 +237,7 @@ class Hdf5Reader(Reader):
                 yield from self._chunk_regions(info)
 
     def _chunk_regions(self, info: TensorInfo) -> Iterator[Region]:
-        """Yield a dataset's chunks; where they cannot be located, one region whose check raises the reason."""
+        """The chunks of a dataset; where they cannot be found, one region that says so when it is checked."""
         try:
             for start, chunk in self._chunks_of(info):
                 check = partial(self._chunks_of(info).check, start, chunk)
@@ -225,11 +246,11 @@ class Hdf5Reader(Reader):
             yield Region(info.key, *self._source.locate(0), 0, check=partial(self._check_chunks, info))
 
     def _own(self, nbytes: int) -> int:
-        """Return the size that a region takes in the file: 0 within a deflated member."""
+        """Return the size of a region of the file: 0 within what is deflated."""
         return nbytes if self._source.addressable else 0
 
     def _check_chunks(self, info: TensorInfo) -> bool:
-        """Raise the error with which a dataset's chunks cannot be located."""
+        """Raise what is wrong with where a dataset's chunks are."""
         return self._chunks_of(info) is None
 
     def close(self) -> None:
@@ -238,3 +259,9 @@ class Hdf5Reader(Reader):
         self._library.close()
         self._source.close()
         super().close()
+
+
+def _copied(box: Array, out: Array, slicing: Slicing) -> Array:
+    """Copy values that were decoded into the array that was given for them."""
+    out[...] = slicing.finish(box)
+    return out

@@ -9,7 +9,9 @@ from struct import Struct
 from typing import NamedTuple
 
 from ckptread.errors import DamagedFileError
+from ckptread.formats.hdf5.rounds import Parser, Range
 from ckptread.storage.source import Source
+from ckptread.untrusted.binary import Malformed
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HEAD_BYTES = 64
@@ -22,6 +24,7 @@ MASK = (1 << 32) - 1
 CHECKED = (2, 3)
 """The versions with a checksum, and flags of a file that is being written."""
 FLAGS_AT, CHECKSUM_AT = 11, 44
+SUPERBLOCK_BYTES = CHECKSUM_AT + 4
 
 
 class Head(NamedTuple):
@@ -35,6 +38,82 @@ class Head(NamedTuple):
         start, stop = max(at, self.at), min(at + view.nbytes, self.at + len(self.data))
         if start < stop:
             view[start - at : stop - at] = self.data[start - self.at : stop - self.at]
+
+
+class Superblock(NamedTuple):
+    """Where a file's structures begin."""
+
+    base: int
+    """What all addresses count from: where the signature is."""
+    root: int
+    """The address of the root group's description."""
+    version: int
+    driver: int
+    """The address of the driver information block; UNDEFINED where there is none."""
+    extension: int
+    """The address of the superblock extension's description; UNDEFINED where there is none."""
+
+    open_for_writing: bool = False
+    """Whether the file's writer never closed it."""
+    checked: list[Range] | None = None
+    """Where structures are that end in a checksum, each noted as it is read; None where nobody wants to know."""
+
+    def range(self, address: int, nbytes: int) -> Range:
+        """Return where bytes at an address are in the source."""
+        return Range(self.base + address, nbytes)
+
+    def note(self, address: int, nbytes: int) -> None:
+        """Note a structure of so many bytes, the last four of which are a checksum over the others."""
+        if self.checked is not None:
+            self.checked.append(Range(self.base + address, nbytes))
+
+
+# II.A, by version, with offsets of eight bytes: where these addresses are, from the signature.
+ROOT_ENTRY_AT = {0: 56, 1: 60}
+DRIVER_AT = {0: 48, 1: 52}
+EXTENSION_AT, ROOT_AT = 20, 36
+UNDEFINED = (1 << 64) - 1
+"""The address of what is not there."""
+LARGEST_BYTES = 100
+OPEN_FOR_WRITING = 1
+"""A flag of versions 2 and 3."""
+
+
+def read_superblock(size: int) -> Parser[Superblock]:
+    """Read the superblock of a file of ``size`` bytes.
+
+    Raises Malformed where there is none, Unsupported where it is of another version or has addresses of another size.
+    """
+    at = 0
+    while at + HEAD_BYTES <= size:
+        head = yield Range(at, min(LARGEST_BYTES, size - at))
+        if head.startswith(SIGNATURE):
+            return _superblock(at, head)
+        at = max(512, 2 * at)
+    raise Malformed("it has no HDF5 signature", 0)
+
+
+def _superblock(at: int, head: bytes) -> Superblock:
+    version = head[8]
+    if version not in SIZES_AT:
+        raise Unsupported(f"version {version} of the superblock is not known")
+    if head[SIZES_AT[version] : SIZES_AT[version] + 2] != bytes([OFFSET_BYTES, OFFSET_BYTES]):
+        raise Unsupported("its addresses are not of 8 bytes")
+    if version in CHECKED:
+        extension, root = (_address(head, place) for place in (EXTENSION_AT, ROOT_AT))
+        return Superblock(at, root, version, UNDEFINED, extension, bool(head[FLAGS_AT] & OPEN_FOR_WRITING))
+    entry = ROOT_ENTRY_AT[version]
+    if len(head) < entry + 40:
+        raise Malformed("its superblock is truncated", at)
+    return Superblock(at, _address(head, entry + 8), version, _address(head, DRIVER_AT[version]), UNDEFINED)
+
+
+def _address(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + OFFSET_BYTES], "little")
+
+
+class Unsupported(Exception):  # noqa: N818 - not an error of the file: another reader may know what to do
+    """A structure that is legal, but that only the HDF5 library reads."""
 
 
 def stated_end(source: Source) -> int | None:

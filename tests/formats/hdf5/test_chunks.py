@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 import ckptread
-from ckptread.formats.hdf5.chunks import chunk_table
 from ckptread.formats.hdf5.filters import fletcher32
-from ckptread.formats.tensorflow.leveldb_table import BytesSource
 from ckptread.operations.verify.verify import verify
 
 DATASETS = 60
@@ -95,16 +93,6 @@ def test_an_index_that_contradicts_itself_gives_an_error_and_no_values(tmp_path,
         assert [finding.severity for finding in verify(reader).findings if finding.key == "d"] == ["error"]
 
 
-ROW = struct.Struct("<5Q")  # position, mask, offset, bytes
-
-
-@pytest.mark.parametrize(("position", "message"), [((0, 2), "the same place"), ((1, 2), "where no chunk begins")])
-def test_a_worker_that_tells_of_impossible_chunks_is_not_believed(position, message):
-    rows = ROW.pack(0, 2, 0, 0, 16) + ROW.pack(*position, 0, 16, 16)
-    with pytest.raises(ckptread.DamagedFileError, match=f"'d'.*{message}"):
-        chunk_table(rows, (2, 2), BytesSource(bytes(64), "f.h5"), "d")
-
-
 @pytest.mark.parametrize("options", [{}, {"shuffle": True}, {"fletcher32": True}], ids=str)
 def test_an_lzf_chunk_that_ends_short_gives_an_error_and_no_old_memory(tmp_path, options):
     """h5py hands out what lay in memory before."""
@@ -122,7 +110,7 @@ def test_an_lzf_chunk_that_ends_short_gives_an_error_and_no_old_memory(tmp_path,
     with h5py.File(path, "r+") as file:
         file["d"].id.write_direct_chunk((0, 0), short)
     with ckptread.open(path) as reader:
-        with pytest.raises(ckptread.DamagedFileError, match="does not inflate to its size"):
+        with pytest.raises(ckptread.DamagedFileError, match=r"decodes to [0-9,]+ bytes, not to the 4,096 of a chunk"):
             reader.read("d")
         assert [finding.severity for finding in verify(reader).findings if finding.key == "d"] == ["error"]
 

@@ -137,13 +137,16 @@ class H5pyServer:
         """Return the encoded values of part of a dataset."""
         dataset = self._dataset(question.key)
         selection = tuple(slice(*bounds) for bounds in question.selection)
-        count = np.prod([len(range(*part.indices(dim))) for part, dim in zip(selection, dataset.shape, strict=True)])
+        own, inner = selection[: len(dataset.shape)], selection[len(dataset.shape) :]  # the axes of an array type
+        count = np.prod([len(range(*part.indices(dim))) for part, dim in zip(own, dataset.shape, strict=True)])
         if int(count) * dataset.dtype.itemsize > VALUES_BYTES:
             raise UnsafeFileError("", f"{int(count):,} elements are too many to be read at once")
         if question.key not in self._verified:
             verify_chunks(dataset)
             self._verified.add(question.key)
-        raw = encode(np.asarray(dataset[selection or ()], dataset.dtype))
+        values = np.asarray(dataset[own or ()], dataset.dtype.base)
+        part: Any = (..., *inner)
+        raw = encode(values[part])
         if len(raw) > VALUES_BYTES:
             raise UnsafeFileError("", f"its values take {len(raw):,} bytes, too many to be read at once")
         return raw

@@ -1,0 +1,147 @@
+"""Where the chunks of a dataset are: the six kinds of index.
+
+Specification: HDF5 File Format Specification 3.0, III.A.1 "Version 1 B-trees" (node type 1), III.A.2 "Version 2
+B-trees" (types 10 and 11), VII "Appendix C: Types of Indexes for Dataset Chunks". Sizes that the specification leaves
+open are as in H5Dearray.c, H5Dfarray.c, H5EAhdr.c and H5FAdblock.c.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from ckptread.formats.hdf5 import storage_layout as layouts
+from ckptread.formats.hdf5.btree2 import read_tree_2
+from ckptread.formats.hdf5.chunk_arrays import read_extensible_array, read_fixed_array
+from ckptread.formats.hdf5.chunk_grid import Chunk, ChunkGrid, Position, check_count
+from ckptread.formats.hdf5.dataspace import UNLIMITED
+from ckptread.formats.hdf5.objects import DatasetObject
+from ckptread.formats.hdf5.rounds import Parser
+from ckptread.formats.hdf5.superblock import UNDEFINED, Superblock
+from ckptread.limits import MAX_CHUNKS
+from ckptread.tensors import element_count
+from ckptread.untrusted.binary import Malformed
+
+NODE = Struct("<4sBBHQQ")
+CHUNK_NODE, CHUNK_RECORD, FILTERED_RECORD = 1, 10, 11
+MAX_LEVEL = 16
+
+
+def read_chunk_index(head: Superblock, dataset: DatasetObject) -> Parser[dict[Position, Chunk]]:
+    """Return the chunks that are stored, by position. Raises Malformed."""
+    layout = dataset.layout
+    if layout.address == UNDEFINED:
+        return {}
+    grid = _grid(dataset)
+    if layout.index == layouts.SINGLE:
+        return {(0,) * len(grid.chunk): _single(head, dataset, grid)}
+    if layout.index == layouts.TREE_1:
+        return (yield from _read_tree_1(head, layout.address, grid))
+    if layout.index == layouts.TREE_2:
+        return (yield from _read_tree_2(head, layout.address, grid))
+    if layout.index == layouts.IMPLICIT:
+        return _implicit(head, layout.address, grid)
+    reads = read_fixed_array if layout.index == layouts.FIXED_ARRAY else read_extensible_array
+    found: dict[Position, Chunk] = {}
+    for number, chunk in (yield from reads(head, layout.address, grid)):
+        found[grid.position(number)] = chunk
+    return found
+
+
+def _grid(dataset: DatasetObject) -> ChunkGrid:
+    shape, limits, chunk = dataset.space.shape or (), dataset.space.limits, dataset.layout.chunk
+    if 0 in chunk or len(chunk) != len(shape):
+        raise Malformed("a chunk has no size, or another rank than its dataset", 0)
+    unlimited = [axis for axis, limit in enumerate(limits) if limit == UNLIMITED]
+    extensible = dataset.layout.index == layouts.EXTENSIBLE_ARRAY
+    if extensible and len(unlimited) != 1:
+        raise Malformed("an extensible array is the index of a dataset without one unlimited dimension", 0)
+    counts = tuple(
+        1 if limit == UNLIMITED else max(1, -(-limit // dim)) for limit, dim in zip(limits, chunk, strict=True)
+    )
+    return ChunkGrid(
+        chunk=chunk,
+        counts=counts,
+        unlimited=unlimited[0] if extensible else None,
+        nbytes=element_count(chunk) * dataset.kind.size,
+        filtered=bool(dataset.filters),
+    )
+
+
+def _single(head: Superblock, dataset: DatasetObject, grid: ChunkGrid) -> Chunk:
+    parameters, offset = dataset.layout.parameters, head.base + dataset.layout.address
+    if not parameters:
+        return Chunk(0, offset, grid.nbytes)
+    nbytes, mask = Struct("<QI").unpack(parameters)
+    return Chunk(mask, offset, nbytes)
+
+
+def _implicit(head: Superblock, address: int, grid: ChunkGrid) -> dict[Position, Chunk]:
+    """All chunks are there, one after the other."""
+    count = element_count(grid.counts)
+    if count > MAX_CHUNKS:
+        raise Malformed(f"there are {count:,} chunks; at most {MAX_CHUNKS:,} are read", head.base + address)
+    offset = head.base + address
+    return {grid.position(n): Chunk(0, offset + n * grid.nbytes, grid.nbytes) for n in range(count)}
+
+
+def _read_tree_1(head: Superblock, address: int, grid: ChunkGrid) -> Parser[dict[Position, Chunk]]:
+    rank = len(grid.chunk)
+    key = Struct(f"<II{rank + 1}Q")
+    found: dict[Position, Chunk] = {}
+    nodes, level, seen = [address], None, {address}
+    while nodes:
+        heads = [NODE.unpack(node) for node in (yield [head.range(at, NODE.size) for at in nodes])]
+        level = _check_level(heads, level, head.base + nodes[0])
+        entries_bytes = key.size + 8
+        bodies = yield [
+            head.range(at + NODE.size, own[3] * entries_bytes + key.size) for at, own in zip(nodes, heads, strict=True)
+        ]
+        below: list[int] = []
+        last: Position = ()
+        for own, body in zip(heads, bodies, strict=True):
+            for at in range(0, own[3] * entries_bytes, entries_bytes):
+                nbytes, mask, *position = key.unpack_from(body, at)
+                child = int.from_bytes(body[at + key.size : at + entries_bytes], "little")
+                if level:
+                    below.append(child)
+                    continue
+                start = tuple(position[:rank])
+                if position[rank] or any(at % dim for at, dim in zip(start, grid.chunk, strict=True)):
+                    raise Malformed("a chunk is at a position where none begins", head.base + address)
+                if start <= last and last != ():
+                    raise Malformed("the index of the chunks is out of order", head.base + address)
+                last = start
+                found[start] = Chunk(mask, head.base + child, nbytes)
+        check_count(len(found) + len(seen), head.base + address)
+        if seen.intersection(below) or len(set(below)) < len(below):
+            raise Malformed("the index of the chunks leads to a node twice", head.base + address)
+        seen.update(below)
+        nodes = below
+    return found
+
+
+def _check_level(heads: list[tuple[bytes, int, int, int, int, int]], level: int | None, at: int) -> int:
+    """Return the level of these nodes. Raises Malformed where they are not all of the one below ``level``."""
+    levels = {own[2] for own in heads}
+    if any(own[0] != b"TREE" or own[1] != CHUNK_NODE for own in heads):
+        raise Malformed(f"no tree of chunks is at byte {at:,}", at)
+    if len(levels) != 1 or (level is not None and levels != {level - 1}) or max(levels) > MAX_LEVEL:
+        raise Malformed("the nodes of a tree of chunks are not of one level", at)
+    return levels.pop()
+
+
+def _read_tree_2(head: Superblock, address: int, grid: ChunkGrid) -> Parser[dict[Position, Chunk]]:
+    records = yield from read_tree_2(head, address, FILTERED_RECORD if grid.filtered else CHUNK_RECORD)
+    scaled = Struct(f"<{len(grid.chunk)}Q")
+    found: dict[Position, Chunk] = {}
+    for record in records:
+        chunk = grid.entry(record, 0, head.base)
+        if len(record) != grid.entry_bytes + scaled.size or chunk is None:
+            raise Malformed("a record of the index of the chunks is invalid", head.base + address)
+        position = tuple(
+            at * dim for at, dim in zip(scaled.unpack_from(record, grid.entry_bytes), grid.chunk, strict=True)
+        )
+        found[position] = chunk
+    if len(found) < len(records):
+        raise Malformed("two chunks are at the same place", head.base + address)
+    return found

@@ -1,0 +1,107 @@
+"""What a dataset is, as it is listed: numpy's name of its type, its shape, how it is stored, why it cannot be read."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ckptread.formats.hdf5.elements import is_native
+from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SHUFFLE, SZIP
+from ckptread.formats.hdf5.numpy_types import Element, element_of
+from ckptread.formats.hdf5.objects import DatasetObject
+from ckptread.formats.hdf5.storage_layout import CHUNKED, COMPACT, CONTIGUOUS, VIRTUAL
+from ckptread.formats.hdf5.superblock import UNDEFINED, Superblock
+from ckptread.limits import CLAIM_BYTES, CLAIM_RATIO, MAX_CHUNK_BYTES
+from ckptread.tensors import element_count, shape_problem
+from ckptread.worker.protocol import DatasetLayout, FoundDataset
+
+OPAQUE_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
+"""What Keras stores as opaque bytes, with an attribute that says so."""
+NATIVE_FILTERS = (DEFLATE, SHUFFLE, FLETCHER32, LZF)
+LIBRARY_FILTERS = {SZIP: "szip", NBIT: "nbit", SCALEOFFSET: "scaleoffset"}
+
+
+def describe(key: str, dataset: DatasetObject, head: Superblock, size: int, alias_of: str | None) -> FoundDataset:
+    """Return a dataset as it is listed; ``size`` is that of the file in bytes."""
+    element = element_of(dataset.kind)
+    shape = dataset.space.shape
+    if element is None:
+        called = dataset.kind.called
+        problem = f"its type, {called}, is none of numpy's"
+        return FoundDataset(key=key, shape=shape, dtype=called, problem=problem, unsupported=True, alias_of=alias_of)
+    if dataset.stated_dtype in OPAQUE_DTYPES and dataset.kind.size <= 2:
+        element = Element(name=dataset.stated_dtype, format=dataset.stated_dtype)
+    if shape is None:
+        return FoundDataset(key=key, shape=None, dtype=element.name, alias_of=alias_of)
+    nbytes = element_count(shape) * dataset.kind.memory_size
+    found = FoundDataset(key=key, shape=shape + element.dims, dtype=element.name, nbytes=nbytes, alias_of=alias_of)
+    refused, unsupported = _problem(found, dataset, size)
+    if refused is not None:
+        return msgspec.structs.replace(found, problem=refused, unsupported=unsupported)
+    return _within_file(msgspec.structs.replace(found, layout=_layout(dataset, element, head)), dataset, size)
+
+
+def _problem(found: FoundDataset, dataset: DatasetObject, size: int) -> tuple[str | None, bool]:
+    """Return why a dataset cannot be read, and whether that is a limit of this program, not damage."""
+    layout = dataset.layout
+    problem = shape_problem(found.shape or ())
+    if problem is not None:
+        return problem, False
+    if dataset.external:
+        return "its bytes are in another file, which is not opened", False
+    if layout.kind == VIRTUAL:
+        return "it is a virtual dataset, made of other datasets: they are not opened", False
+    held = 0 if layout.address == UNDEFINED and layout.kind != COMPACT else size
+    if found.nbytes > CLAIM_BYTES and found.nbytes > CLAIM_RATIO * held:
+        return f"it claims {found.nbytes:,} bytes, but the file has only {held:,}: it is not read", False
+    return _chunk_problem(dataset) if layout.kind == CHUNKED else (None, False)
+
+
+def _chunk_problem(dataset: DatasetObject) -> tuple[str | None, bool]:
+    nbytes = element_count(dataset.layout.chunk) * dataset.kind.size
+    codes = [each.number for each in dataset.filters]
+    if len(dataset.layout.chunk) != len(dataset.space.shape or ()) or 0 in dataset.layout.chunk:
+        return "its chunks have no size, or another rank than it has", False
+    if nbytes > MAX_CHUNK_BYTES:
+        return f"its chunks take {nbytes:,} bytes each, more than the {MAX_CHUNK_BYTES:,} that are read", False
+    if len(set(codes)) < len(codes):
+        return "a filter is twice in its pipeline, as in a decompression bomb", False
+    unknown = [
+        each for each in dataset.filters if each.number not in NATIVE_FILTERS and each.number not in LIBRARY_FILTERS
+    ]
+    if unknown:
+        name = f" ({unknown[0].name})" if unknown[0].name else ""
+        return f"its chunks went through the filter {unknown[0].number}{name}, which is not known here", True
+    foreign = [code for code in codes if code in LIBRARY_FILTERS]
+    if foreign and {DEFLATE, LZF} & set(codes):
+        return f"its chunks went through deflate and {LIBRARY_FILTERS[foreign[0]]}, which is not read", True
+    return None, False
+
+
+def _layout(dataset: DatasetObject, element: Element, head: Superblock) -> DatasetLayout:
+    """Return how the elements of a dataset without a problem are stored."""
+    layout, codes = dataset.layout, tuple(each.number for each in dataset.filters)
+    if set(codes) & LIBRARY_FILTERS.keys() or not (element.plain or is_native(dataset.kind)):
+        return DatasetLayout(kind="library")
+    encoded, fill = not element.plain, dataset.fill or bytes(dataset.kind.size)
+    if layout.kind == CHUNKED:
+        chunk = layout.chunk + element.dims
+        return DatasetLayout(kind="chunked", chunk=chunk, filters=codes, fill=fill, dims=element.dims, encoded=encoded)
+    if layout.kind == CONTIGUOUS and (layout.address == UNDEFINED or layout.nbytes == 0):
+        return DatasetLayout(kind="fill", fill=fill, dims=element.dims, encoded=encoded)
+    offset = layout.offset if layout.kind == COMPACT else head.base + layout.address
+    return DatasetLayout(kind="contiguous", offset=offset, encoded=encoded)
+
+
+def _within_file(found: FoundDataset, dataset: DatasetObject, size: int) -> FoundDataset:
+    """Return a dataset with the problem that its bytes are not all there, where they are not."""
+    if found.layout.kind != "contiguous":
+        return found
+    nbytes = element_count(dataset.space.shape or ()) * dataset.kind.size
+    stored, offset = dataset.layout.nbytes, found.layout.offset
+    if stored is not None and stored < nbytes:
+        problem = f"it has {nbytes:,} bytes, of which {stored:,} are stored"
+    elif offset + nbytes > size:
+        problem = f"its {nbytes:,} bytes at byte {offset:,} are outside the file's {size:,}"
+    else:
+        return found
+    return msgspec.structs.replace(found, layout=DatasetLayout(kind="none"), problem=problem)

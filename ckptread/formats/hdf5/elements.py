@@ -1,0 +1,132 @@
+"""Elements that are decoded after they are read: strings and lists in the global heap, references, padded strings.
+
+Specification: HDF5 File Format Specification 3.0, III.E "Global Heap", IV.A.2.d "The Datatype Message" (padding of
+strings), VIII "Appendix D: Encoding for Dataspace and Reference".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ckptread.formats.hdf5.attributes import NULL_TERMINATED, SPACE_PADDED
+from ckptread.formats.hdf5.datatype import REFERENCE, STRING, VARIABLE, Datatype
+from ckptread.formats.hdf5.numpy_types import element_of
+from ckptread.formats.hdf5.values import Reference
+from ckptread.limits import VALUES_BYTES
+from ckptread.untrusted.binary import Malformed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ckptread.tensors import Array
+
+HEAP_BYTES, REGION_BYTES, OBJECT_BYTES = 16, 12, 8
+"""Of a string or list: a length, the address of a collection, a number in it; of a region: without the length."""
+REGION_KIND = 1
+"""Of a reference's flags; 0 is a reference to an object."""
+MAX_OLD_KIND = 1
+
+Collections = Mapping[int, Mapping[int, bytes]]
+ReadCollections = Callable[[list[int]], Collections]
+"""Reads collections of the global heap, by address."""
+
+
+class TooLarge(Exception):  # noqa: N818 - becomes an UnsafeFileError where the file is known
+    """Values that total more than is read at once."""
+
+
+def is_native(kind: Datatype) -> bool:
+    """Whether elements that are not plain are decoded here: a whole string, list or reference, nothing that has one."""
+    if kind.kind == STRING:
+        return True
+    if kind.kind == REFERENCE:
+        return kind.size in (OBJECT_BYTES, REGION_BYTES) and kind.flags & 15 <= MAX_OLD_KIND
+    if kind.kind == VARIABLE and kind.size == HEAP_BYTES:
+        return kind.is_text or (kind.base is not None and _is_plain(kind.base))
+    return False
+
+
+def _is_plain(kind: Datatype) -> bool:
+    element = element_of(kind)
+    return element is not None and element.plain and not element.dims and element.format != "bfloat16"
+
+
+def decode_elements(raw: Array, kind: Datatype, read: ReadCollections) -> Array:
+    """Return the values of elements as they are stored: an array of the same shape. Raises Malformed."""
+    if kind.kind == STRING:
+        return _unpadded(raw, kind)
+    if kind.kind == REFERENCE:
+        return _references(raw, kind)
+    return _heap_values(raw, kind, read)
+
+
+def _unpadded(raw: Array, kind: Datatype) -> Array:
+    """Return strings padded with NUL, whatever they are padded with."""
+    import numpy as np
+
+    octets = raw.reshape(-1).view(np.uint8).reshape(-1, kind.size).copy()
+    if kind.flags & 15 == NULL_TERMINATED:
+        octets[np.logical_or.accumulate(octets == 0, axis=1)] = 0
+    elif kind.flags & 15 == SPACE_PADDED:
+        octets[np.logical_and.accumulate(octets[:, ::-1] == ord(" "), axis=1)[:, ::-1]] = 0
+    return octets.view(f"S{kind.size}").reshape(raw.shape)
+
+
+def _references(raw: Array, kind: Datatype) -> Array:
+    import numpy as np
+
+    name = "region" if kind.flags & 15 == REGION_KIND else "object"
+    null, other = Reference(name, True), Reference(name, False)
+    empty = bytes(kind.size)
+    values = np.empty(raw.size, object)
+    values[:] = [null if each == empty else other for each in _pieces(raw, kind.size)]
+    return values.reshape(raw.shape)
+
+
+def _pieces(raw: Array, size: int) -> list[bytes]:
+    data = raw.tobytes()
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def _heap_values(raw: Array, kind: Datatype, read: ReadCollections) -> Array:
+    """Return strings as bytes, lists as arrays; what was never written is empty."""
+    import numpy as np
+
+    places = np.frombuffer(raw.tobytes(), [("count", "<u4"), ("address", "<u8"), ("number", "<u4")])
+    item = 1 if kind.is_text or kind.base is None else kind.base.size
+    written = places["address"] != 0
+    if int(places["count"][written].sum(dtype="u8")) * item > VALUES_BYTES:
+        raise TooLarge(f"its values take more than {VALUES_BYTES:,} bytes")
+    collections = read(np.unique(places["address"][written]).tolist())
+    convert = _converter(kind)
+    values = np.empty(len(places), object)
+    for n, (count, address, number) in enumerate(places.tolist()):
+        values[n] = convert(_object(collections, count * item, address, number))
+    return values.reshape(raw.shape)
+
+
+def _object(collections: Collections, nbytes: int, address: int, number: int) -> bytes:
+    if address == 0 or nbytes == 0:
+        return b""
+    found = collections[address].get(number, b"")
+    if len(found) < nbytes:
+        raise Malformed(f"the global heap has no object {number} of {nbytes:,} bytes", address)
+    return found[:nbytes]
+
+
+def _converter(kind: Datatype) -> Callable[[bytes], Any]:
+    """Return what makes a value of an object's bytes."""
+    import numpy as np
+
+    element = None if kind.is_text or kind.base is None else element_of(kind.base)
+    if element is None:
+        return bytes
+    dtype: np.dtype[Any] = _dtype(element.name)
+    return lambda data: np.frombuffer(data, dtype).copy()
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    from ckptread.untrusted.dtypes import numpy_dtype
+
+    return numpy_dtype(name)
