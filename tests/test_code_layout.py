@@ -17,7 +17,6 @@ MOST_LINES = 300
 LONGER = {
     "ckptread/reader.py": "Reader and Tensor, the one interface: half of it is docstrings",
     "ckptread/formats/tensorflow/bundle.py": "one class, the reader of a TensorFlow checkpoint",
-    "ckptread/select.py": "names and globs of users, and the one engine that matches globs",
 }
 """Modules of more lines than that, each with its reason."""
 MOST_LINES_OF_A_COMMAND = 20

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from ckptread.formats.candidate import Candidate
 from ckptread.reader import Reader, Remains
 from ckptread.storage.source import Storage
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Located(msgspec.Struct, frozen=True):
@@ -31,6 +36,40 @@ class Located(msgspec.Struct, frozen=True):
 
 Opener = Callable[[Storage, str, Remains], Reader]
 """Opens a checkpoint by its name in a storage. Raises CheckpointError. ``Remains.accepted`` is for salvage."""
+
+
+class Outgoing(ABC):
+    """A tensor on its way into a file. Its dtype is numpy's own: numbers, fixed strings, or a structured one."""
+
+    @property
+    @abstractmethod
+    def dtype_name(self) -> str:
+        """The dtype in the file, as a listing has it."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype in the file, for which numpy is imported."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """The shape in the file."""
+
+    @property
+    @abstractmethod
+    def note(self) -> str:
+        """What was done to the values, once they are written; or ""."""
+
+    @abstractmethod
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """Yield the bytes of the values, in C order. Raises CheckpointError, after the last one for their checksum."""
+
+
+Add = Callable[[str, Outgoing], None]
+"""Adds a tensor to a file, under a safe name. Raises CheckpointError as ``pieces`` does, and adds nothing then."""
+Writer = Callable[[IO[bytes]], AbstractContextManager[Add]]
+"""Begins a file in an open stream, and completes it at the end of its ``with`` block."""
 
 
 def _resolve_nothing(storage: Storage, name: str) -> Located | None:
@@ -59,15 +98,16 @@ class Format(NamedTuple):
     """Returns the names of the files that a checkpoint consists of."""
     backends: Mapping[str, Opener] = {}
     """What else can open it, by the name that ``--backend`` takes: the library that wrote it."""
+    write: Writer | None = None
+    """Writes such a file; None where ckptread only reads the format."""
     lone: bool = False
     """Whether a file has a single array, so that a folder of such files is not a training run."""
 
 
-def opener(module: str, function: str) -> Opener:
-    """Return what opens a checkpoint by a function of a module of this package, which is imported on first use."""
+def on_first_use(module: str, function: str) -> Callable[..., Any]:
+    """Return a function of a module of this package, which is imported when it is first called."""
 
-    def open_it(storage: Storage, name: str, remains: Remains) -> Reader:
-        found: Opener = getattr(import_module(f"ckptread.formats.{module}"), function)
-        return found(storage, name, remains)
+    def call(*arguments: object) -> object:
+        return getattr(import_module(f"ckptread.formats.{module}"), function)(*arguments)
 
-    return open_it
+    return call

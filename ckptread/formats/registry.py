@@ -5,6 +5,7 @@ A new format is a module or folder here and a row in its family's table.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ckptread.errors import CheckpointError, UsageError
@@ -16,12 +17,20 @@ from ckptread.formats.numpy.rows import ROWS as NUMPY_ROWS
 from ckptread.formats.safetensors.rows import ROWS as SAFETENSORS_ROWS
 from ckptread.formats.tensorflow.rows import ROWS as TENSORFLOW_ROWS
 from ckptread.storage.source import Storage
+from ckptread.wording import escape
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 FORMATS = (*TENSORFLOW_ROWS, *HDF5_ROWS, *KERAS_ROWS, *NUMPY_ROWS, *SAFETENSORS_ROWS)
 """The formats that are built in, in the order they are tried."""
+
+ONE_ARRAY = next(row for row in FORMATS if row.write is not None and row.lone)
+"""What a tensor is written as, where its file's name has no ending."""
+SEVERAL = next(row for row in FORMATS if row.write is not None and not row.lone)
+"""What several tensors are written as, where one file is to hold them."""
+_ENDING = re.compile(r"\.[A-Za-z]\w*$")
+"""How a file's format shows in its name: not in the ".5" of "ckpt-1.5"."""
 
 ENTRY_POINTS = "ckptread.formats"
 """The group of entry points by which an installed package adds rows."""
@@ -58,3 +67,19 @@ def recognise_name(storage: Storage, name: str) -> Format | None:
         return recognise_candidate(look(storage, name))
     except CheckpointError:
         return None
+
+
+def format_to_write(name: str) -> Format | None:
+    """Return the format that the ending of a file's name asks for; None for a name without an ending.
+
+    Raises UsageError for the ending of what ckptread does not write.
+    """
+    ending = _ENDING.search(name)
+    if ending is None:
+        return None
+    for rows in (lambda: FORMATS, installed_formats):
+        for row in rows():
+            if row.write is not None and name.endswith(row.endings):
+                return row
+    known = " or ".join(ending for row in FORMATS if row.write is not None for ending in row.endings)
+    raise UsageError(f"{escape(name)}: a {escape(ending[0])} file cannot be written: name a {known} file, or a folder/")

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import ckptread
-from ckptread.operations.extract.npy_files import to_file, to_folder, to_npz
+from ckptread.operations.extract.files import to_archive, to_file, to_folder
+from ckptread.operations.extract.outgoing import Writing
 from ckptread.operations.verify.verify import verify
 from ckptread.storage.local import FileSource
 from ckptread.storage.writing import open_complete
@@ -91,11 +92,12 @@ def test_a_kill_between_any_two_calls_leaves_the_old_file_or_the_new_one(tmp_pat
 
 PROGRAM = """
 import sys, ckptread
-from ckptread.operations.extract.npy_files import to_file
+from ckptread.operations.extract.files import to_file
+from ckptread.operations.extract.outgoing import Writing
 with ckptread.open(sys.argv[1]) as reader:
     print("ready", flush=True)
     while True:
-        to_file(reader["w"], sys.argv[2], force=True)
+        to_file(reader["w"], sys.argv[2], Writing(force=True))
 """
 
 
@@ -154,9 +156,9 @@ def test_a_full_disk_leaves_the_old_file_or_none(big, limited, old):
     if old is not None:
         target.write_bytes(old)
     with pytest.raises(ckptread.CheckpointError, match="cannot be written"):
-        to_file(reader["w"], str(target), force=True)
+        to_file(reader["w"], str(target), Writing(force=True))
     with pytest.raises(ckptread.CheckpointError, match="cannot be written"):
-        list(to_npz(reader, list(reader.tensors.values()), str(folder / "out" / "all.npz")))
+        list(to_archive(reader, list(reader.tensors.values()), str(folder / "out" / "all.npz")))
     assert {name: (target.parent / name).read_bytes() for name in os.listdir(target.parent)} == (
         {} if old is None else {"w.npy": old}
     )
@@ -221,7 +223,7 @@ def test_a_link_in_the_target_folder_is_replaced_not_followed(big):
     (out / "w.npy").symlink_to(victim)
     with pytest.raises(ckptread.CheckpointError, match="the file exists"):
         list(to_folder(reader, list(reader.tensors.values()), str(out)))
-    list(to_folder(reader, list(reader.tensors.values()), str(out), force=True))
+    list(to_folder(reader, list(reader.tensors.values()), str(out), Writing(force=True)))
     assert victim.read_bytes() == OLD
     assert not (out / "w.npy").is_symlink()
     assert (out / "w.npy").read_bytes() == whole

@@ -187,3 +187,22 @@ def test_names_in_an_archive_keep_letters_and_never_lead_out_of_it(run, tmp_path
         }
     assert run("extract", prefix, "**", "-o", tmp_path / "folder").code == 0
     assert all(name.isascii() for name in os.listdir(tmp_path / "folder"))
+
+
+@pytest.mark.parametrize("name", ["x.safetensors", "x.h5", "x.csv", "x.png", "x.NPY", "a.npz.bak"])
+@pytest.mark.parametrize("tensors", ["dense/kernel", "dense"])
+def test_an_ending_that_is_not_written_is_refused(run, checkpoint, tmp_path, name, tensors):
+    ran = run("extract", checkpoint, tensors, "-o", tmp_path / name)
+    ending = os.path.splitext(name)[1]
+    assert (ran.code, ran.out) == (2, "")
+    assert f"{name}: a {ending} file cannot be written: name a .npy or .npz file, or a folder/" in ran.err
+    assert not (tmp_path / name).exists()
+    assert run("extract", checkpoint, tensors, "-o", f"{tmp_path / name}/").code == 0
+    assert (tmp_path / name).is_dir()
+
+
+def test_a_number_behind_a_point_is_no_ending(run, checkpoint, tmp_path):
+    assert run("extract", checkpoint, "dense/kernel", "-o", tmp_path / "kernel-1.5").code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "kernel-1.5"), ARRAYS["dense/kernel"])
+    assert run("extract", checkpoint, "dense", "-o", tmp_path / "step-2.5").code == 0
+    assert sorted(os.listdir(tmp_path / "step-2.5")) == ["dense.bias.npy", "dense.kernel.npy"]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.lib import format as npy
 
 import ckptread
-from ckptread.operations.extract import npy_copy as copying
-from ckptread.operations.extract.npy_copy import DESCRIPTIONS, npy_header
-from ckptread.operations.extract.npy_files import to_file
+from ckptread.formats.numpy.writing import DESCRIPTIONS, npy_header
+from ckptread.operations.extract import copy as copying
+from ckptread.operations.extract.files import to_file
 from ckptread.storage import writing as output
 from tests import table_writer
 
@@ -27,6 +27,24 @@ def test_headers_are_numpys(dtype, shape):
     descr = npy.dtype_to_descr(np.dtype(dtype))
     npy.write_array_header_1_0(expected, {"descr": descr, "fortran_order": False, "shape": tuple(shape)})
     assert npy_header(DESCRIPTIONS[dtype], shape) == expected.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore:Stored array in format")
+@pytest.mark.parametrize(
+    "record",
+    [
+        [("a", "<f4"), ("b", "S3", (2, 2))],
+        [(f"field_{n}", "<f4") for n in range(4000)],
+        [("größe", ">i4")],
+        [("大きさ", "<i4")],
+    ],
+    ids=["plain", "long", "latin", "scripts"],
+)
+def test_a_header_has_the_first_version_that_can_hold_it(record):
+    values = np.zeros(3, record)
+    with io.BytesIO() as stream:
+        np.save(stream, values)
+        assert stream.getvalue() == npy_header(npy.dtype_to_descr(values.dtype), (3,)) + values.tobytes()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ckptread.cli.parse.slice import parse_slice
 
 OUTPUT_HELP = (
     "Write to this .npy file, folder, or .npz file for several tensors; '-' is stdout. A name that ends in '/', or is "
-    "an existing folder, is a folder; for several tensors, so is any other name than *.npz. Default: NAME.npy."
+    "an existing folder, is a folder; for several tensors, so is a name without an ending. Default: NAME.npy."
 )
 
 EXAMPLES = """

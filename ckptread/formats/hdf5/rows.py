@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckptread.formats.candidate import Candidate
-from ckptread.formats.format import Format, opener
+from ckptread.formats.format import Format, Opener, on_first_use
 from ckptread.formats.hdf5.superblock import SIGNATURE
 from ckptread.reader import Reader, Remains
 from ckptread.storage.source import Storage
@@ -12,6 +12,8 @@ from ckptread.tensors import Finding
 HDF5_PLACES = (0, 512, 1024, 2048)
 """Where the signature may be, behind a user block. The HDF5 library looks beyond 2048 too, but nobody writes there."""
 
+_open_plainly: Opener = on_first_use("hdf5.reader", "open_hdf5")
+
 
 def _is_hdf5(c: Candidate) -> bool:
     return any(c.head[at : at + 8] == SIGNATURE for at in HDF5_PLACES)
@@ -19,7 +21,7 @@ def _is_hdf5(c: Candidate) -> bool:
 
 def _open_hdf5(storage: Storage, name: str, remains: Remains) -> Reader:
     """Open a file, and note an ending under which Keras will not load it."""
-    reader = opener("hdf5.reader", "open_hdf5")(storage, name, remains)
+    reader = _open_plainly(storage, name, remains)
     if name.endswith(".keras"):
         message = "this is an HDF5 file, not a .keras archive: Keras goes by the name, and will not load it"
         advice = "name it .weights.h5 where it holds weights alone, .h5 where it is a whole model"

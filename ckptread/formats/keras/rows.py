@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckptread.formats.candidate import Candidate
-from ckptread.formats.format import Format, Located, opener
+from ckptread.formats.format import Format, Located, on_first_use
 from ckptread.formats.json_index import index_in, is_weight_map, list_shards
 from ckptread.formats.zip.signature import is_zip
 from ckptread.storage.source import Storage
@@ -28,14 +28,14 @@ ARCHIVE = Format(
     about=".keras archives",
     endings=(".keras",),
     recognise=_is_archive,
-    open=opener("keras.archive", "open_keras"),
+    open=on_first_use("keras.archive", "open_keras"),
 )
 SHARDS = Format(
     name="keras-shards",
     about="sharded Keras weights",
     endings=(".weights.json",),
     recognise=_is_index,
-    open=opener("keras.shards", "open_keras_shards"),
+    open=on_first_use("keras.shards", "open_keras_shards"),
     resolve=_resolve_index,
     parts=list_shards,
 )

@@ -1,7 +1,8 @@
-"""numpy's files, listed without importing numpy.
+"""numpy's files, listed and written without importing numpy.
 
 - ``npz``: readers of .npz archives and of .npy arrays
 - ``npy_header``: the header of an array
 - ``fortran``: arrays in Fortran order, read in C order
+- ``writing``: writes both
 - ``rows``: the rows of the table of formats
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckptread.formats.candidate import Candidate
-from ckptread.formats.format import Format, opener
+from ckptread.formats.format import Format, on_first_use
 from ckptread.formats.zip.signature import is_zip
 
 
@@ -17,10 +17,16 @@ NPY = Format(
     about=".npy files",
     endings=(".npy",),
     recognise=lambda c: c.head.startswith(b"\x93NUMPY"),
-    open=opener("numpy.npz", "open_npy"),
+    open=on_first_use("numpy.npz", "open_npy"),
+    write=on_first_use("numpy.writing", "write_npy"),
     lone=True,
 )
 NPZ = Format(
-    name="npz", about=".npz archives", endings=(".npz",), recognise=_is_npz, open=opener("numpy.npz", "open_npz")
+    name="npz",
+    about=".npz archives",
+    endings=(".npz",),
+    recognise=_is_npz,
+    open=on_first_use("numpy.npz", "open_npz"),
+    write=on_first_use("numpy.writing", "write_npz"),
 )
 ROWS = (NPY, NPZ)

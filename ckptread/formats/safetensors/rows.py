@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckptread.formats.candidate import Candidate
-from ckptread.formats.format import Format, Located, opener
+from ckptread.formats.format import Format, Located, on_first_use
 from ckptread.formats.json_index import index_in, is_weight_map, list_shards
 from ckptread.formats.mistakes import find_mistake
 from ckptread.storage.source import Storage
@@ -27,7 +27,7 @@ SHARDS = Format(
     about="sharded safetensors",
     endings=(".safetensors.index.json",),
     recognise=_is_index,
-    open=opener("safetensors.index", "open_safetensors_shards"),
+    open=on_first_use("safetensors.index", "open_safetensors_shards"),
     resolve=_resolve_index,
     parts=list_shards,
 )
@@ -36,6 +36,6 @@ SAFETENSORS = Format(
     about=".safetensors files",
     endings=(".safetensors",),
     recognise=_is_file,
-    open=opener("safetensors.reader", "open_safetensors"),
+    open=on_first_use("safetensors.reader", "open_safetensors"),
 )
 ROWS = (SHARDS, SAFETENSORS)

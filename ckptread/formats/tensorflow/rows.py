@@ -6,7 +6,7 @@ from posixpath import join, split
 
 from ckptread.errors import CheckpointError, UnknownFormatError
 from ckptread.formats.candidate import Candidate, look
-from ckptread.formats.format import Format, Located, Opener, opener
+from ckptread.formats.format import Format, Located, Opener, on_first_use
 from ckptread.formats.mistakes import find_mistake
 from ckptread.formats.tensorflow.paths import (
     LatestStep,
@@ -118,11 +118,14 @@ def _list_saved_model(storage: Storage, folder: str) -> list[str]:
     return [join(folder, name) for name in described] + _list_bundle(storage, join(folder, "variables", "variables"))
 
 
+_open_complete_bundle: Opener = on_first_use("tensorflow.bundle", "open_bundle")
+
+
 def _open_bundle(storage: Storage, prefix: str, remains: Remains) -> Reader:
     if storage.kind(prefix + ".index") is None:
         problem = f"{escape(split(prefix)[1])}.index is missing, without which the data cannot be read"
         raise CheckpointError(storage.address(prefix), problem, advice="download it too")
-    return opener("tensorflow.bundle", "open_bundle")(storage, prefix, remains)
+    return _open_complete_bundle(storage, prefix, remains)
 
 
 def _by_tensorflow(format_name: str) -> Opener:
@@ -139,7 +142,7 @@ SAVED_MODEL = Format(
     about="SavedModels",
     endings=(),
     recognise=_is_saved_model,
-    open=opener("tensorflow.saved_model", "open_saved_model"),
+    open=on_first_use("tensorflow.saved_model", "open_saved_model"),
     parts=_list_saved_model,
     backends={"tensorflow": _by_tensorflow("saved-model")},
 )
@@ -148,7 +151,7 @@ V1 = Format(
     about="TensorFlow V1 checkpoints",
     endings=(),
     recognise=_is_v1,
-    open=opener("tensorflow.v1", "open_v1"),
+    open=on_first_use("tensorflow.v1", "open_v1"),
     resolve=_resolve_v1,
     parts=_list_v1,
     backends={"tensorflow": _by_tensorflow("tf-v1")},

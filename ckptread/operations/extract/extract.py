@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ckptread.errors import TensorNotFoundError, UsageError
-from ckptread.operations.extract.conversion_plan import Conversion
-from ckptread.operations.extract.npy_files import to_file, to_folder, to_npz, to_stream
+from ckptread.operations.extract.files import to_archive, to_file, to_folder, to_stream
+from ckptread.operations.extract.outgoing import Writing
 from ckptread.operations.extract.target import Target
 from ckptread.operations.extract.written import Extraction, SkippedTensor, WrittenTensor
 from ckptread.operations.opening import Checkpoint, opened
@@ -22,12 +20,6 @@ if TYPE_CHECKING:
     from ckptread.tensors import TensorInfo
 
 Result = WrittenTensor | SkippedTensor
-
-
-class _Options(msgspec.Struct, frozen=True):
-    selection: Selection
-    conversion: Conversion
-    force: bool
 
 
 def extract(
@@ -52,7 +44,8 @@ def extract(
     ``each`` with every result, as soon as it is written.
 
     Of several tensors, those that cannot be written are skipped. Raises CheckpointError where the target cannot be
-    written, or a single tensor cannot be read; UsageError for options that do not go together.
+    written, or a single tensor cannot be read; UsageError for options that do not go together, and for the ending of a
+    file that ckptread does not write.
 
     >>> import ckptread, os, tempfile
     >>> target = os.path.join(tempfile.mkdtemp(), "kernel.npy")
@@ -61,13 +54,14 @@ def extract(
     """
     if raw and dtype is not None:
         raise UsageError("--raw keeps the bits and --dtype converts the values: give one of them")
-    options = _Options(() if slice is None else slice, Conversion(dtype, raw), force)
     with opened(checkpoint, backend) as reader:
         tensors = _matching(reader, [names] if isinstance(names, str) else names)
-        target = Target.of(output, tensors, sliced=slice is not None)
+        target = Target.of(output, reader, tensors, sliced=slice is not None)
         meter = Meter(progress, sum(tensor.nbytes for tensor in tensors))
+        part = () if slice is None else slice
+        how = Writing(selection=part, dtype=dtype, raw=raw, force=force, meter=meter)
         done = []
-        for result in _write(reader, tensors, target, options, meter):
+        for result in _write(reader, tensors, target, how):
             done.append(result)
             if each is not None:
                 each(result)
@@ -84,20 +78,14 @@ def _matching(reader: Reader, names: Sequence[str]) -> list[TensorInfo]:
     return match_tensors(reader.path, reader.tensors, names)
 
 
-def _write(
-    reader: Reader, tensors: Sequence[TensorInfo], target: Target, options: _Options, meter: Meter
-) -> Iterator[Result]:
-    selection, conversion, force = options.selection, options.conversion, options.force
-    if target.kind == "stream":
+def _write(reader: Reader, tensors: Sequence[TensorInfo], target: Target, how: Writing) -> Iterator[Result]:
+    if target.kind == "folder":
+        yield from to_folder(reader, tensors, target.path, how, target.format)
+    elif not target.format.lone:
+        yield from to_archive(reader, tensors, target.path, how, target.format)
+    elif target.kind == "file":
+        yield to_file(reader[tensors[0].key], target.path, how, target.format)
+    else:
         import sys
 
-        tensor = reader[tensors[0].key]
-        yield to_stream(tensor, sys.stdout.buffer, selection=selection, conversion=conversion)
-    elif target.kind == "file":
-        tensor = reader[tensors[0].key]
-        yield to_file(tensor, target.path, selection=selection, conversion=conversion, force=force, meter=meter)
-    else:
-        write = to_npz if target.kind == "npz" else to_folder
-        yield from write(
-            reader, tensors, target.path, selection=selection, conversion=conversion, force=force, meter=meter
-        )
+        yield to_stream(reader[tensors[0].key], sys.stdout.buffer, how, target.format)

@@ -9,40 +9,47 @@ from typing import Literal
 import msgspec
 
 from ckptread.errors import UsageError
-from ckptread.operations.extract.file_names import file_names
+from ckptread.formats.format import Format
+from ckptread.formats.registry import ONE_ARRAY, SEVERAL, format_to_write
+from ckptread.operations.extract.file_names import file_names, spare
+from ckptread.reader import Reader
 from ckptread.storage.addresses import kind_of
 from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A file, a folder, one .npz for all tensors, or stdout."""
+    """A file, a folder of files, or stdout; and the format of what is written."""
 
-    kind: Literal["file", "folder", "npz", "stream"]
+    kind: Literal["file", "folder", "stream"]
     path: str
+    format: Format = ONE_ARRAY
 
     @classmethod
-    def of(cls, output: str | None, tensors: Sequence[TensorInfo], *, sliced: bool) -> Target:
-        """Return the target that ``-o`` means for these tensors. Raises UsageError where it means none."""
+    def of(cls, output: str | None, reader: Reader, tensors: Sequence[TensorInfo], *, sliced: bool) -> Target:
+        """Return the target that ``-o`` means for these tensors.
+
+        Raises UsageError where it means none, and CheckpointError for a file of the checkpoint itself.
+        """
         several = len(tensors) > 1
         if several and sliced:
             raise UsageError(f"--slice is for one tensor, and {len(tensors)} match")
         if several and (output is None or output == "-"):
-            raise UsageError(f"{len(tensors)} tensors match: write them with -o FOLDER or -o FILE.npz")
+            raise UsageError(f"{len(tensors)} tensors match: write them with -o FOLDER or -o FILE{SEVERAL.endings[0]}")
         if output is None:
-            return cls("file", file_names(tensors)[0] + ".npy")
-        return cls("stream", "-") if output == "-" else cls._path(output, tensors)
+            return cls("file", file_names(tensors)[0] + ONE_ARRAY.endings[0])
+        return cls("stream", "-") if output == "-" else cls._path(output, reader, len(tensors))
 
     @classmethod
-    def _path(cls, output: str, tensors: Sequence[TensorInfo]) -> Target:
+    def _path(cls, output: str, reader: Reader, count: int) -> Target:
         """A path that ends in a slash, or is a folder, is a folder; else its ending decides, else their number."""
-        several = len(tensors) > 1
         if output.endswith(("/", os.sep)) or kind_of(output) == "folder":
             return cls("folder", output)
-        if output.endswith(".npz"):
-            return cls("npz", output)
-        if several and output.endswith(".npy"):
-            raise UsageError(
-                f"{len(tensors)} tensors match, and {escape(output)} is one file: give a folder or a .npz file"
-            )
-        return cls("folder" if several else "file", output)
+        spare(reader, output)
+        row = format_to_write(output)
+        if row is None:
+            return cls("folder" if count > 1 else "file", output)
+        if count > 1 and row.lone:
+            one = f"{count} tensors match, and {escape(output)} is one file"
+            raise UsageError(f"{one}: give a folder or a {SEVERAL.endings[0]} file")
+        return cls("file", output, row)

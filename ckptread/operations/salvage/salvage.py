@@ -9,9 +9,10 @@ from typing import Literal
 import msgspec
 
 from ckptread.errors import CheckpointError
-from ckptread.operations.extract.conversion_plan import Conversion
+from ckptread.formats.registry import ONE_ARRAY
 from ckptread.operations.extract.file_names import file_names
-from ckptread.operations.extract.npy_files import write_or_skip
+from ckptread.operations.extract.files import write_or_skip
+from ckptread.operations.extract.outgoing import Writing
 from ckptread.operations.extract.written import SkippedTensor
 from ckptread.operations.opening import Checkpoint, opened_remains
 from ckptread.operations.verify.verify import Verification, bytes_to_verify, verify_reader
@@ -153,7 +154,7 @@ def save_tensors(
         if info.key in reasons or info.problem is not None:
             yield LostTensor(info, reasons.get(info.key, info.problem or ""))
         else:
-            target = os.path.join(folder, name + ".npy")
+            target = os.path.join(folder, name + ONE_ARRAY.endings[0])
             yield _save(reader, trust.get(info.key, "checked"), info, target, raw, force, meter)
 
 
@@ -167,7 +168,7 @@ def _save(
     meter: Meter,
 ) -> SavedTensor | LostTensor:
     tensor = Tensor(reader, info)
-    written = write_or_skip(tensor, target, conversion=Conversion(raw=raw), force=force, meter=meter)
+    written = write_or_skip(tensor, target, Writing(raw=raw, force=force, meter=meter))
     if isinstance(written, SkippedTensor):
         return LostTensor(info, written.error.problem)
     name = os.path.basename(target)

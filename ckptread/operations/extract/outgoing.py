@@ -1,15 +1,16 @@
-"""How one tensor goes into a .npy file: the dtype that it gets, what is said of it, and its blocks."""
+"""What is written of one tensor: the dtype that it gets, what is said of it, and its bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ckptread.errors import CheckpointError, UnsupportedError
+from ckptread.formats.format import Outgoing
 from ckptread.limits import VALUES_BYTES
-from ckptread.operations.extract.npy_copy import Copy, copy_of
+from ckptread.operations.extract.copy import COPIED, Copy
 from ckptread.reader import Tensor
 from ckptread.slicing import Selection, normalize, split
 from ckptread.storage.progress import SILENT, Meter
@@ -23,41 +24,56 @@ if TYPE_CHECKING:
     from ckptread.tensors import Array
 
 
-class Conversion(msgspec.Struct, frozen=True):
-    """How values are changed on their way into a .npy file, which cannot hold every dtype."""
+class Writing(msgspec.Struct, frozen=True, kw_only=True):
+    """How tensors are written."""
 
+    selection: Selection = ()
+    """The part of each that is written."""
     dtype: str | None = None
     """The dtype that the user asked for, or None."""
     raw: bool = False
-    """Keep the bits, as unsigned integers, of what .npy cannot hold."""
+    """Keep the bits, as unsigned integers, of what numpy has no dtype of its own for."""
+    force: bool = False
+    """Replace files that exist."""
+    meter: Meter = SILENT
+    """Counts the bytes of values."""
 
 
-def plan_of(tensor: Tensor, selection: Selection, conversion: Conversion) -> Plan | Copy:
-    """Return how to write a tensor: as its bytes lie, where nothing is to be done to them. Raises CheckpointError."""
-    if selection == () and conversion.dtype is None and tensor.info.problem is None:
-        copy = copy_of(tensor.info, tensor.stored)
-        if copy is not None:
-            return copy
-    return Plan(tensor, selection, conversion)
+def plan_of(tensor: Tensor, how: Writing) -> Outgoing:
+    """Return what is written of a tensor: its bytes as they lie, where nothing is to be done to them.
+
+    Raises CheckpointError.
+    """
+    info = tensor.info
+    if how.selection == () and how.dtype is None and info.problem is None and info.dtype in COPIED:
+        stored = tensor.stored
+        if stored is not None:
+            return Copy(info, stored, how.meter)
+    return Plan(tensor, how)
 
 
-class Plan:
+class Plan(Outgoing):
     """One tensor to be written: the dtype in the file, what is said of it, and the blocks."""
 
-    def __init__(self, tensor: Tensor, selection: Selection, conversion: Conversion) -> None:
+    def __init__(self, tensor: Tensor, how: Writing) -> None:
         if tensor.info.problem is not None:
             tensor.read()  # raises, with the problem
         self._tensor = tensor
         try:
-            self._slicing = normalize(selection, tensor.shape)
+            self._slicing = normalize(how.selection, tensor.shape)
         except (IndexError, TypeError) as error:
             raise CheckpointError(*_about(tensor, f"the slice does not fit: {error}")) from error
-        self._selection = selection
+        self._how = how
         self._strings: Array | None = None
-        self.dtype, self._note = self._target(conversion)
-        self._lossy = conversion.dtype is not None and not is_lossless(tensor.dtype, self.dtype)
+        self._dtype, self._note = self._target(how.dtype)
+        self._lossy = how.dtype is not None and not is_lossless(tensor.dtype, self._dtype)
         self._lost = 0
-        self._bits = conversion.raw and self.dtype.kind == "u"
+        self._bits = how.raw and self._dtype.kind == "u"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype in the file."""
+        return self._dtype
 
     @property
     def dtype_name(self) -> str:
@@ -76,18 +92,18 @@ class Plan:
             return self._note
         return f"{self._lost:,} of {element_count(self.shape):,} values do not fit into {self.dtype.name}"
 
-    def _target(self, conversion: Conversion) -> tuple[np.dtype[Any], str]:
+    def _target(self, asked: str | None) -> tuple[np.dtype[Any], str]:
         """Return the dtype of the file, and a note on it."""
         import numpy as np
 
         dtype = self._tensor.dtype
-        if conversion.dtype is not None:
-            return self._asked(conversion.dtype), ""
+        if asked is not None:
+            return self._asked(asked), ""
         if dtype.hasobject:
             return self._fixed_strings(), ""
         if dtype.type.__module__ == "numpy":
             return dtype, ""
-        if conversion.raw:
+        if self._how.raw:
             return np.dtype(f"u{dtype.itemsize}"), f"{dtype.name} kept as bits"
         wide = np.dtype("int8" if dtype.name.startswith("int") else "uint8" if dtype.name.startswith("uint") else "f4")
         return wide, f"{dtype.name} widened to {wide.name}, exactly (--raw keeps the bits)"
@@ -110,7 +126,7 @@ class Plan:
 
     def _fixed_strings(self) -> np.dtype[Any]:
         """Strings go into a fixed width where nothing is lost: numpy drops the zero bytes that one ends in."""
-        values = self._tensor.read(self._selection)
+        values = self._tensor.read(self._how.selection)
         flat = values.reshape(-1).tolist()
         if any(not isinstance(value, bytes) or value.endswith(b"\0") for value in flat):
             raise UnsupportedError(
@@ -128,16 +144,11 @@ class Plan:
         self._strings = values.astype("S")
         return self._strings.dtype
 
-    def write(self, stream: IO[bytes], meter: Meter = SILENT) -> None:
-        """Write the header and the values."""
-        from numpy.lib import format as npy
-
-        header = {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self.shape}
-        npy.write_array_header_1_0(stream, header)
+    def pieces(self) -> Iterator[memoryview]:
+        """Yield the bytes of the values. Raises CheckpointError."""
         for block in self._blocks():
-            values = self._converted(block)
-            stream.write(values.reshape(-1).view("u1").data)
-            meter.add(block.nbytes)
+            yield self._converted(block).reshape(-1).view("u1").data
+            self._how.meter.add(block.nbytes)
 
     def _blocks(self) -> Iterator[Array]:
         if self._strings is not None:
