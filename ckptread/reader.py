@@ -24,7 +24,7 @@ from ckptread.storage.source import Source, Stamp, closed_error
 from ckptread.storage.tensor_bytes import RunningChecksum, TensorBytes, tensor_bytes
 from ckptread.tensors import Finding, Region, TensorInfo
 from ckptread.untrusted.dtypes import numpy_dtype
-from ckptread.wording import escape, plural
+from ckptread.wording import plural, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -183,7 +183,7 @@ class Reader(ABC):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{self.format} checkpoint {escape(self.path)!r}: {plural(len(self.tensors), 'tensor')}>"
+        return f"<{self.format} checkpoint {quoted(self.path)}: {plural(len(self.tensors), 'tensor')}>"
 
 
 def reopen_unchanged(reopen: Callable[[], Reader], stamps: Mapping[str, Stamp | None]) -> Reader:
@@ -309,7 +309,7 @@ class Tensor:
         return Tensor, (self.reader, self.info)
 
     def __repr__(self) -> str:
-        return f"<tensor {escape(self.info.name)!r} {self.info.dtype} {self.info.shape}>"
+        return f"<tensor {quoted(self.info.name)} {self.info.dtype} {self.info.shape}>"
 
 
 def readable(reader: Reader, key: str) -> TensorInfo:
@@ -321,5 +321,5 @@ def readable(reader: Reader, key: str) -> TensorInfo:
         raise closed_error(reader.path)
     info = find_tensor(reader.path, reader.tensors, key)
     if info.problem is not None:
-        raise UnsupportedError(reader.path, f"{escape(info.key)!r} cannot be read: {info.problem}")
+        raise UnsupportedError(reader.path, f"{quoted(info.key)} cannot be read: {info.problem}")
     return info

@@ -18,7 +18,7 @@ from operator import and_
 
 from ckptread.errors import TensorNotFoundError
 from ckptread.tensors import TensorInfo
-from ckptread.wording import escape
+from ckptread.wording import escape, quoted
 
 Tensors = Mapping[str, TensorInfo]
 Matches = Callable[[str], bool]
@@ -41,7 +41,7 @@ def find_tensor(path: str, tensors: Tensors, name: str) -> TensorInfo:
     if len(matching) == 1:
         return matching[0]
     if not matching:
-        raise TensorNotFoundError(path, f"there is no tensor {escape(name)!r}", advice=_suggest_names(tensors, name))
+        raise TensorNotFoundError(path, f"there is no tensor {quoted(name)}", advice=_suggest_names(tensors, name))
     raise _ambiguous_error(path, matching, name)
 
 
@@ -50,11 +50,11 @@ def _ambiguous_error(path: str, matching: Sequence[TensorInfo], name: str) -> Te
     if named:
         keys = ", ".join(escape(t.key) for t in named[:NEAREST])
         return TensorNotFoundError(
-            path, f"{escape(name)!r} is the name of {len(named)} tensors", advice=f"give the key: {keys}"
+            path, f"{quoted(name)} is the name of {len(named)} tensors", advice=f"give the key: {keys}"
         )
     names = ", ".join(escape(t.name) for t in matching[:NEAREST]) + (", …" if len(matching) > NEAREST else "")
     return TensorNotFoundError(
-        path, f"{escape(name)!r} matches {len(matching):,} tensors, not one", advice=f"name one: {names}"
+        path, f"{quoted(name)} matches {len(matching):,} tensors, not one", advice=f"name one: {names}"
     )
 
 
@@ -128,7 +128,7 @@ def _match_or_raise(path: str, tensors: Tensors, pattern: str) -> Sequence[Tenso
         return hits
     kind = "pattern" if is_glob(pattern) else "tensor or path"
     raise TensorNotFoundError(
-        path, f"no tensor matches the {kind} {escape(pattern)!r}", advice=_suggest_names(tensors, pattern)
+        path, f"no tensor matches the {kind} {quoted(pattern)}", advice=_suggest_names(tensors, pattern)
     )
 
 
@@ -140,7 +140,7 @@ def _find_matching(tensors: Iterable[TensorInfo], pattern: str) -> list[TensorIn
 
 def _find_named(tensors: Iterable[TensorInfo], name: str) -> list[TensorInfo]:
     wanted = {name, name.removesuffix(":0")}
-    return [t for t in tensors if t.key in wanted or t.name in wanted or escape(t.key) in wanted]
+    return [t for t in tensors if not wanted.isdisjoint(_names_of(t))]
 
 
 def _make_predicate(pattern: str) -> Matches:
@@ -152,7 +152,8 @@ def _make_predicate(pattern: str) -> Matches:
 
 
 def _names_of(tensor: TensorInfo) -> set[str]:
-    return {tensor.key, escape(tensor.key), tensor.name}
+    """Return a tensor's name and its key: as stored, as printed, and with every backslash doubled."""
+    return {tensor.name, tensor.key, escape(tensor.key), tensor.key.replace("\\", "\\\\")}
 
 
 def _suggest_names(tensors: Tensors, name: str) -> str:

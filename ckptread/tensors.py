@@ -12,6 +12,7 @@ import msgspec
 
 from ckptread.errors import CheckpointError
 from ckptread.limits import MAX_RANK
+from ckptread.wording import quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,7 +145,8 @@ class Region:
                       check=self.check, name=self.name)  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"<region {self.name or self.key!r} of {self.file!r}: {self.nbytes:,} bytes at {self.offset:,}>"
+        what = quoted(self.name or self.key or "")
+        return f"<region {what} of {quoted(self.file)}: {self.nbytes:,} bytes at {self.offset:,}>"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

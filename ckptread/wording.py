@@ -1,29 +1,60 @@
 """Text made safe to print, and counts in words.
 
-A checkpoint's names may contain anything: terminal escapes, text that runs backwards, bytes that are not UTF-8 (kept
-as surrogates by ``surrogateescape``). Everything that is printed goes through :func:`escape`.
+A checkpoint's names may contain anything: terminal escapes, text that runs backwards, characters that take no room,
+bytes that are not UTF-8 (kept as surrogates by ``surrogateescape``). Two functions make them safe. :func:`escape`
+writes a name so that no two names look alike. :func:`printable` is what everything that is printed goes through: it
+escapes whatever is not safe in any text, and leaves what is escaped already as it is.
 """
 
 from __future__ import annotations
 
+import re
+
 LONGEST = 300
 """Characters of a name in a message that is not mainly about it: a name may take 64 KiB."""
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Unicode's Default_Ignorable_Code_Point, and the empty Braille pattern. To str.isprintable many are printable."""
+_LIKE_AN_ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})", re.IGNORECASE)
 
 
 def escape(text: str) -> str:
-    r"""Return ``text`` with every character that is not printable as a backslash escape.
+    r"""Return a name with every character that is not printable as a backslash escape.
 
-    Control characters (C0, C1), bidirectional, zero-width and line-separating characters and undecodable bytes become
-    ``\xNN`` or ``\uNNNN``; a backslash becomes two, so that different names never look the same.
+    Control characters (C0, C1), bidirectional, invisible and line-separating characters, marks without a letter before
+    them and undecodable bytes become ``\xNN`` or ``\uNNNN``. A name without any of them is printed as it is. In one
+    that has some, or text that looks like an escape, a backslash becomes two: different names never look the same.
 
-    >>> escape("dense/kernel")
-    'dense/kernel'
-    >>> escape("a\x1b[2J")
-    'a\\x1b[2J'
+    >>> print(escape(r"dense\kernel"))
+    dense\kernel
+    >>> print(escape("a\x1b[2J"), escape(r"a\x1b[2J"))
+    a\x1b[2J a\\x1b[2J
     """
-    if text.isprintable() and "\\" not in text:
+    safe = printable(text)
+    return safe if safe == text and not _LIKE_AN_ESCAPE.search(text) else printable(text.replace("\\", "\\\\"))
+
+
+def printable(text: str) -> str:
+    r"""Return any text with every character that is not safe to print as a backslash escape; backslashes stay.
+
+    >>> print(printable("a\x1b[2J"))
+    a\x1b[2J
+    """
+    if text.isprintable() and (text.isascii() or not (INVISIBLE.search(text) or _is_mark(text[0]))):
         return text
-    return "".join(map(_escape_character, text))
+    return _escaped_start(text[:1]) + "".join(map(_escape_character, text[1:]))
+
+
+def quoted(name: str) -> str:
+    r"""Return a name in quotes, escaped: for messages.
+
+    >>> quoted("dense/kernel"), quoted("it's")
+    ("'dense/kernel'", '"it\'s"')
+    """
+    mark = '"' if "'" in name and '"' not in name else "'"
+    return mark + escape(name) + mark
 
 
 def short(text: str) -> str:
@@ -36,12 +67,27 @@ def cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
 
 
+def _is_safe(character: str) -> bool:
+    return character.isprintable() and not INVISIBLE.match(character)
+
+
+def _is_mark(character: str) -> bool:
+    """Whether a character is drawn over the one before it."""
+    import unicodedata
+
+    return unicodedata.category(character).startswith("M")
+
+
+def _escaped_start(character: str) -> str:
+    return _in_digits(character) if character and _is_mark(character) else "".join(map(_escape_character, character))
+
+
 def _escape_character(character: str) -> str:
+    return character if _is_safe(character) else _in_digits(character)
+
+
+def _in_digits(character: str) -> str:
     code = ord(character)
-    if character == "\\":
-        return "\\\\"
-    if character.isprintable():
-        return character
     if 0xDC80 <= code <= 0xDCFF:  # one undecodable byte, as surrogateescape keeps it
         return f"\\x{code - 0xDC00:02x}"
     if code <= 0xFF:

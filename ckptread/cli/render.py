@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from ckptread.cli.parse.options import OutputFormat
 from ckptread.reports.cells import bytes_text
 from ckptread.reports.report import Line, Report, Reportable
 from ckptread.reports.text import block_lines, folded
+from ckptread.wording import printable
 
 if TYPE_CHECKING:
     import rich.progress
@@ -60,14 +61,31 @@ def _in_colour() -> bool:
 
 def line(text: str = "") -> None:
     """Print one line of a result."""
-    print(text)
+    print(printable(text))
 
 
 def note(text: str) -> None:
     """Print on stderr what is not part of the result."""
     width = os.get_terminal_size(2).columns if sys.stderr.isatty() else None
-    for part in folded(text, width):
+    for part in folded(printable(text), width):
         print(part, file=sys.stderr)
+
+
+def option_errors() -> type[Exception]:
+    """Return the class of the errors that the parser of options raises."""
+    import typer
+
+    return typer.BadParameter.__mro__[2]
+
+
+def option_error(error: Exception) -> None:
+    """Print an error in the options: how the command is used, where its help is, and what is wrong."""
+    from io import StringIO
+
+    text = StringIO()
+    cast(Any, error).show(text)
+    for part in text.getvalue().removesuffix("\n").split("\n"):
+        note(part)
 
 
 def terminal_width() -> int | None:

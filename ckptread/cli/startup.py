@@ -87,16 +87,20 @@ def _run() -> int:
     gc.set_threshold(
         200_000, 20, 20
     )  # a listing makes a million objects and no garbage: this saves a tenth of its time
+    from ckptread.cli import render
     from ckptread.cli.app import build_app
 
     asked = sys.argv[1:2]
     app = build_app(asked if asked and asked[0] in COMMANDS else COMMANDS)
     try:
-        app()
+        _check_completion()
+        code = app(standalone_mode=False)
     except SystemExit as error:
         if isinstance(error.__context__, BrokenPipeError):  # for which typer exits with 1
             raise BrokenPipeError from None
         return error.code if isinstance(error.code, int) else TROUBLE
+    except render.option_errors() as error:
+        render.option_error(error)
     except (ckptread.CheckpointError, ckptread.UsageError) as error:
         _say(str(error))
     except MemoryError:
@@ -106,8 +110,16 @@ def _run() -> int:
     except Exception as error:  # a user gets no traceback unasked
         _report_internal(error)
     else:
-        return 0
+        return code if isinstance(code, int) else 0
     return TROUBLE
+
+
+def _check_completion() -> None:
+    """Refuse a shell's request for completions that names no words to complete."""
+    if os.environ.get("_CKPTREAD_COMPLETE") == "complete_bash":
+        words, position = os.environ.get("COMP_WORDS"), os.environ.get("COMP_CWORD", "")
+        if words is None or not (position.isascii() and position.isdigit()):
+            raise ckptread.UsageError("_CKPTREAD_COMPLETE is set without COMP_WORDS and COMP_CWORD. Unset it.")
 
 
 def _report_internal(error: Exception) -> None:

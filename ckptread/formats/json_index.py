@@ -7,7 +7,7 @@ from posixpath import dirname, join
 from ckptread.formats.candidate import Candidate, look
 from ckptread.formats.format import Format, Located
 from ckptread.storage.source import Storage
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 
 def is_weight_map(c: Candidate) -> bool:
@@ -21,7 +21,7 @@ def index_in(storage: Storage, folder: str, row: Format) -> Located | None:
         return None
     names = [join(folder, name) for name in storage.list(folder) if name.endswith(".json")]
     found = [name for name in names if storage.kind(name) == "file" and row.recognise(look(storage, name))]
-    note = f"the index of the shards in {escape(storage.address(folder))!r}"
+    note = f"the index of the shards in {quoted(storage.address(folder))}"
     return Located(storage, found[0], row, note) if len(found) == 1 else None
 
 

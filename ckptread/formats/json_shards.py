@@ -15,7 +15,7 @@ from ckptread.storage.source import Source, Stamp, Storage
 from ckptread.tensors import Finding, Region
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
@@ -65,7 +65,7 @@ class ShardsReader(Reader, Generic[Shard]):
             missing = self._storage.kind(name) is None
             problem = "it is missing" if missing else error.problem
             advice = "download it too, into the same folder" if missing else error.advice
-            message = f"the file {escape(file)!r}, with {holds}: {problem}"
+            message = f"the file {quoted(file)}, with {holds}: {problem}"
             where = self._storage.address(name)
             self.problems.append(
                 Finding(

@@ -19,7 +19,7 @@ from ckptread.reader import Reader, Remains
 from ckptread.storage.addresses import find_storage
 from ckptread.storage.source import Storage
 from ckptread.tensors import trouble
-from ckptread.wording import escape
+from ckptread.wording import escape, quoted
 
 BACKENDS = ("auto", "native", *dict.fromkeys(name for row in FORMATS for name in row.backends))
 MOST_SUGGESTED = 1000
@@ -113,7 +113,7 @@ def _only_in(folder: Candidate) -> Located | None:
     if len(found) > 1:
         shown = ", ".join(escape(basename(name)) for name, _ in found[:3]) + (" …" if len(found) > 3 else "")
         raise UnknownFormatError(where, f"the folder has {len(found)} checkpoints", advice=f"name one: {shown}")
-    return Located(storage, *found[0], f"the only checkpoint in {escape(where)!r}") if found else None
+    return Located(storage, *found[0], f"the only checkpoint in {quoted(where)}") if found else None
 
 
 def _unknown(candidate: Candidate) -> UnknownFormatError:
@@ -133,8 +133,8 @@ def _missing(storage: Storage, name: str) -> CheckpointError:
     path, folder = storage.address(name), dirname(name)
     problem = "there is no such file or checkpoint"
     if storage.kind(folder) is None:
-        where = escape(storage.address(folder))
-        return CheckpointError(path, problem, advice=f"there is no folder {where!r} either")
+        where = storage.address(folder)
+        return CheckpointError(path, problem, advice=f"there is no folder {quoted(where)} either")
     from ckptread.select import nearest
 
     near = nearest(basename(name), _names_in(storage, folder))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
-from ckptread.wording import escape
+from ckptread.wording import escape, printable
 
 ELLIPSIS = "…"
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
@@ -33,6 +34,11 @@ def number_text(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def safe_row(row: Sequence[str]) -> list[str]:
+    """Return a row's cells as every renderer prints them: nothing in them is more than text."""
+    return list(map(printable, row))
 
 
 def name_text(name: str) -> str:

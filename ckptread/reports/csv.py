@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Sequence
 
-from ckptread.reports.report import Report
+from ckptread.reports.cells import safe_row
+from ckptread.reports.report import Report, Table
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for a formula at the beginning of a cell."""
+FORMULA = frozenset("=+-@\t\r＝＋－＠")
+"""What a spreadsheet takes for a formula at the beginning of a cell; Excel reads the full-width forms as well."""
+SEPARATORS = frozenset(",;\t|:\"'")
+"""What parts cells somewhere, or quotes them: text with any of these is quoted, whole."""
 
 
 def as_csv(report: Report) -> Iterator[str]:
     """Yield the lines of a CSV file, an empty line between two tables; no cell is taken for a formula."""
-    import csv
-    import io
-
-    line = io.StringIO()
-    writer = csv.writer(line, lineterminator="\n")
     for at, table in enumerate(report.flat_tables()):
         if at:
             yield "\n"
-        for row in chain([table.plain_titles], table.rows):
-            writer.writerow(map(_csv_cell, row))
-            yield line.getvalue()
-            line.seek(0)
-            line.truncate()
+        yield _csv_line(table.plain_titles)
+        yield from (_csv_line(safe_row(row)) for row in table.rows)
+
+
+def _csv_line(row: Sequence[str]) -> str:
+    return ",".join(map(_csv_cell, row)) + "\n"
 
 
 def _csv_cell(text: str) -> str:
-    return "'" + text if text.startswith(FORMULA) and not _is_number(text) else text
+    formula = text.lstrip()[:1] in FORMULA and text != "" and not _is_number(text)
+    text = "'" + text if formula else text
+    return '"' + text.replace('"', '""') + '"' if not SEPARATORS.isdisjoint(text) else text
 
 
 def _is_number(text: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 
 from ckptread.reports.report import Block, Facts, Line, Report, Table
-from ckptread.wording import plural
+from ckptread.wording import plural, printable
 
 NOTEBOOK_ROWS = 60
 """Rows of a table that a notebook shows."""
@@ -93,4 +93,4 @@ def _html_row(cells: Sequence[str], right: Sequence[bool], tag: str) -> str:
 def _html_text(text: str) -> str:
     from html import escape
 
-    return escape(text)
+    return escape(printable(text))

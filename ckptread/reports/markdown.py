@@ -1,12 +1,21 @@
-"""A report as Markdown tables."""
+"""A report as Markdown tables.
+
+Text that Markdown could read as more than words is in code spans, and so are all names: nothing is a link, a mention or
+markup because a file says so.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
+from ckptread.reports.cells import safe_row
 from ckptread.reports.report import Report, Table
 
-_ESCAPES = str.maketrans({mark: "\\" + mark for mark in "\\`*_[]<>|"})
+NAMES = {"name", "key", "a", "b", "layer", "class", "path", "tensor", "checkpoint", "file", "rule", "step"}
+"""Titles of columns whose text is a name, or is typed as it is shown."""
+WORDS = re.compile(r"(?:[A-Za-z0-9 ,()%+-]|\.(?=[0-9 ]|\Z))*")
+"""Text that is the same in Markdown: no address has a full stop between letters here, and no mark is left."""
 
 
 def as_markdown(report: Report) -> Iterator[str]:
@@ -18,11 +27,23 @@ def as_markdown(report: Report) -> Iterator[str]:
 
 
 def _markdown_table(table: Table) -> Iterator[str]:
+    named = [title in NAMES for title in table.plain_titles]
     yield _markdown_row(table.plain_titles)
     yield _markdown_row("---:" if title.startswith(">") else "---" for title in table.titles)
     for row in table.rows:
-        yield _markdown_row(cell.translate(_ESCAPES) for cell in row)
+        yield _markdown_row(map(_markdown_cell, safe_row(row), named))
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |\n"
+
+
+def _markdown_cell(text: str, is_name: bool) -> str:
+    return _code_span(text) if text and (is_name or not WORDS.fullmatch(text)) else text
+
+
+def _code_span(text: str) -> str:
+    """Return text in a code span: in a fence longer than any run of backticks in it, and with its pipes escaped."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    blank = " " if text.strip(" ") and (text[0] in "` " or text[-1] in "` ") else ""
+    return fence + blank + text.replace("|", "\\|") + blank + fence

@@ -19,7 +19,7 @@ class Table(msgspec.Struct, frozen=True):
 
     titles: Row
     rows: Iterable[Row]
-    """All cells are safe to print. A generator will do: it is read once."""
+    """Cells of any text: the renderers make it safe to print. A generator will do: it is read once."""
     optional: Row = ()
     """Titles of columns that are left out on a terminal that is too narrow for them, the first one first."""
 
@@ -39,7 +39,7 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line of text, safe to print.
+    """One line of any text: the renderers make it safe to print.
 
     A ``title`` is bold. ``prose`` is wrapped on a terminal. ``good`` and ``bad`` colour the first word. A ``note`` is
     not part of the result: it goes to stderr.

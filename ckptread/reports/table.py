@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from ckptread.reports.cells import ELLIPSIS
+from ckptread.reports.cells import ELLIPSIS, safe_row
 from ckptread.reports.report import Row, Table
 from ckptread.reports.widths import beginning, columns, end, padded, widest
 
@@ -20,7 +20,7 @@ TAILS = (2 / 3, 1 / 2, 1 / 3, 5 / 6, 1 / 6)
 
 def table_lines(table: Table, width: int | None) -> Iterator[str]:
     """Yield lines of at most ``width`` characters, the longest texts being shortened; None cuts nothing."""
-    table = _narrowed(Table(table.titles, list(table.rows), table.optional), width)
+    table = _narrowed(Table(table.titles, [safe_row(row) for row in table.rows], table.optional), width)
     rows = list(table.rows)
     texts = list(zip(table.plain_titles, *rows, strict=True))
     plain = all("".join(column).isascii() for column in texts)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ckptread.reports.cells import safe_row
 from ckptread.reports.report import Block, Facts, Line, Table
 from ckptread.reports.table import table_lines
 from ckptread.reports.widths import columns
+from ckptread.wording import printable
 
 GAP_AFTER_LABEL = 2
 LEAST_TEXT = 40
@@ -26,14 +28,15 @@ def _fact_lines(facts: Facts, width: int | None) -> Iterator[str]:
 
     beside = max(len(label) for label, _ in facts.rows) + GAP_AFTER_LABEL
     room = (width or facts.width or 0) - beside - len(facts.indent)
-    for label, text in facts.rows:
+    for label, text in map(safe_row, facts.rows):
         parts = textwrap.wrap(text, max(LEAST_TEXT, room), break_on_hyphens=False) if room > 0 else [text]
         for at, part in enumerate(parts or [""]):
             yield facts.indent + (label if at == 0 else "").ljust(beside) + part
 
 
 def _line_lines(line: Line, width: int | None, colour: bool) -> list[str]:
-    lines = folded(line.text, width) if line.style == "prose" else [line.text]
+    text = printable(line.text)
+    lines = folded(text, width) if line.style == "prose" else [text]
     return [painted(text, line.style) for text in lines] if colour and line.style in COLOURS else lines
 
 

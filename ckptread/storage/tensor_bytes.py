@@ -13,7 +13,7 @@ from ckptread.storage.checksums import checksum_function, combine_checksums
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.storage.source import Source
 from ckptread.tensors import ITEM_BYTES, Extent, TensorInfo
-from ckptread.wording import escape
+from ckptread.wording import escape, quoted
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
@@ -108,7 +108,7 @@ def check_checksum(path: str, key: str, extent: Extent, found: int) -> None:
     where = f"at byte {extent.offset:,} of {escape(extent.file)}"
     raise DamagedFileError(
         path,
-        f"the bytes of {escape(key)!r} {where} do not have the checksum that the file states",
+        f"the bytes of {quoted(key)} {where} do not have the checksum that the file states",
         advice="they are damaged, or of another step than the index: download them again",
         offset=extent.offset,
         code="checksum",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import UnsupportedError
 from ckptread.untrusted.binary import Malformed
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ def numpy_dtype(name: str, path: str = "") -> np.dtype[Any]:
     try:
         extended: np.dtype[Any] = _extended_dtype(plain)
     except (AttributeError, Malformed, TypeError, ValueError, SyntaxError):
-        raise UnsupportedError(path, f"numpy has no dtype {escape(name)!r}") from None
+        raise UnsupportedError(path, f"numpy has no dtype {quoted(name)}") from None
     return extended
 
 

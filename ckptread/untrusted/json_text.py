@@ -12,7 +12,7 @@ from typing import Any
 
 from ckptread.limits import JSON_BYTES, JSON_COST, JSON_DEPTH, TEXT_BYTES
 from ckptread.untrusted.binary import Malformed
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKETS = bytes(range(256)).translate(None, b"[]{}")
@@ -77,7 +77,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise Malformed(f"the key {escape(twice)!r} occurs twice in its JSON", 0)
+        raise Malformed(f"the key {quoted(twice)} occurs twice in its JSON", 0)
     return result
 
 

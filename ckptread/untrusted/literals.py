@@ -12,7 +12,7 @@ from typing import Any
 
 from ckptread.limits import LITERAL_DEPTH
 from ckptread.untrusted.binary import Malformed
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 TOKEN = re.compile(
@@ -45,7 +45,7 @@ class _Literal:
     def _next_token(self) -> re.Match[str]:
         found = TOKEN.match(self._text, self._at)
         if found is None:
-            raise Malformed(f"{escape(self._text[self._at : self._at + 10])!r} is not allowed there", self._at)
+            raise Malformed(f"{quoted(self._text[self._at : self._at + 10])} is not allowed there", self._at)
         self._at = found.end()
         return found
 

@@ -102,7 +102,7 @@ def test_a_tree_for_machines_has_whole_paths_and_plain_numbers(run, checkpoint):
     branches = {row["name"]: (row["parameters"], row["bytes"]) for row in rows if not row["dtype"]}
     assert branches == {"dense": ("8", "32"), "head": ("4", "16")}
     markdown = run("inspect", checkpoint, "--tree", "--format", "markdown").out
-    assert "| dense/kernel | float32 | (3, 2) | 6 | 24 |" in markdown
+    assert "| `dense/kernel` | float32 | (3, 2) | 6 | 24 |" in markdown
 
 
 @pytest.mark.parametrize("options", [("--trainable", "--frozen"), ("--frozen", "--trainable")])

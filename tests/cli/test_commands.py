@@ -65,7 +65,7 @@ def test_inspect_as_csv_and_markdown(run, checkpoint):
     assert table[1]["bytes"] == "24"
     lines = run("inspect", checkpoint, "--format", "markdown").out.splitlines()
     assert lines[0].startswith("| name | dtype | shape | parameters | bytes |")
-    assert lines[2].startswith("| dense/bias |")
+    assert lines[2].startswith("| `dense/bias` |")
 
 
 def test_inspect_as_tree_and_by_depth(run, checkpoint):

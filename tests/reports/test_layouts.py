@@ -98,7 +98,7 @@ def test_a_notebook_shows_the_first_rows_and_how_many_more_there_are():
 def test_csv_and_markdown_have_the_tables():
     rows = list(csv_module.reader(io.StringIO("".join(as_csv(Parts("a", "=b", "-1"))))))
     assert rows == [["name", "size"], ["a", "0"], ["'=b", "1"], ["-1", "2"]]
-    assert "".join(as_markdown(Parts("a|b"))) == "| name | size |\n| --- | ---: |\n| a\\|b | 0 |\n"
+    assert "".join(as_markdown(Parts("a|b"))) == "| name | size |\n| --- | ---: |\n| `a\\|b` | 0 |\n"
 
 
 def test_json_is_the_document_with_a_space_per_level():

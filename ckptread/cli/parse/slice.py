@@ -6,6 +6,7 @@ import re
 
 from ckptread.errors import UsageError
 from ckptread.slicing import Index
+from ckptread.wording import quoted
 
 _INTEGER = r"[-+]?\d{1,99}"
 _ITEM = re.compile(
@@ -28,7 +29,7 @@ def parse_slice(text: str | None) -> tuple[Index, ...]:
 def _item(text: str) -> Index:
     found = _ITEM.fullmatch(text.replace(" ", ""))
     if found is None:
-        raise UsageError(f"{text!r} is not a slice. Use numpy syntax: '0:10, :, 3'")
+        raise UsageError(f"{quoted(text)} is not a slice. Use numpy syntax: '0:10, :, 3'")
     if found["index"]:
         return int(found["index"])
     if found["dots"]:

@@ -22,7 +22,7 @@ from ckptread.slicing import overlap
 from ckptread.storage.source import Source
 from ckptread.tensors import element_count
 from ckptread.untrusted.binary import Malformed
-from ckptread.wording import escape
+from ckptread.wording import quoted
 from ckptread.worker.protocol import DatasetLayout
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ class Chunks:
         self._starts: list[tuple[int, ...]] | None = None
         if len(layout.fill) != dtype.itemsize * element_count(layout.dims) or 0 in layout.chunk:
             raise DamagedFileError(
-                source.name, f"the chunks of {escape(key)!r} have no size, or a fill value of the wrong size"
+                source.name, f"the chunks of {quoted(key)} have no size, or a fill value of the wrong size"
             )
         if self._nbytes > MAX_CHUNK_BYTES:
-            raise UnsafeFileError(source.name, f"the chunks of {escape(key)!r} take {self._nbytes:,} bytes each")
+            raise UnsafeFileError(source.name, f"the chunks of {quoted(key)} take {self._nbytes:,} bytes each")
 
     def __len__(self) -> int:
         return len(self._table)
@@ -189,7 +189,7 @@ class Chunks:
     ) -> DamagedFileError:
         file, offset = self._source.locate(chunk.offset)
         return DamagedFileError(
-            file, f"the chunk of {escape(self._key)!r} at {list(start)}, byte {offset:,}, {problem}",
+            file, f"the chunk of {quoted(self._key)} at {list(start)}, byte {offset:,}, {problem}",
             advice="the file is damaged: fetch it again", offset=offset, code=code,
         )  # fmt: skip
 

@@ -10,6 +10,7 @@ from ckptread.errors import DamagedFileError
 from ckptread.limits import LISTING_BYTES, MAX_ENTRIES, MAX_FILTERS, MAX_KEY_BYTES
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding, Severity, TensorInfo, shape_problem
+from ckptread.wording import quoted
 from ckptread.worker.parent import invalid_reply
 from ckptread.worker.protocol import (
     Answer,
@@ -82,7 +83,7 @@ class Hdf5Index(msgspec.Struct):
         key, layout, nbytes = entry.key, entry.layout, entry.nbytes
         if key in self.tensors:
             self.add_problem(
-                "hdf5-duplicate-name", "error", f"two datasets are called {key!r}; the first one is taken", key
+                "hdf5-duplicate-name", "error", f"two datasets are called {quoted(key)}; the first one is taken", key
             )
             return
         wrong_rank = layout.kind == "chunked" and len(layout.chunk) != len(entry.shape or ())

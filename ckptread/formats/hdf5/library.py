@@ -13,7 +13,7 @@ from ckptread.slicing import Slicing
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding
 from ckptread.untrusted.binary import Malformed
-from ckptread.wording import escape
+from ckptread.wording import quoted
 from ckptread.worker.parent import Worker, deadline
 from ckptread.worker.protocol import (
     Answer,
@@ -74,21 +74,19 @@ class Hdf5Library:
         try:
             return decode(raw, dtype, slicing.box)
         except Malformed as error:
-            raise DamagedFileError(self._path, f"the values of {escape(key)!r}: {error}") from error
+            raise DamagedFileError(self._path, f"the values of {quoted(key)}: {error}") from error
 
     def _answer(self, question: ReadValues) -> bytes:
         """Return the raw bytes that answer a question about a dataset. Raises CheckpointError."""
-        key, pieces = escape(question.key), bytearray()
+        key, pieces = quoted(question.key), bytearray()
         try:
             for reply, raw in self._ask(question):
                 self._check_reply(reply)
                 pieces += raw
                 if len(pieces) > VALUES_BYTES:
-                    raise UnsafeFileError(self._path, f"{key!r} is too large to be read by the HDF5 library")
+                    raise UnsafeFileError(self._path, f"{key} is too large to be read by the HDF5 library")
         except DamagedFileError as error:
-            raise DamagedFileError(
-                self._path, f"{key!r} cannot be read: {error.problem}", advice=error.advice
-            ) from error
+            raise DamagedFileError(self._path, f"{key} cannot be read: {error.problem}", advice=error.advice) from error
         return bytes(pieces)
 
     def _check_reply(self, reply: Answer) -> None:

@@ -16,7 +16,7 @@ from ckptread.formats.hdf5.superblock import Superblock
 from ckptread.limits import MAX_ENTRIES, MAX_GROUP_DEPTH, MAX_KEY_BYTES, MAX_LINK_HOPS
 from ckptread.tensors import Severity
 from ckptread.untrusted.binary import text
-from ckptread.wording import escape, short
+from ckptread.wording import cut, escape, quoted
 
 MAX_STEPS = 2_000_000
 """Components of paths that all soft links of a file are followed over."""
@@ -117,9 +117,7 @@ class Lister:
             count = len(group.links.found)
             left = f"{count:,} of its names are left" if count else "what it held is without names"
             if group.links.problem:
-                yield Noted(
-                    "hdf5-names-lost", key, f"the group {escape(key) or '/'!r} cannot be listed: {left}", "error"
-                )
+                yield Noted("hdf5-names-lost", key, f"the group {quoted(key or '/')} cannot be listed: {left}", "error")
 
     def _walk(self, root: GroupObject, top: str) -> Iterator[Name]:
         """Yield the names below a group, without those of groups that are only entered."""
@@ -179,7 +177,7 @@ class Lister:
             yield Noted(
                 "hdf5-group-again",
                 key,
-                f"the group {escape(key)!r} is {short(self._first[child.address]) or '/'!r} again",
+                f"the group {quoted(key)} is {quoted(cut(self._first[child.address]) or '/')} again",
             )
         elif isinstance(child, LostObject):
             yield _refused(key, f"it cannot be described: {child.problem}", unsupported=child.unsupported)
@@ -192,14 +190,14 @@ class Lister:
 
     def _soft(self, name: Name) -> Iterator[Listed | Noted]:
         """Yield the dataset that a soft link leads to, under the link's own name; groups are listed where they are."""
-        shown = escape(text(name.link.target))
+        shown = quoted(text(name.link.target))
         found = self._resolve(list(name.groups), name.link.target)
         if isinstance(found, DatasetObject):
             yield self._dataset(name.key, found)
         elif isinstance(found, GroupObject):
-            yield Noted("hdf5-group-link", name.key, f"{escape(name.key)!r} is a link to the group {shown!r}", "note")
+            yield Noted("hdf5-group-link", name.key, f"{quoted(name.key)} is a link to the group {shown}", "note")
         elif found is None:
-            problem = f"it is a link to {shown!r}, which leads to nothing in this file"
+            problem = f"it is a link to {shown}, which leads to nothing in this file"
             yield _refused(name.key, problem, unsupported=True)
 
     def _resolve(self, groups: list[GroupObject], target: bytes) -> Object | None:

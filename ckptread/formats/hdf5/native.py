@@ -20,7 +20,7 @@ from ckptread.formats.hdf5.superblock import Unsupported, read_superblock
 from ckptread.limits import MAX_ORPHANS
 from ckptread.storage.source import Source
 from ckptread.untrusted.binary import Malformed
-from ckptread.wording import escape
+from ckptread.wording import quoted
 from ckptread.worker.protocol import FoundDataset
 
 Result = TypeVar("Result")
@@ -88,7 +88,7 @@ class NativeFile:
         for key, group in lister.groups:
             index.add_attributes(key, group.attributes.values)
             for name in group.attributes.unreadable:
-                message = f"the attribute {escape(name)!r} of {escape(key) or '/'!r} cannot be read"
+                message = f"the attribute {quoted(name)} of {quoted(key or '/')} cannot be read"
                 index.add_problem("hdf5-attribute", "warning", message, key or None)
         return index
 
@@ -112,16 +112,16 @@ class NativeFile:
             found = describe(entry.key, entry.dataset, self.head, self._source.size, entry.alias_of)
             self.datasets.setdefault(entry.key, entry.dataset)
             if entry.dataset.null_references:
-                count = f"{entry.dataset.null_references:,} of the references of {escape(entry.key)!r} lead nowhere"
+                count = f"{entry.dataset.null_references:,} of the references of {quoted(entry.key)} lead nowhere"
                 index.add_problem("hdf5-reference", "warning", count, entry.key)
         index.add_dataset(found)
 
     def chunks(self, key: str) -> dict[Position, Chunk]:
         """Return where the chunks of a dataset are. Raises DamagedFileError."""
-        found = self.run(read_chunk_index(self.head, self.datasets[key]), f"the chunks of {escape(key)!r}: ")
+        found = self.run(read_chunk_index(self.head, self.datasets[key]), f"the chunks of {quoted(key)}: ")
         outside = next((each for each in found.values() if each.offset + each.nbytes > self._source.size), None)
         if outside is not None:
-            raise DamagedFileError(self._path, f"a chunk of {escape(key)!r} is outside the file", offset=outside.offset)
+            raise DamagedFileError(self._path, f"a chunk of {quoted(key)} is outside the file", offset=outside.offset)
         return found
 
     def collections(self, addresses: list[int]) -> Collections:

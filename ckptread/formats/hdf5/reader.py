@@ -33,7 +33,7 @@ from ckptread.tensors import Region, TensorInfo, element_count, trouble
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.budget import within
 from ckptread.untrusted.dtypes import numpy_dtype
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,13 +169,13 @@ class Hdf5Reader(Reader):
         try:
             return decode_elements(raw, dataset.kind, native.collections)
         except TooLarge as error:
-            raise UnsafeFileError(self.path, f"{escape(info.key)!r} is too large: {error}") from error
+            raise UnsafeFileError(self.path, f"{quoted(info.key)} is too large: {error}") from error
         except Malformed as error:
-            raise native.damaged(error, f"{escape(info.key)!r} cannot be read: ") from error
+            raise native.damaged(error, f"{quoted(info.key)} cannot be read: ") from error
 
     def _file(self, info: TensorInfo) -> NativeFile:
         if self._native is None:
-            raise UnsupportedError(self.path, f"{escape(info.key)!r} is read by the HDF5 library alone")
+            raise UnsupportedError(self.path, f"{quoted(info.key)} is read by the HDF5 library alone")
         return self._native
 
     def _empty(self, info: TensorInfo, slicing: Slicing, dtype: np.dtype[Any]) -> Array:
@@ -188,7 +188,7 @@ class Hdf5Reader(Reader):
         except (MemoryError, ValueError):
             pass
         raise UnsafeFileError(
-            self.path, f"{escape(info.key)!r} claims {info.nbytes:,} bytes, more than there is memory for",
+            self.path, f"{quoted(info.key)} claims {info.nbytes:,} bytes, more than there is memory for",
             advice="read it in slices or blocks",
         )  # fmt: skip
 

@@ -21,7 +21,7 @@ from ckptread.names.keras.evidence import gather_keras_evidence
 from ckptread.reader import Reader, Remains
 from ckptread.storage.source import CloseOnError, Storage
 from ckptread.tensors import TensorInfo
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 Groups = dict[str, list[str]]
 """The files of each group of variables."""
@@ -67,7 +67,7 @@ class KerasShardsReader(ShardsReader[Hdf5Reader]):
         """Return an entry for each group with a file that could not be opened: its variables are unknown."""
         return {
             group: TensorInfo(
-                key=group, shape=None, dtype="unknown", nbytes=0, problem=f"its file {escape(name)!r} cannot be opened"
+                key=group, shape=None, dtype="unknown", nbytes=0, problem=f"its file {quoted(name)} cannot be opened"
             )
             for group, files in groups.items()
             for name in files
@@ -92,7 +92,7 @@ def _groups(path: str, index: Mapping[str, Any]) -> Groups:
     names = [name for files in groups.values() for name in files]
     outside = next((name for name in names if not (isinstance(name, str) and is_plain(name))), None)
     if outside is not None:
-        raise UnsafeFileError(path, f"it points to {escape(str(outside))!r}, which is not a file next to it")
+        raise UnsafeFileError(path, f"it points to {quoted(str(outside))}, which is not a file next to it")
     if len(set(names)) > MAX_SHARD_FILES:
         raise UnsafeFileError(path, f"it names {len(set(names)):,} files")
     return groups

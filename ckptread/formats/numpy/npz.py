@@ -34,7 +34,7 @@ from ckptread.storage.tensor_bytes import RunningChecksum
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.budget import within
 from ckptread.untrusted.dtypes import numpy_dtype
-from ckptread.wording import escape, plural
+from ckptread.wording import plural, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,7 +96,7 @@ class _ArrayReader(Reader):
         if problem is None and left < 0:
             problem = f"{-left:,} of its {header.nbytes:,} bytes are missing"
         elif problem is None and left:
-            message = f"{plural(left, 'byte', 'follow')} the array {escape(key)!r}"
+            message = f"{plural(left, 'byte', 'follow')} the array {quoted(key)}"
             file, offset = source.locate(header.offset + header.nbytes)
             self.problems.append(
                 Finding(code="npy-extra-bytes", severity="warning", message=message, key=key, file=file, offset=offset)
@@ -198,7 +198,7 @@ class NpzReader(_ArrayReader):
             if member.name.endswith(".npy"):
                 self._add_member(member)
             elif not member.name.endswith("/"):
-                message = f"the member {escape(member.name)!r} is not an array, and is skipped"
+                message = f"the member {quoted(member.name)} is not an array, and is skipped"
                 self.problems.append(Finding(code="npz-other-member", severity="note", message=message))
         listed = within(self.tensors.values(), source.whole_file().size)
         self.tensors = {info.key: info for info in listed}
@@ -273,7 +273,7 @@ def _refuse_text(path: str, key: str, values: Array) -> None:
 
         codes = np.ascontiguousarray(values).reshape(-1).view(values.dtype.str[0] + "u4")
         if codes.max() > LAST_CHARACTER:
-            problem = f"a string of {escape(key)!r} has the code point {codes.max():,}, which is not a character"
+            problem = f"a string of {quoted(key)} has the code point {codes.max():,}, which is not a character"
             raise DamagedFileError(path, problem)
 
 

@@ -21,7 +21,7 @@ from ckptread.limits import MAX_ENTRIES, MAX_SHARD_FILES
 from ckptread.reader import Reader, Remains
 from ckptread.storage.source import CloseOnError, Storage
 from ckptread.tensors import Finding, TensorInfo
-from ckptread.wording import escape, plural
+from ckptread.wording import plural, quoted
 
 
 def open_safetensors_shards(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
@@ -52,16 +52,16 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
     def _describe(self, key: str, name: str, problem: str) -> TensorInfo:
         if problem:
             return TensorInfo(
-                key=key, shape=None, dtype="unknown", nbytes=0, problem=f"its file {escape(name)!r}: {problem}"
+                key=key, shape=None, dtype="unknown", nbytes=0, problem=f"its file {quoted(name)}: {problem}"
             )
         info = self._shards[name].tensors.get(key)
         if info is None:
-            problem = f"its file {escape(name)!r} does not hold it"
+            problem = f"its file {quoted(name)} does not hold it"
             self.problems.append(
                 Finding(
                     code="shard-tensor-missing",
                     severity="error",
-                    message=f"the tensor {escape(key)!r}: {problem}",
+                    message=f"the tensor {quoted(key)}: {problem}",
                     key=key,
                 )
             )
@@ -73,7 +73,7 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
         extra = [key for key in self._shards[name].tensors if self._place.get(key) != name]
         if extra:
             are = "is" if len(extra) == 1 else "are"
-            message = f"{plural(len(extra), 'tensor')} of {escape(name)!r} {are} not in the index: {escape(extra[0])!r}"
+            message = f"{plural(len(extra), 'tensor')} of {quoted(name)} {are} not in the index: {quoted(extra[0])}"
             file = self._storage.address(join(self._folder, name))
             yield Finding(
                 code="shard-tensor-unlisted",
@@ -113,7 +113,7 @@ def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:
     names = set(weights.values())
     outside = next((name for name in names if not is_plain(name)), None)
     if outside is not None:
-        raise UnsafeFileError(path, f"it points to {escape(outside)!r}, which is not a file next to it")
+        raise UnsafeFileError(path, f"it points to {quoted(outside)}, which is not a file next to it")
     if len(names) > MAX_SHARD_FILES or len(weights) > MAX_ENTRIES:
         raise UnsafeFileError(path, f"it lists {len(weights):,} tensors in {len(names):,} files")
     return weights

@@ -22,7 +22,7 @@ from ckptread.tensors import Finding, Region, TensorInfo, element_count, shape_p
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.untrusted.json_text import bounded_json
-from ckptread.wording import escape, plural
+from ckptread.wording import plural, quoted
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
@@ -107,14 +107,14 @@ class SafetensorsReader(Reader):
     def _span(self, key: str, entry: Any) -> tuple[int, int]:
         """Return where a tensor's bytes begin and end, once its entry is checked to be valid."""
         if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
-            raise self._broken(f"the entry of {escape(key)!r} gives no dtype")
+            raise self._broken(f"the entry of {quoted(key)} gives no dtype")
         if not _is_text(key) or len(key) > MAX_KEY_BYTES:
-            raise self._broken(f"the name {escape(key[:100])!r} is too long, or no text")
+            raise self._broken(f"the name {quoted(key[:100])} is too long, or no text")
         if not _is_counts(entry.get("shape")):
-            raise self._broken(f"the shape of {escape(key)!r} is not a list of non-negative integers")
+            raise self._broken(f"the shape of {quoted(key)} is not a list of non-negative integers")
         span = entry.get("data_offsets")
         if not _is_counts(span) or len(span) != 2 or span[1] < span[0]:
-            raise self._broken(f"the offsets of {escape(key)!r} are not a begin and an end")
+            raise self._broken(f"the offsets of {quoted(key)} are not a begin and an end")
         self._check_size(key, entry, span[1] - span[0])
         return span[0], span[1]
 
@@ -124,7 +124,7 @@ class SafetensorsReader(Reader):
             bits = element_count(tuple(entry["shape"])) * DTYPES[entry["dtype"]][1]
             if bits != 8 * nbytes:
                 what = f"{entry['dtype']} of shape {entry['shape']}"
-                raise self._broken(f"{escape(key)!r} is stored in {nbytes:,} bytes, but is {what}")
+                raise self._broken(f"{quoted(key)} is stored in {nbytes:,} bytes, but is {what}")
 
     def _check_spans(self, spans: Mapping[str, tuple[int, int]]) -> None:
         """Raise where the tensors overlap, leave a hole, or do not reach the end of the file."""
@@ -136,7 +136,7 @@ class SafetensorsReader(Reader):
                     if span[0] < end
                     else f"leave a hole of {plural(span[0] - end, 'byte')}"
                 )
-                raise self._broken(f"the bytes of {escape(key)!r} {what}")
+                raise self._broken(f"the bytes of {quoted(key)} {what}")
             end = span[1]
         left = self._source.size - self._data - end
         if left > 0:
@@ -217,7 +217,7 @@ class SafetensorsReader(Reader):
 def _values_problem(shape: tuple[int, ...], dtype: str, bits: int) -> str | None:
     """Return why no array can have such values, or None."""
     if bits == 0:
-        return f"its dtype {escape(dtype)!r} is not one that the format names"
+        return f"its dtype {quoted(dtype)} is not one that the format names"
     if bits % 8:
         return f"its {bits}-bit values share bytes, and the format does not say in which order"
     if element_count(tuple(max(1, dim) for dim in shape)) * bits >= 8 * ARRAY_BYTES:

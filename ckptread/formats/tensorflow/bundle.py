@@ -32,7 +32,7 @@ from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.binary import Malformed, text
 from ckptread.untrusted.budget import most_bytes, within
 from ckptread.untrusted.dtypes import numpy_dtype
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
@@ -220,19 +220,19 @@ class TfBundleReader(Reader):
         info = readable(self, key)
         entry = self._entries[info.key.encode("utf-8", "surrogateescape")]
         if entry is None:
-            raise DamagedFileError(self.path, f"the entry of {escape(key)!r} cannot be read")
+            raise DamagedFileError(self.path, f"the entry of {quoted(key)} cannot be read")
         return self._decode_strings(info.key, entry)
 
     def _decode_strings(self, key: str, entry: BundleEntry) -> list[bytes]:
         if entry.nbytes > MAX_STRINGS_BYTES:
-            raise UnsafeFileError(self.path, f"the strings of {escape(key)!r} take {entry.nbytes:,} bytes")
+            raise UnsafeFileError(self.path, f"the strings of {quoted(key)} take {entry.nbytes:,} bytes")
         source = self._shards.source(entry.shard)
         data = source.read(entry.offset, entry.nbytes)
         try:
             return decode_strings(data, entry.size, unmask(entry.crc32c), self._header.byteorder)
         except Malformed as error:
             raise DamagedFileError(
-                source.name, f"the strings of {escape(key)!r} at byte {entry.offset:,}: {error.problem}",
+                source.name, f"the strings of {quoted(key)} at byte {entry.offset:,}: {error.problem}",
                 advice="they are damaged, or of another step than the index: download them again", offset=entry.offset,
             ) from error  # fmt: skip
 
@@ -274,7 +274,7 @@ class TfBundleReader(Reader):
         import numpy as np
 
         if entry is None:
-            raise DamagedFileError(self.path, f"the entry of {escape(info.key)!r} cannot be read")
+            raise DamagedFileError(self.path, f"the entry of {quoted(info.key)} cannot be read")
         if info.dtype == "string":
             values = np.empty(entry.size, object)
             values[:] = self._decode_strings(info.key, entry)

@@ -16,7 +16,7 @@ from ckptread.reader import Remains
 from ckptread.storage.source import Source, Storage
 from ckptread.tensors import Finding, Region, trouble
 from ckptread.untrusted.binary import Allowance, Malformed, take, text
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 MAX_DISORDER = 100
 """How many keys out of order are reported one by one."""
@@ -56,7 +56,7 @@ class TensorIndex(msgspec.Struct):
         self._disorder += 1
         if self._disorder <= MAX_DISORDER:
             what = "occurs twice; the first one is used" if key in self.entries else "is out of order"
-            message = f"the key {escape(text(key))!r} {what}"
+            message = f"the key {quoted(text(key))} {what}"
             self.problems.append(
                 Finding(code="tf-key-order", severity="error", message=message, key=text(key), file=self.source.name)
             )

@@ -14,7 +14,7 @@ import msgspec
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.limits import SMALL_FILE_BYTES
 from ckptread.storage.source import Storage
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 STATE_FILE = "checkpoint"
 
@@ -75,18 +75,18 @@ def read_state(storage: Storage, name: str) -> LatestStep:
     """
     path = storage.address(name)
     latest, count = _latest_path(storage, name)
-    note = f"the latest of {count} in {escape(path)!r}" if count > 1 else f"named by {escape(path)!r}"
+    note = f"the latest of {count} in {quoted(path)}" if count > 1 else f"named by {quoted(path)}"
     folder = dirname(name)
     direct, beside = join(folder, latest), join(folder, basename(latest.replace("\\", "/")))
     inside = storage.within(folder, direct)
     if inside and is_checkpoint(storage, direct):
         return LatestStep(direct, note)
     if is_checkpoint(storage, beside):
-        return LatestStep(beside, f"{note} ({escape(latest)!r} is not here; the one of the same name is)")
+        return LatestStep(beside, f"{note} ({quoted(latest)} is not here; the one of the same name is)")
     if not inside:
-        problem = f"it points outside its folder, to {escape(latest)!r}"
+        problem = f"it points outside its folder, to {quoted(latest)}"
         raise UnsafeFileError(path, problem, advice="such a path is not followed: give the checkpoint itself")
-    problem = f"it names {escape(latest)!r}, but there is no .index of that name"
+    problem = f"it names {quoted(latest)}, but there is no .index of that name"
     raise CheckpointError(path, problem, advice="download the missing files")
 
 
@@ -112,6 +112,6 @@ def latest_in(storage: Storage, folder: str) -> LatestStep | None:
     if not prefixes:
         return None
     latest = max(prefixes, key=lambda prefix: (step_of(prefix), prefix))
-    where = escape(storage.address(folder))
-    note = f"the highest step of {len(prefixes)} in {where!r}" if len(prefixes) > 1 else ""
+    where = storage.address(folder)
+    note = f"the highest step of {len(prefixes)} in {quoted(where)}" if len(prefixes) > 1 else ""
     return LatestStep(join(folder, latest), note)

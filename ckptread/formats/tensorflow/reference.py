@@ -29,7 +29,7 @@ from ckptread.storage.addresses import find_storage
 from ckptread.tensors import ITEM_BYTES, TensorInfo, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.dtypes import numpy_dtype
-from ckptread.wording import escape
+from ckptread.wording import quoted
 from ckptread.worker.parent import Worker
 from ckptread.worker.protocol import ListVariables, OpenCheckpoint, Question, ReadValues, Values, Variable, Variables
 
@@ -103,7 +103,7 @@ class TfCheckpointReader(Reader):
         try:
             return decode(self._answer(question, most), dtype, slicing.box)
         except Malformed as error:
-            raise DamagedFileError(self.path, f"the values of {escape(info.key)!r}: {error}") from error
+            raise DamagedFileError(self.path, f"the values of {quoted(info.key)}: {error}") from error
 
     def _answer(self, question: Question, most: int) -> bytes:
         """Return the raw bytes of an answer, at most ``most``."""

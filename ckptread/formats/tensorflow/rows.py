@@ -18,7 +18,7 @@ from ckptread.formats.tensorflow.paths import (
 )
 from ckptread.reader import Reader, Remains
 from ckptread.storage.source import Storage
-from ckptread.wording import escape
+from ckptread.wording import escape, quoted
 
 _STATE_HEADS = (b"model_checkpoint_path", b"all_model_checkpoint_paths")
 
@@ -60,8 +60,8 @@ def _resolve_prefix(storage: Storage, name: str) -> Located | None:
     """Return the checkpoint of a name that is not a file: its prefix, or a file that is missing."""
     shard_of = prefix_of_shard(name)
     if shard_of is not None and storage.kind(shard_of + ".index") is not None:
-        whole = escape(storage.address(shard_of))
-        raise CheckpointError(storage.address(name), "there is no such shard", advice=f"the checkpoint is {whole!r}")
+        whole = quoted(storage.address(shard_of))
+        raise CheckpointError(storage.address(name), "there is no such shard", advice=f"the checkpoint is {whole}")
     prefix = name.removesuffix(".index") if shard_of is None else shard_of
     if storage.kind(prefix + ".index") is None and not has_data(storage, prefix):
         return None

@@ -44,7 +44,7 @@ from ckptread.tensors import (
 )
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.dtypes import numpy_dtype
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
@@ -199,7 +199,7 @@ class TfV1Reader(Reader):
 
     def _malformed(self, file: str, key: str, error: Malformed, offset: int) -> DamagedFileError:
         return DamagedFileError(
-            file, f"the values of {escape(key)!r}: {error}", advice="download it again", offset=offset
+            file, f"the values of {quoted(key)}: {error}", advice="download it again", offset=offset
         )
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:

@@ -25,7 +25,7 @@ from ckptread.storage.inflate import InflatedSource, Inflater
 from ckptread.storage.source import Source
 from ckptread.storage.windows import WindowSource
 from ckptread.tensors import Checksum, Finding, Region, Severity
-from ckptread.wording import escape, plural
+from ckptread.wording import plural, printable, quoted
 
 INFLATED_BYTES = 1 << 20
 """How much of a deflated member is inflated at once where it is only checked."""
@@ -106,7 +106,7 @@ class ZipArchive:
     def _region(self, member: Member) -> Region:
         """A stored member has its checksum as stored, a deflated one when it is inflated, a refused one none."""
         where = (None, *self._source.locate(member.offset), member.stored_nbytes)
-        name = f"the member {escape(member.name)!r}"
+        name = f"the member {quoted(member.name)}"
         if member.problem is not None:
             return Region(*where, name=name)
         if member.method == STORED:
@@ -128,23 +128,23 @@ class ZipArchive:
     def _wanted(self, name: str) -> Member:
         member = self.members[name]
         if member.problem is not None:
-            raise member.error(self._source.name, f"its member {escape(name)!r} is refused: {member.problem}")
+            raise member.error(self._source.name, f"its member {quoted(name)} is refused: {member.problem}")
         return member
 
     def _findings(self, member: Member) -> Iterator[Finding]:
         file, offset = self._source.locate(max(0, member.offset))
-        name = escape(member.name)
+        name = quoted(member.name)
         if member.problem is not None:
             yield Finding(
                 code="zip-member",
                 severity="error",
-                message=f"the member {name!r} is refused: {member.problem}",
+                message=f"the member {name} is refused: {member.problem}",
                 key=self._tensor_of(member.name),
                 file=file,
                 offset=offset,
             )
-        if name.replace("\\\\", "\\") != member.name:
-            message = f"the name of the member {name!r} holds characters that do not print"
+        if printable(member.name) != member.name:
+            message = f"the name of the member {name} holds characters that do not print"
             yield Finding(code="zip-name", severity="warning", message=message, key=None, file=file, offset=offset)
         parts = member.name.replace("\\", "/").split("/")
         if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
@@ -152,7 +152,7 @@ class ZipArchive:
             yield Finding(
                 code="zip-path",
                 severity="warning",
-                message=f"the member {name!r} points out of the archive",
+                message=f"the member {name} points out of the archive",
                 key=None,
                 file=file,
                 offset=offset,

@@ -19,7 +19,7 @@ from ckptread.formats.zip.records import (
     zip64_values,
 )
 from ckptread.storage.inflate import MAX_EXPANSION
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 METHODS = {1: "shrunk", 6: "imploded", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 99: "AES"}
 
@@ -28,8 +28,8 @@ def find_contradiction(raw: RawEntry, local: LocalHeader, behind: bytes) -> str 
     """Return how a member's own header contradicts the directory, or None."""
     entry = raw.entry
     if behind[: local.name_nbytes] != raw.name:
-        own = escape(decode_name(behind[: local.name_nbytes], local.flags))
-        return f"its own header names it {own!r}"
+        own = quoted(decode_name(behind[: local.name_nbytes], local.flags))
+        return f"its own header names it {own}"
     if (local.flags ^ entry.flags) & (ENCRYPTED | DESCRIBED | UTF8):
         return "its own header states other flags than the directory"
     if local.method != entry.method:

@@ -9,6 +9,7 @@ from ckptread.names.keras.describe import KerasEvidence
 from ckptread.tensors import Finding
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
+from ckptread.wording import quoted
 
 MODEL_CONFIG, TRAINING_CONFIG = "model_config", "training_config"
 
@@ -49,7 +50,7 @@ def _parse_attribute(root: Mapping[str, Any], name: str, problems: list[Finding]
             Finding(
                 code="keras-attribute",
                 severity="warning",
-                message=f"the attribute {name!r} cannot be read: {error.problem}",
+                message=f"the attribute {quoted(name)} cannot be read: {error.problem}",
             )
         )
         return None

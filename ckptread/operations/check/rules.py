@@ -17,7 +17,7 @@ from ckptread.select import nearest
 from ckptread.storage.addresses import find_storage
 from ckptread.storage.small_files import read_small_file
 from ckptread.tensors import ITEM_BYTES, Role
-from ckptread.wording import escape, with_advice
+from ckptread.wording import escape, quoted, with_advice
 
 TABLE = "check"
 """The table of the TOML file that has the rules; other tables are ignored."""
@@ -103,7 +103,7 @@ def _dtypes(name: Any, given: Any) -> Iterator[Rule]:
         except CheckpointError:
             near = nearest(text, list(ITEM_BYTES))
             hint = f"did you mean {' or '.join(near)}?" if near else ""
-            raise ValueError(with_advice(f"there is no dtype {escape(text)!r}", hint)) from None
+            raise ValueError(with_advice(f"there is no dtype {quoted(text)}", hint)) from None
 
 
 def _magnitudes(name: Any, given: Any) -> Iterator[Rule]:
@@ -118,7 +118,7 @@ def _magnitude(text: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         number = -1.0
     if not number >= 0:
-        raise ValueError(f"it takes a number that is not negative, not {escape(str(text))!r}")
+        raise ValueError(f"it takes a number that is not negative, not {quoted(str(text))}")
     return number
 
 
@@ -164,13 +164,11 @@ def read_rules(path: str) -> RuleFile:
         near = nearest(unknown[0], KNOWN)
         advice = f"did you mean {' or '.join(near)}? " if near else ""
         raise CheckpointError(
-            path, f"there is no rule {escape(unknown[0])!r}", advice=f"{advice}there are {', '.join(KNOWN)}"
+            path, f"there is no rule {quoted(unknown[0])}", advice=f"{advice}there are {', '.join(KNOWN)}"
         )
     base, role = (_text(path, stated, key) for key in ("base", "role"))
     if role is not None and role not in get_args(Role):
-        raise CheckpointError(
-            path, f"there is no role {escape(role)!r}", advice=f"there are {', '.join(get_args(Role))}"
-        )
+        raise CheckpointError(path, f"there is no role {quoted(role)}", advice=f"there are {', '.join(get_args(Role))}")
     try:
         rules = rules_from(stated)
     except UsageError as error:

@@ -27,7 +27,7 @@ from ckptread.reader import Reader
 from ckptread.reports.report import Report, Reportable
 from ckptread.storage.progress import SILENT, Meter, Progress
 from ckptread.values.difference import Tolerance
-from ckptread.wording import escape, plural
+from ckptread.wording import plural, quoted
 
 DiffSort = Literal["change", "name", "stored"]
 
@@ -86,7 +86,7 @@ class Difference(Reportable, msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         differ = f"{len(self.differences):,} of {plural(len(self.tensors), 'tensor')} differ"
-        return f"<Difference of {escape(self.a)!r} and {escape(self.b)!r}: {differ}>"
+        return f"<Difference of {quoted(self.a)} and {quoted(self.b)}: {differ}>"
 
 
 def diff(

@@ -28,7 +28,7 @@ from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.storage.threads import run_in_order
 from ckptread.tensors import ITEM_BYTES, TensorInfo
 from ckptread.untrusted.dtypes import numpy_dtype
-from ckptread.wording import escape, plural
+from ckptread.wording import escape, plural, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +86,7 @@ class Digest(Reportable, msgspec.Struct, frozen=True, kw_only=True):
         return DigestReport(self) if self.checked is None else DigestCheckReport(self, quiet=quiet)
 
     def __repr__(self) -> str:
-        return f"<Digest of {escape(self.path)!r}: {plural(len(self.tensors), 'tensor')}, {self.whole or 'unreadable'}>"
+        return f"<Digest of {quoted(self.path)}: {plural(len(self.tensors), 'tensor')}, {self.whole or 'unreadable'}>"
 
 
 def digest(

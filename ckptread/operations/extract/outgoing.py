@@ -16,7 +16,7 @@ from ckptread.slicing import Selection, normalize, split
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import element_count
 from ckptread.values.conversion import count_lost, is_lossless
-from ckptread.wording import escape
+from ckptread.wording import escape, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,7 +118,7 @@ class Plan(Outgoing):
         if dtype is None or dtype.kind not in "biufc" or not _is_number(self._tensor.dtype):
             raise UnsupportedError(
                 *_about(
-                    self._tensor, f"values of {escape(self._tensor.info.dtype)} cannot be written as {escape(name)!r}"
+                    self._tensor, f"values of {escape(self._tensor.info.dtype)} cannot be written as {quoted(name)}"
                 ),
                 advice="a .npy file holds numpy's own numbers: float32, float64, int64, ...",
             )
@@ -182,7 +182,7 @@ class Plan(Outgoing):
 
 def _about(tensor: Tensor, problem: str) -> tuple[str, str]:
     """Return the file, and the problem with the tensor's name before it, for an error."""
-    return tensor.reader.path, f"{escape(tensor.info.name)!r}: {problem}"
+    return tensor.reader.path, f"{quoted(tensor.info.name)}: {problem}"
 
 
 def _is_number(dtype: np.dtype[Any]) -> bool:

@@ -14,7 +14,7 @@ from ckptread.operations.opening import Checkpoint, as_sequence, as_texts
 from ckptread.reader import Reader
 from ckptread.reports.report import Report, Reportable
 from ckptread.storage.progress import Progress
-from ckptread.wording import escape, plural
+from ckptread.wording import escape, plural, quoted
 
 
 class History(Reportable, msgspec.Struct, frozen=True):
@@ -105,7 +105,7 @@ def _refuse_nothing(found: Sequence[StepStatistics], followed: Followed) -> None
     for at, text in enumerate(followed.patterns):
         if opened and not any(step.groups[at].tensors for step in opened):
             kind = "" if followed.role == "all" else f" of the role {followed.role}"
-            raise UsageError(f"no tensor{kind} matches {escape(text)!r} in any step")
+            raise UsageError(f"no tensor{kind} matches {quoted(text)} in any step")
 
 
 def find_first_nan(steps: Sequence[StepStatistics]) -> tuple[StepStatistics, GroupStatistics] | None:

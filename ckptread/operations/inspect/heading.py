@@ -36,7 +36,7 @@ def heading(found: Listing) -> Iterator[Line]:
 
 def _described(found: Listing) -> list[str]:
     """Return what the file says of itself, the usual left out, and how it was found."""
-    said = {key: name_text(value) for key, value in found.metadata.items() if len(value) < LONGEST_VALUE}
+    said = {name_text(key): name_text(value) for key, value in found.metadata.items() if len(value) < LONGEST_VALUE}
     opened, writer, model, name = (said.pop(key, "") for key in ("opened", "writer", "model_class", "model_name"))
     first = [found.format if found.backend == "native" else f"{found.format}, read by {found.backend}", writer]
     first += [f'{model} "{name}"' if model and name else model, said.pop("date_saved", "")]

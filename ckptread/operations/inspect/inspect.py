@@ -13,7 +13,7 @@ from ckptread.operations.opening import Checkpoint, opened
 from ckptread.operations.selection import select_tensors, trainable_flag
 from ckptread.reports.report import Report, Reportable
 from ckptread.tensors import Finding, TensorInfo
-from ckptread.wording import escape, plural
+from ckptread.wording import plural, quoted
 
 if TYPE_CHECKING:
     from ckptread.operations.each_tensor import TensorResult
@@ -80,7 +80,7 @@ class Listing(Reportable, msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def __repr__(self) -> str:
         parameters = plural(self.totals.parameters, "parameter")
-        return f"<listing of {escape(self.path)!r}: {plural(len(self.tensors), 'tensor')}, {parameters}>"
+        return f"<listing of {quoted(self.path)}: {plural(len(self.tensors), 'tensor')}, {parameters}>"
 
 
 def inspect(

@@ -23,7 +23,7 @@ from ckptread.storage.addresses import find_storage, kind_of
 from ckptread.storage.progress import SILENT, Meter, Progress
 from ckptread.storage.writing import make_folder, open_complete
 from ckptread.tensors import Finding, TensorInfo
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 MANIFEST = "manifest.json"
 
@@ -91,7 +91,7 @@ class Salvage(Reportable, msgspec.Struct, frozen=True, kw_only=True):
         return SalvageReport(self)
 
     def __repr__(self) -> str:
-        return f"<Salvage of {escape(self.path)!r}: {len(self.saved):,} saved, {len(self.lost):,} lost>"
+        return f"<Salvage of {quoted(self.path)}: {len(self.saved):,} saved, {len(self.lost):,} lost>"
 
 
 def salvage(

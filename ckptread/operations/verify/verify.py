@@ -21,7 +21,7 @@ from ckptread.reports.report import Report, Reportable
 from ckptread.storage.progress import SILENT, Meter, Progress
 from ckptread.storage.spans import find_overlaps
 from ckptread.tensors import Finding, Region, Severity, TensorInfo, trouble
-from ckptread.wording import escape, plural, short
+from ckptread.wording import cut, plural, printable, quoted
 
 NAME_BYTES = 4096
 """A longer name than any path that a system takes: nothing can be written under it."""
@@ -85,7 +85,7 @@ class Verification(Reportable, msgspec.Struct, frozen=True, kw_only=True):
         return VerifyReport(found)
 
     def __repr__(self) -> str:
-        return f"<Verification of {escape(self.path)!r}: {self.verdict}, {plural(len(self.findings), 'finding')}>"
+        return f"<Verification of {quoted(self.path)}: {self.verdict}, {plural(len(self.findings), 'finding')}>"
 
 
 def verify(checkpoint: Checkpoint, *, backend: str = "auto", progress: Progress | None = None) -> Verification:
@@ -173,7 +173,7 @@ def _tensor_findings(reader: Reader) -> Iterator[Finding]:
 
 
 def _name_problems(key: str) -> Iterator[str]:
-    if escape(key).replace("\\\\", "\\") != key:
+    if printable(key) != key:
         yield "its name has unprintable characters, shown as escapes"
     if len(key.encode("utf-8", "surrogateescape")) > NAME_BYTES:
         yield f"its name takes more than {NAME_BYTES:,} bytes"
@@ -197,7 +197,7 @@ def _regions_of(reader: Reader) -> tuple[list[Region], list[Finding]]:
 def _overlapping(regions: Sequence[Region]) -> Iterator[Finding]:
     """Warn of tensors that share bytes: one of them is not what was saved, or the file is made to expand."""
     for one, other in find_overlaps([region for region in regions if region.key is not None]):
-        message = f"its bytes overlap those of {short(one.key or '')!r}"
+        message = f"its bytes overlap those of {quoted(cut(one.key or ''))}"
         yield Finding(
             code="tensor-overlap",
             severity="warning",

@@ -160,7 +160,7 @@ def test_a_member_that_lies_is_refused_and_hides_no_other(tmp_path: Path, lie: s
     with pytest.raises(error, match="is refused"):
         found.source(name)
     assert words in str(found.members[name].problem)
-    assert f"error: the member {name!r}".replace("\\x00", "\\\\x00") in messages(found)
+    assert f"error: the member {name!r}" in messages(found)
     assert found.read("good", 5) == b"whole"
 
 

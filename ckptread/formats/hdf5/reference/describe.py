@@ -21,6 +21,7 @@ from ckptread.limits import (
 )
 from ckptread.tensors import element_count, shape_problem
 from ckptread.untrusted.binary import text
+from ckptread.wording import quoted
 from ckptread.worker.protocol import Attribute, DatasetLayout, FoundDataset
 
 replace = msgspec.structs.replace
@@ -162,7 +163,7 @@ def _layout(dataset: h5d.DatasetID, nbytes: int, *, direct: bool) -> DatasetLayo
         raise Unreadable(f"it claims {nbytes:,} bytes and stores {stored:,}: it is not read")
     if plist.get_external_count():
         file = text(plist.get_external(0)[0])
-        raise Unreadable(f"its bytes are in another file, {file!r}: it is not opened")
+        raise Unreadable(f"its bytes are in another file, {quoted(file)}: it is not opened")
     if layout == h5d.VIRTUAL:
         raise Unreadable("it is a virtual dataset, made of other datasets: they are not opened")
     if layout == h5d.CHUNKED:

@@ -16,7 +16,7 @@ from ckptread.limits import MAX_ENTRIES, MAX_GROUP_DEPTH, MAX_KEY_BYTES, MAX_LIN
 from ckptread.storage.source import Source
 from ckptread.tensors import Severity
 from ckptread.untrusted.binary import text
-from ckptread.wording import escape, short
+from ckptread.wording import cut, escape, quoted
 from ckptread.worker.protocol import Entry, FoundAttributes, FoundDataset, FoundProblem
 
 USUAL_DEPTH = 500
@@ -86,7 +86,7 @@ class LinkWalk:
                 yield FoundAttributes(group=key, attributes=found)
             for name in unreadable:
                 self._report(
-                    key, "hdf5-attribute", f"the attribute {escape(name)!r} of {escape(key) or '/'!r} cannot be read"
+                    key, "hdf5-attribute", f"the attribute {quoted(name)} of {quoted(key or '/')} cannot be read"
                 )
             yield from self._take_found()
 
@@ -140,7 +140,7 @@ class LinkWalk:
             self._report(
                 text(path),
                 "hdf5-names-lost",
-                f"the group {escape(text(path)) or '/'!r} cannot be listed: {left}",
+                f"the group {quoted(text(path) or '/')} cannot be listed: {left}",
                 "error",
             )
         return names
@@ -195,7 +195,7 @@ class LinkWalk:
             if self._among_orphans:
                 self._report(key, "hdf5-orphan", ORPHAN)
         elif isinstance(child, h5g.GroupID) and first != key:
-            self._report(key, "hdf5-group-again", f"the group {escape(key)!r} is {short(first) or '/'!r} again")
+            self._report(key, "hdf5-group-again", f"the group {quoted(key)} is {quoted(cut(first) or '/')} again")
         elif isinstance(child, h5g.GroupID):
             self._groups.append((key, child))
             return child
@@ -217,22 +217,22 @@ class LinkWalk:
         except FAILURES:
             return  # reading the dataset reports it
         if count:
-            self._report(key, "hdf5-reference", f"{count:,} of the references of {escape(key)!r} lead nowhere")
+            self._report(key, "hdf5-reference", f"{count:,} of the references of {quoted(key)} lead nowhere")
 
     def _add_soft(self, group: h5g.GroupID, name: bytes, path: bytes) -> None:
         """List a soft link's dataset again under the link's own name; groups are listed where they are."""
         key, target = text(path), group.links.get_val(name)
         place = self._resolve(path, target)
-        shown = escape(text(target))
+        shown = quoted(text(target))
         if place is None:
-            problem = f"it is a link to {shown!r}, which leads to nothing in this file"
+            problem = f"it is a link to {shown}, which leads to nothing in this file"
             self._refuse(key, problem, unsupported=True)
             return
         child = h5o.open(self._root, place)
         if isinstance(child, h5d.DatasetID):
             self._add_dataset(child, key, (self._root, place), text(place))
         elif isinstance(child, h5g.GroupID):
-            self._report(key, "hdf5-group-link", f"{escape(key)!r} is a link to the group {shown!r}", "note")
+            self._report(key, "hdf5-group-link", f"{quoted(key)} is a link to the group {shown}", "note")
 
     def _resolve(self, path: bytes, target: bytes) -> bytes | None:
         """Return a soft link's target as a path of hard links only, None where it leads nowhere or out of the file."""

@@ -33,7 +33,7 @@ from ckptread.select import find_tensor
 from ckptread.storage.addresses import find_storage
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
-from ckptread.wording import escape
+from ckptread.wording import escape, quoted
 
 Way = Literal["auto", "key", "variable", "content"]
 WAYS: tuple[Way, ...] = ("auto", "key", "variable", "content")
@@ -73,7 +73,7 @@ def read_matching(match: str | os.PathLike[str]) -> Matching:
     storage, name = find_storage(path)
     if storage.kind(name) is None:
         ways = ", ".join(WAYS)
-        raise UsageError(f"{escape(path)!r} is neither a way of matching ({ways}) nor a file")
+        raise UsageError(f"{quoted(path)} is neither a way of matching ({ways}) nor a file")
     return load_mapping(path)
 
 

@@ -21,7 +21,7 @@ from ckptread.storage.small_files import read_small_file
 from ckptread.storage.writing import open_complete
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
-from ckptread.wording import escape
+from ckptread.wording import quoted
 
 SCHEMA = 1
 MAX_DIM = 1 << 62
@@ -127,7 +127,7 @@ def _check_once(path: str, keys: list[str], side: str) -> None:
     seen: set[str] = set()
     for number, key in enumerate(keys):
         if key in seen:
-            raise _broken(path, number, f'{escape(key)!r} is the "{side}" of an earlier pair too')
+            raise _broken(path, number, f'{quoted(key)} is the "{side}" of an earlier pair too')
         seen.add(key)
 
 
