@@ -99,8 +99,10 @@ def _at_random(name, runs, seed):
     rng, pool = random.Random(seed or None), seeds(name)
     for _ in range(runs):
         data = mutate(rng.choice(pool), rng, rng.choice(pool))
+        started = time.process_time()
         try:
             execute(name, data)
+            assert time.process_time() - started < SECONDS
         except BaseException:
             (FINDINGS / name / hashlib.sha1(data).hexdigest()).write_bytes(data)
             raise

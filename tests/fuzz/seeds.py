@@ -25,6 +25,7 @@ from ckptread.worker.protocol import (
 )
 from tests import table_writer
 from tests.conformance.cases import FIXTURES
+from tests.fuzz.hdf5_seeds import HDF5_SEEDS
 from tests.fuzz.records import joined
 
 FINDINGS = Path(__file__).resolve().parent / "findings"
@@ -166,11 +167,6 @@ def _hdf5_chunk():
     return found
 
 
-def _hdf5_table():
-    rows = struct.pack("<10Q", 0, 0, 0, 1024, 100, 4, 0, 0, 2048, 100)
-    return [b"\2" + rows, b"\1" + rows[:64], b"\0" + rows[:48]]
-
-
 def _hdf5_values():
     leaf = struct.Struct("<cQ")
     text = leaf.pack(b"s", 3) + b"abc"
@@ -233,10 +229,10 @@ SEEDS = {
     "npy-header": _npy_header,
     "safetensors": _safetensors,
     "hdf5-chunk": _hdf5_chunk,
-    "hdf5-table": _hdf5_table,
     "hdf5-values": _hdf5_values,
     "worker-stream": _worker_stream,
     "worker-index": _worker_index,
+    **HDF5_SEEDS,
 }
 
 

@@ -38,9 +38,10 @@ from ckptread.untrusted import json_text as jsondata
 from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.worker.parent import Worker
 from ckptread.worker.protocol import DatasetLayout, ListDatasets, WorkerMessage
+from tests.fuzz.hdf5_targets import HDF5_TARGETS, NOT_HERE
 from tests.fuzz.records import pairs, records, table_of, with_checksum
 
-OURS = (CheckpointError, binary.Malformed)
+OURS = (CheckpointError, binary.Malformed, *NOT_HERE)
 READ_BYTES = 1 << 20
 """Tensors above this size are not read: the fuzzer wants many small executions."""
 SHM = "/dev/shm" if os.path.isdir("/dev/shm") else None
@@ -280,19 +281,12 @@ def hdf5_chunk(data):
     codes = FILTERS[filters % len(FILTERS)]
     layout = DatasetLayout(kind="chunked", chunk=shape, filters=codes, fill=bytes(dtype.itemsize))
     place = {(0, 0): hdf5_chunks.Chunk(mask, 0, len(stored))}
-    chunks = hdf5_chunks.Chunks(source(stored), "fuzz", layout, dtype, place)
+    chunks = hdf5_chunks.Chunks(source(stored), "fuzz", layout, dtype, place, dtype.itemsize)
     whole = chunks.decode((0, 0), place[0, 0])
     assert len(whole) == shape[0] * shape[1] * dtype.itemsize
     out = np.empty(shape, dtype)
     chunks.read((range(shape[0]), range(shape[1])), out)
     assert out.tobytes() == whole
-
-
-def hdf5_table(data):
-    """The rows that say where a dataset's chunks lie."""
-    if data:
-        found = hdf5_chunks.chunk_table(data[1:], (1, 4, 3, 8)[: data[0] % 5], source(bytes(1 << 20)), "fuzz")
-        assert all(chunk.offset >= 0 and chunk.offset + chunk.nbytes <= 1 << 20 for chunk in found.values())
 
 
 VALUE_DTYPES = (
@@ -371,10 +365,10 @@ TARGETS = {
     "npy-header": npy_header,
     "safetensors": safetensors,
     "hdf5-chunk": hdf5_chunk,
-    "hdf5-table": hdf5_table,
     "hdf5-values": hdf5_values_sent,
     "worker-stream": worker_stream,
     "worker-index": worker_index,
+    **HDF5_TARGETS,
 }
 
 

@@ -4,15 +4,20 @@ import random
 
 import pytest
 
+from tests.fuzz.hdf5_targets import HDF5_TARGETS
 from tests.fuzz.mutate import mutate
 from tests.fuzz.seeds import FINDINGS, SEEDS, seeds
 from tests.fuzz.targets import TARGETS, execute
 
 RUNS = 6_000
-SLOW = {"bundle": 1_000, "v1": 2_000, "npz": 3_000, "zip": 4_000, "names-keras": 3_000}
-"""Targets that write files, or inflate them."""
+MESSAGES = {"hdf5-datatype", "hdf5-dataspace", "hdf5-layout", "hdf5-filters", "hdf5-fill", "hdf5-lzf"}
+SLOW = {
+    **dict.fromkeys(HDF5_TARGETS.keys() - MESSAGES, 1000),
+    "bundle": 1_000, "v1": 2_000, "npz": 3_000, "zip": 4_000, "names-keras": 3_000, "hdf5-file": 40,
+}  # fmt: skip
+"""Targets that write files, inflate them, or build them of many pieces."""
 
-QUICK = {"table", "protobuf", "json", "npy-header", "safetensors", "hdf5-chunk", "hdf5-table", "hdf5-values"}
+QUICK = {"table", "protobuf", "json", "npy-header", "safetensors", "hdf5-chunk", "hdf5-values", *MESSAGES}
 
 
 def test_every_target_has_seeds_that_are_taken():

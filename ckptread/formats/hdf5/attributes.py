@@ -30,7 +30,8 @@ Value = str | int | float | list[str] | None
 HEAD = Struct("<BBHHH")
 """Version, flags, bytes of the name, of the type and of the shape."""
 SHARED_TYPE, SHARED_SPACE = 1, 2
-NAME_RECORD = 8
+NAME_RECORD, NAME_BYTES = 8, 8
+"""Of version 2 trees: the identification of an attribute in a heap, then the flags of its message."""
 ORDER_TRACKED = 1
 HEAP_REFERENCE = Struct("<IQI")
 """A string of any length: its bytes, the address of a collection of the global heap, the number of the object there."""
@@ -110,7 +111,8 @@ def _attribute_messages(
 
 
 def _dense_attributes(head: Superblock, message: HeaderMessage) -> Parser[list[HeaderMessage]]:
-    at = 2 + (2 if message.data[1] & ORDER_TRACKED else 0)
+    tracked = message.data[1:2] and message.data[1] & ORDER_TRACKED
+    at = 4 if tracked else 2
     if len(message.data) < at + 16:
         raise Malformed("the message about an object's attributes is truncated", message.offset)
     address, tree = Struct("<QQ").unpack_from(message.data, at)
@@ -119,9 +121,8 @@ def _dense_attributes(head: Superblock, message: HeaderMessage) -> Parser[list[H
     heap = yield from read_fractal_heap(head, address)
     found = []
     for record in (yield from read_tree_2(head, tree, NAME_RECORD)):
-        name, flags = record[: heap.id_bytes], record[heap.id_bytes]
-        data = yield from read_heap_object(head, heap, name)
-        found.append(HeaderMessage(header.ATTRIBUTE, flags, data, head.base + address))
+        data = yield from read_heap_object(head, heap, record[:NAME_BYTES])
+        found.append(HeaderMessage(header.ATTRIBUTE, record[NAME_BYTES], data, head.base + address))
     return found
 
 

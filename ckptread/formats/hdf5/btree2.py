@@ -17,6 +17,8 @@ HEAD = Struct("<4sBBIHHBBQHQ")
 and records, records in all."""
 PREFIX_BYTES, CHECKSUM_BYTES = 6, 4
 """Of a node: mark, version, kind; the checksum is behind its records."""
+RECORD_BYTES = {1: 24, 5: 11, 8: 17}
+"""By kind, of those of one size: objects in heaps, links and attributes by name."""
 MAX_DEPTH = 16
 MAX_RECORDS = 1_000_000
 
@@ -53,6 +55,8 @@ def read_tree_2(head: Superblock, address: int, kind: int) -> Parser[list[bytes]
     found: list[bytes] = []
     nodes = [(tree.root, tree.root_records)] if tree.root != UNDEFINED else []
     for depth in range(tree.depth, -1, -1):
+        if any(count > levels[depth].most for _, count in nodes):
+            raise Malformed("a node of a tree has more records than it has room for", head.base + address)
         data = yield [head.range(at, _node_bytes(tree, count, depth)) for at, count in nodes]
         below: list[tuple[int, int]] = []
         for (at, count), node in zip(nodes, data, strict=True):
@@ -71,7 +75,8 @@ def read_tree_head(head: Superblock, address: int, kind: int) -> Parser[TreeHead
     """Read the head of the tree at ``address``. Raises Malformed where it is none of this kind."""
     mark, _, own, node, record, depth, _, _, root, count, total = HEAD.unpack((yield head.range(address, HEAD.size)))
     at = head.base + address
-    if mark != b"BTHD" or own != kind or depth > MAX_DEPTH or record == 0 or node < PREFIX_BYTES + CHECKSUM_BYTES:
+    fits = RECORD_BYTES.get(kind, 1) <= record <= node - PREFIX_BYTES - CHECKSUM_BYTES
+    if mark != b"BTHD" or own != kind or depth > MAX_DEPTH or not fits:
         raise Malformed(f"no tree of records of kind {kind} is at byte {at:,}", at)
     head.note(address, HEAD.size + CHECKSUM_BYTES)
     return TreeHead(own, node, record, depth, root, count, total)

@@ -129,6 +129,8 @@ def _read_array(found: Datatype, version: int, data: bytes, at: int, offset: int
     dims = Struct(f"<{rank}I").unpack_from(data, at)
     at += 4 * rank * (2 if version < 3 else 1)  # behind them, a permutation that nothing uses
     base, at = read_datatype(data, at, offset, depth - 1)
+    if found.size != element_count(dims) * base.size:
+        raise Malformed("an array type is not of the size of its elements", offset + at)
     return msgspec.structs.replace(found, base=base, dims=dims), at
 
 
@@ -138,6 +140,8 @@ def _read_enum(found: Datatype, version: int, data: bytes, at: int, offset: int,
     for _ in range(_member_count(found, offset + at)):
         name, at = _read_name(data, at, padded=version < 3)
         names.append(name)
+    if found.size != base.size or at + len(names) * base.size > len(data):
+        raise Malformed("an enumeration is not of the size of its values", offset + at)
     values = [data[at + n * base.size : at + (n + 1) * base.size] for n in range(len(names))]
     labels = tuple(zip(names, values, strict=True))
     return msgspec.structs.replace(found, base=base, labels=labels), at + len(names) * base.size
@@ -159,6 +163,10 @@ def _read_compound(
         kind, at = read_datatype(data, at, offset, depth - 1)
         if dims:
             kind = Datatype(kind=ARRAY, size=element_count(dims) * kind.size, flags=0, base=kind, dims=dims)
+        if place + kind.size > found.size:
+            raise Malformed(
+                f"a member of a type of {found.size:,} bytes ends at byte {place + kind.size:,}", offset + at
+            )
         members.append((name, place, kind))
     return msgspec.structs.replace(found, members=tuple(members)), at
 

@@ -135,6 +135,8 @@ def read_fractal_heap(head: Superblock, address: int) -> Parser[FractalHeap]:
 
 def read_heap_object(head: Superblock, heap: FractalHeap, name: bytes) -> Parser[bytes]:
     """Return the object that an identification names. Raises Malformed, Unsupported."""
+    if len(name) < max(1, heap.id_bytes):
+        raise Malformed("a name of an object in a heap is too short", head.base + heap.root)
     kind = name[0] >> 4 & 3
     if kind == TINY:
         length = (name[0] & 15) + 1

@@ -174,7 +174,7 @@ def read_symbols(head: Superblock, tree: int) -> Parser[list[tuple[int, ...]]]:
             raise Malformed(f"no tree of a group is at byte {head.base + addresses[0]:,}", head.base + addresses[0])
         levels = {node[2] for node in heads}
         if len(levels) != 1 or (level is not None and levels != {level - 1}) or max(levels) > MAX_TREE_LEVEL:
-            raise Malformed("the nodes of a group's tree are not of one level", head.base + addresses[0])
+            raise Malformed("the nodes of a group's tree are not of one level", head.base + tree)
         level = levels.pop()
         bodies = yield [head.range(at + NODE.size, 16 * node[3] + 8) for at, node in zip(addresses, heads, strict=True)]
         addresses = [
@@ -233,7 +233,8 @@ def _read_dense_links(head: Superblock, message: HeaderMessage) -> Parser[list[L
 
 def _dense_place(message: HeaderMessage) -> tuple[int, int] | None:
     """Return the addresses of the heap and of the tree that lists it by name; None where there is no heap."""
-    at = 2 + (8 if message.data[1] & ORDER_TRACKED else 0)
+    tracked = message.data[1:2] and message.data[1] & ORDER_TRACKED
+    at = 10 if tracked else 2
     if len(message.data) < at + 16:
         raise Malformed("the message about a group's links is truncated", message.offset)
     address, tree = Struct("<QQ").unpack_from(message.data, at)

@@ -112,6 +112,8 @@ def _read_chunked_4(data: bytes) -> Layout:
 
 def read_filters(data: bytes, offset: int) -> tuple[Filter, ...]:
     """Read a filter pipeline, in the order in which filters are applied on writing. Raises Malformed, Unsupported."""
+    if len(data) < 2:
+        raise Malformed("a filter pipeline is truncated", offset)
     version, count = data[0], data[1]
     if version not in (1, 2):
         raise Unsupported(f"version {version} of a filter pipeline is not known")
