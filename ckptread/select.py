@@ -62,7 +62,7 @@ def matching_tensors(tensors: Tensors, name: str) -> list[TensorInfo]:
     """Return the tensor whose key is ``name``; or else all of that name; or else all that it matches."""
     if name in tensors:
         return [tensors[name]]
-    return _find_matching([t for t in tensors.values() if t.alias_of is None], name)
+    return _find_matching([t for t in tensors.values() if t.repeats is None], name)
 
 
 def match_tensors(

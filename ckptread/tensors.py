@@ -87,7 +87,10 @@ class TensorInfo(msgspec.Struct, frozen=True, kw_only=True):
     trainable: bool | None = None
     """Whether it is trained; None if unknown."""
     alias_of: str | None = None
-    """The key of the tensor of which this is another name; None if it is not an alias."""
+    """The key of the tensor whose bytes in the file these are (a hard link, say); None if it is not an alias."""
+    copy_of: str | None = None
+    """The key of the tensor that is the same variable, stored a second time; None if it is not a copy. The bytes are
+    others, and may differ."""
     positional: bool = False
     """True if ``variable`` ends in an index instead of a name, so it is never matched by name."""
     unsupported: bool = False
@@ -102,6 +105,11 @@ class TensorInfo(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """The variable's name if it is known, else the key, without the ending of TensorFlow 2."""
         return self.variable or self.key.removesuffix(OBJECT_VALUE)
+
+    @property
+    def repeats(self) -> str | None:
+        """The key of the tensor that this is an alias or a copy of: listings and counts leave out both."""
+        return self.alias_of or self.copy_of
 
     @property
     def place(self) -> str:

@@ -38,7 +38,9 @@ class TensorDocument(msgspec.Struct, kw_only=True):
     """Where its bytes are, if they are one run."""
     offset: int | None
     alias_of: str | None
-    """The key of the tensor that this is a second name for."""
+    """The key of the tensor whose bytes in the file these are."""
+    copy_of: str | None
+    """The key of the tensor that is the same variable, stored a second time."""
     problem: str | None
     """Why it cannot be read."""
 
@@ -70,7 +72,7 @@ def tensor_fields(info: TensorInfo) -> dict[str, Any]:
         "key": info.key, "variable": info.variable, "layer": info.layer, "role": info.role,
         "trainable": info.trainable, "shape": info.shape, "dtype": info.dtype, "parameters": info.size,
         "nbytes": info.nbytes, "file": extent.file if extent else None, "offset": extent.offset if extent else None,
-        "alias_of": info.alias_of, "problem": info.problem,
+        "alias_of": info.alias_of, "copy_of": info.copy_of, "problem": info.problem,
     }  # fmt: skip
 
 

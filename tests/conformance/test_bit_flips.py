@@ -53,7 +53,7 @@ def contents(path):
     with ckptread.open(path) as reader:
         tensors = [
             (info.key, info.shape, info.dtype, info.nbytes, info.variable, info.layer, info.role, info.trainable,
-             info.alias_of, *values_of(reader[info.key][()]))
+             info.alias_of, info.copy_of, *values_of(reader[info.key][()]))
             for info in reader.tensors.values()
         ]  # fmt: skip
         return tensors, dict(reader.metadata)

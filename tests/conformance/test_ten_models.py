@@ -35,7 +35,7 @@ def copied(path, folder):
 def extents(path, random):
     """A place in the values of each tensor of the model: file, offset, bit."""
     with ckptread.open(str(path)) as reader:
-        infos = [t for t in reader.tensors.values() if t.role == "model" and t.alias_of is None and t.nbytes]
+        infos = [t for t in reader.tensors.values() if t.role == "model" and t.repeats is None and t.nbytes]
     assert infos
     assert all(info.extent for info in infos)
     return [

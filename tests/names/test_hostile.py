@@ -116,7 +116,7 @@ def test_broken_configs_and_attributes(seed: int, files: list[Path]) -> None:
             tensors = [replace(t, shape=chance.choice([t.shape, None, (), (0,), (3,) * 64])) for t in tensors]
         named = keras_names.name_keras_tensors(tensors, given)
         assert sorted(t.key for t in named) == sorted(t.key for t in tensors)
-        names = [t.variable for t in named if t.variable is not None and t.alias_of is None]
+        names = [t.variable for t in named if t.variable is not None and t.repeats is None]
         assert len(names) == len(set(names))
         summarize(Described(named, given), depth=3)
 

@@ -218,7 +218,7 @@ def test_names_that_end_in_a_position_pair_nothing():
 
 
 def test_a_second_name_of_one_side_is_no_difference():
-    a = [info("v/0", "dense/kernel"), info("all/0", "dense/kernel", alias_of="v/0")]
+    a = [info("v/0", "dense/kernel"), info("all/0", "dense/kernel", copy_of="v/0")]
     b = [info("w", "dense/kernel")]
     assert aligned(a, b) == {("v/0", "w")}
 

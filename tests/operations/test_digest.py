@@ -153,7 +153,7 @@ def test_every_tensor_has_the_digest_of_its_values_whatever_the_parts(case, monk
             largest = max(reader.tensors.values(), key=lambda t: t.nbytes, default=None)
             if largest is not None:
                 [alone] = digest_tensors(reader, [largest])
-                assert alone in whole.tensors or largest.alias_of is not None
+                assert alone in whole.tensors or largest.repeats is not None
 
 
 SAME_WEIGHTS = [
@@ -232,7 +232,7 @@ def flip(path, at, bit, undo):
 def test_a_second_name_has_no_line(run):
     case = next(case for case in CASES if case.name == "saved-model-keras/.")
     with ckptread.open(case.path) as reader:
-        aliases = [t for t in reader.tensors.values() if t.alias_of is not None]
+        aliases = [t for t in reader.tensors.values() if t.repeats is not None]
         listed = {e.tensor.key for e in digest(reader, role="all").tensors}
         assert aliases
         assert listed == set(reader.tensors) - {t.key for t in aliases}

@@ -78,9 +78,9 @@ def test_a_second_name_has_the_figures_of_the_first(run):
     case = next(case for case in CASES if case.name == "saved-model-keras/.")
     tensors = json.loads(run("inspect", case.path, "--stats", "--format", "json").out)["tensors"]
     by_key = {tensor["key"]: tensor for tensor in tensors}
-    aliases = [tensor for tensor in tensors if tensor["alias_of"] is not None]
+    aliases = [tensor for tensor in tensors if tensor["copy_of"] is not None]
     assert aliases
-    assert all(tensor["statistics"] == by_key[tensor["alias_of"]]["statistics"] for tensor in aliases)
+    assert all(tensor["statistics"] == by_key[tensor["copy_of"]]["statistics"] for tensor in aliases)
 
 
 def test_a_damaged_tensor_is_said_in_its_row_and_hides_no_other(run, tmp_path):

@@ -54,8 +54,8 @@ def name_keras_tensors(tensors: Sequence[TensorInfo], evidence: KerasEvidence) -
 
 
 def drop_shared_names(tensors: Sequence[TensorInfo]) -> list[TensorInfo]:
-    """Remove every name that several tensors have, except aliases: it would identify none of them."""
-    counts = Counter(info.variable for info in tensors if info.alias_of is None)
+    """Remove every name that several tensors have, except aliases and copies: it would identify none of them."""
+    counts = Counter(info.variable for info in tensors if info.repeats is None)
     return [
         msgspec.structs.replace(info, variable=None, positional=False)
         if info.variable and counts[info.variable] > 1

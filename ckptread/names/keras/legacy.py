@@ -135,7 +135,7 @@ def _join(group: str, name: str) -> str:
     return f"{group}/{name}" if group else name
 
 
-def _model_tensor(each: LegacyWeight, alias_of: str | None) -> TensorInfo:
+def _model_tensor(each: LegacyWeight, copy_of: str | None) -> TensorInfo:
     name = each.weight.rpartition("/")[2]
     return msgspec.structs.replace(
         each.info,
@@ -144,7 +144,7 @@ def _model_tensor(each: LegacyWeight, alias_of: str | None) -> TensorInfo:
         role="model",
         trainable=each.where.trainable,
         positional=each.certain and name.startswith("param_"),
-        alias_of=alias_of,
+        copy_of=copy_of,
     )
 
 

@@ -2,7 +2,7 @@
 
 ``optimizer/vars/7`` is ``adam/dense_1_bias_velocity``: the names of the optimizer, the weight and the slot. Keras 2
 has another order: ``Adam/v/dense_1/bias``. An optimizer with others inside stores their variables twice, in its own
-list and in their groups; the second is an alias of the first.
+list and in their groups; the second is a copy of the first.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _name_nested(optimizer: ConfiguredOptimizer, group: VariableGroup, walk: Lay
         msgspec.structs.replace(info, key=each.key, extent=each.extent, problem=each.problem, nbytes=each.nbytes)
         for each, info in zip(own[at:], named, strict=True)
     ]
-    seconds = [msgspec.structs.replace(info, alias_of=each.key) for each, info in zip(own[at:], named, strict=True)]
+    seconds = [msgspec.structs.replace(info, copy_of=each.key) for each, info in zip(own[at:], named, strict=True)]
     return [*_name_own(optimizer, own[:at]), *outer, *seconds]
 
 
@@ -142,7 +142,7 @@ def _name_variables(
 
 def _trained(walk: LayerWalk) -> list[Trained]:
     """Return the weights that the optimizer trains; none if some of them have no name."""
-    weights = [w for w in walk.found if w.role == "model" and w.alias_of is None and w.trainable is not False]
+    weights = [w for w in walk.found if w.role == "model" and w.repeats is None and w.trainable is not False]
     if any(weight.variable is None or weight.shape is None for weight in weights):
         return []
     return [Trained(weight.variable or "", weight.shape or (), weight.positional) for weight in weights]

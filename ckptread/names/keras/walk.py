@@ -109,7 +109,7 @@ class LayerWalk(msgspec.Struct):
         inner_scope = scope.inside(child.name or inner.name)
         trainable = flag if weight.trainable else False
         self._record(info, inner_scope, weight.name or str(at), trainable, positional=not weight.name)
-        child.own[at] = msgspec.structs.replace(child.own[at], alias_of=info.key)
+        child.own[at] = msgspec.structs.replace(child.own[at], copy_of=info.key)
 
     def _find_shared(self, inner: Configured, child: VariableGroup, info: TensorInfo) -> tuple[int, Weight] | None:
         """Return which variable of the inner layer ``info`` repeats; None if that is not certain."""

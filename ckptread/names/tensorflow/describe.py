@@ -80,9 +80,9 @@ def _describe_objects(
     variables = _name_variables_by_key(nodes, numbers, flags, saved, evidence.keras_metadata)
     reached = {key: position.get(number, len(nodes) + number) for key, number in numbers.items()}
     ordered = sorted(tensors, key=lambda info: _sort_key(info, variables, reached.get(info.key, 2 * len(nodes))))
-    aliases = _find_aliases(ordered, variables, evidence.same_bytes)
-    ambiguous = _ambiguous_names([variable for key, variable in variables.items() if key not in aliases])
-    return [_describe_variable(info, aliases.get(info.key), variables, ambiguous) for info in ordered]
+    copies = _find_copies(ordered, variables, evidence.same_bytes)
+    ambiguous = _ambiguous_names([variable for key, variable in variables.items() if key not in copies])
+    return [_describe_variable(info, copies.get(info.key), variables, ambiguous) for info in ordered]
 
 
 def _ambiguous_names(variables: Sequence[NamedVariable]) -> set[str]:
@@ -133,10 +133,10 @@ def _sort_key(info: TensorInfo, variables: Mapping[str, NamedVariable], position
     return info.key.startswith(SECOND_LIST), role != "model", position
 
 
-def _find_aliases(
+def _find_copies(
     tensors: Sequence[TensorInfo], variables: Mapping[str, NamedVariable], same_bytes: SameBytes | None
 ) -> dict[str, str]:
-    """Return the second copies, each with the key of the first: same name, shape, dtype and bytes.
+    """Return the second copies, each with the key of the first: same name, shape, dtype and checksum.
 
     If bytes cannot be compared, only the two lists of export() count, and only a name that occurs once in each.
     """
@@ -173,9 +173,9 @@ def _equal_names(tensors: Sequence[TensorInfo], variables: Mapping[str, NamedVar
 
 
 def _describe_variable(
-    info: TensorInfo, alias_of: str | None, variables: Mapping[str, NamedVariable], ambiguous: Container[str]
+    info: TensorInfo, copy_of: str | None, variables: Mapping[str, NamedVariable], ambiguous: Container[str]
 ) -> TensorInfo:
-    variable = variables.get(alias_of or info.key, NamedVariable())
+    variable = variables.get(copy_of or info.key, NamedVariable())
     name = "" if variable.name in ambiguous else variable.name
     role: Role | None = variable.role
     if role == "model" and name.endswith(graph_v1.AVERAGE):
@@ -186,5 +186,5 @@ def _describe_variable(
         layer=(name.rpartition("/")[0] or None) if role == "model" else None,
         role=role,
         trainable=variable.trainable,
-        alias_of=alias_of,
+        copy_of=copy_of,
     )

@@ -172,7 +172,7 @@ def _check_each(
                 continue
             notes.extend(role_notes([reader], role))
             meter = Meter(progress, _bytes_to_check(reader, rules))
-            outcomes = check_rules(reader, rules, before=before, role=role, meter=meter)
+            outcomes = check_rules(reader, rules, before=before, role=role, meter=meter, notes=notes)
             yield CheckedCheckpoint(reader.path, tuple(outcomes))
             previous.close()
             before, previous = (reader if fixed is None else fixed), current

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from ckptread.errors import CheckpointError, TensorNotFoundError
 from ckptread.operations.check.rules import Rule
+from ckptread.operations.copies import copy_notes, tensors_to_judge
 from ckptread.operations.diff.choose_pairs import choose_pairs
 from ckptread.operations.diff.diff import compare_pairs
 from ckptread.operations.diff.match.by_name import align
@@ -20,7 +22,7 @@ from ckptread.operations.inspect.layers import summarize
 from ckptread.operations.inspect.totals import total
 from ckptread.operations.opening import opened
 from ckptread.reader import Reader, Tensor
-from ckptread.select import filter_tensors, match_tensors, without_aliases
+from ckptread.select import filter_tensors, match_tensors
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import Statistics, as_float, pieces, statistics
@@ -83,14 +85,19 @@ def check_rules(
     before: Reader | None = None,
     role: str | None = None,
     meter: Meter = SILENT,
+    notes: list[str] | None = None,
 ) -> list[RuleResult]:
     """Return the result of each rule; the values of each tensor that a rule is about are read once.
 
     ``before`` is the checkpoint that 'frozen' and 'changed' compare with; without one they are left out. ``role``
-    keeps the tensors of one role, for all rules.
+    keeps the tensors of one role, for all rules. What a user should know of the tensors is added to ``notes``.
     """
     wanted = [rule for rule in rules if before is not None or rule.name not in OF_PAIRS]
-    return _RuleChecker(reader, before, role, meter).results(wanted)
+    checker = _RuleChecker(reader, before, role, meter)
+    results = checker.results(wanted)
+    if notes is not None:
+        notes.extend(checker.notes())
+    return results
 
 
 class _RuleChecker:
@@ -108,6 +115,10 @@ class _RuleChecker:
         self._measure(rule for rule in rules if rule.name in OF_VALUES)
         return [self._result(rule) for rule in rules]
 
+    def notes(self) -> Iterator[str]:
+        """Yield which copies differ from their originals, of the tensors whose values were read."""
+        yield from copy_notes(entry.tensor for entry in self._measured.values())
+
     def _measure(self, rules: Iterable[Rule]) -> None:
         """Read the values of every tensor that a rule is about, once."""
         wanted: dict[str, TensorInfo] = {}
@@ -122,7 +133,21 @@ class _RuleChecker:
     def _tensors(self, rule: Rule) -> list[TensorInfo]:
         patterns = [] if rule.pattern is None else [rule.pattern]
         matching = match_tensors(self._reader.path, self._reader.tensors, patterns)
-        return without_aliases(filter_tensors(self._reader.tensors, matching, self._role))
+        chosen = filter_tensors(self._reader.tensors, matching, self._role)
+        if rule.name in OF_VALUES:
+            return self._judged(chosen)
+        keys = {tensor.key for tensor in chosen}
+        return [tensor for tensor in chosen if tensor.repeats not in keys]
+
+    def _judged(self, chosen: Sequence[TensorInfo]) -> list[TensorInfo]:
+        """Leave out what repeats another of these tensors, as ``tensors_to_judge`` does."""
+        keys = {tensor.key for tensor in chosen}
+        return [self._to_judge.get(t.key, t) for t in chosen if t.key in self._to_judge or t.repeats not in keys]
+
+    @cached_property
+    def _to_judge(self) -> dict[str, TensorInfo]:
+        """The tensors of the checkpoint, without copies that are the same: the copies are read for this once."""
+        return {tensor.key: tensor for tensor in tensors_to_judge(self._reader, self._reader.tensors.values())}
 
     def _result(self, rule: Rule) -> RuleResult:
         try:

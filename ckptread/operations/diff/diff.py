@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import msgspec
 
 from ckptread.errors import UsageError
+from ckptread.operations.copies import copies_by_original
 from ckptread.operations.diff.choose_pairs import ChosenPairs, PairFilter, pairs_to_compare
 from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.diff.match.pairing import Matching, read_matching
@@ -26,6 +27,7 @@ from ckptread.operations.selection import trainable_flag
 from ckptread.reader import Reader
 from ckptread.reports.report import Report, Reportable
 from ckptread.storage.progress import SILENT, Meter, Progress
+from ckptread.tensors import TensorInfo
 from ckptread.values.difference import Tolerance
 from ckptread.wording import plural, quoted
 
@@ -167,6 +169,21 @@ def _bytes_of(readers: Sequence[Reader]) -> int:
     return sum(tensor.nbytes for reader in readers for tensor in reader.tensors.values())
 
 
+def _copies_alone(a: Reader, b: Reader, pairs: Sequence[Pair]) -> Iterator[Pair]:
+    """Pair each copy that only one side has with the tensor that its original is paired with."""
+    of_a, of_b = copies_by_original(a), copies_by_original(b)
+    known = {info.key for pair in pairs for info in (pair.a, pair.b) if info is not None and info.copy_of is not None}
+    for pair in pairs if of_a or of_b else ():
+        if pair.a is not None and pair.b is not None and pair.by in {"key", "variable"}:
+            yield from (_copy_pair(copy, pair.b) for copy in of_a.get(pair.a.key, ()) if copy.key not in known)
+            yield from (_copy_pair(pair.a, copy) for copy in of_b.get(pair.b.key, ()) if copy.key not in known)
+
+
+def _copy_pair(a: TensorInfo, b: TensorInfo) -> Pair:
+    copy, original = (a, b) if a.copy_of is not None else (b, a)
+    return Pair(a=a, b=b, by="variable", why=f"{copy.key} is a copy of {original.name}, and differs from it")
+
+
 def _pair_bytes(pair: Pair) -> int:
     return max(tensor.nbytes for tensor in (pair.a, pair.b) if tensor is not None)
 
@@ -199,5 +216,8 @@ def compare_pairs(
         found.append(comparer.compare(pair))
         differing += found[-1].differs
         meter.add(_pair_bytes(pair))
+    if not stopped:
+        extra = map(comparer.compare, _copies_alone(a, b, chosen))
+        found += [entry for entry in extra if entry.differs]
     counts = Counter(entry.status for entry in found)
     return Difference(a=a.path, b=b.path, tensors=tuple(found), tolerance=tolerance, stopped=stopped, counts=counts)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ckptread.errors import UnsupportedError
+from ckptread.operations.copies import copy_notes, tensors_to_judge
 from ckptread.operations.digest.listing import LineResult, check_listing, read_listing
 from ckptread.operations.documents import checkpoint_fields
 from ckptread.operations.each_tensor import TensorResult, survey
@@ -22,7 +23,7 @@ from ckptread.operations.notes import role_notes
 from ckptread.operations.opening import Checkpoint, as_texts, opened
 from ckptread.reader import Reader, Tensor
 from ckptread.reports.report import Report, Reportable
-from ckptread.select import filter_tensors, match_tensors, without_aliases
+from ckptread.select import filter_tensors, match_tensors
 from ckptread.storage.progress import SILENT, Meter, Progress
 from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.storage.threads import run_in_order
@@ -102,11 +103,10 @@ def digest(
 ) -> Digest:
     """Return a SHA-256 of each tensor's values, and of all together. It is the same in every container.
 
-    ``patterns`` and ``exclude`` are keys, names, paths or globs; ``role`` None takes the model's
-    tensors, 'all' those of every role. A second
-    name of a tensor is left out. With ``names`` the names count in the digest of all together, and so the places;
-    without, it shows which tensors there are, but not where or how often. ``check`` is a saved listing to compare
-    with, as a path or as its bytes.
+    ``patterns`` and ``exclude`` are keys, names, paths or globs; ``role`` None takes the model's tensors, 'all' those
+    of every role. An alias is left out, and so is a copy that is the same as its original. With ``names`` the names
+    count in the digest of all together, and so the places; without, it shows which tensors there are, but not where or
+    how often. ``check`` is a saved listing to compare with, as a path or as its bytes.
 
     Raises CheckpointError where the checkpoint cannot be opened or the listing is invalid, TensorNotFoundError for a
     pattern that matches nothing. An unreadable tensor is part of the result.
@@ -121,7 +121,7 @@ def digest(
     lines = None if check is None else read_listing(check)
     with opened(checkpoint, backend=backend) as reader:
         matching = match_tensors(reader.path, reader.tensors, as_texts(patterns), as_texts(exclude))
-        chosen = without_aliases(filter_tensors(reader.tensors, matching, role or "model"))
+        chosen = tensors_to_judge(reader, filter_tensors(reader.tensors, matching, role or "model"))
         meter = Meter(progress, sum(tensor.nbytes for tensor in chosen))
         found = digest_tensors(reader, chosen, meter=meter)
         naming = NAMINGS[names or "variable"]
@@ -137,6 +137,7 @@ def digest(
 
 def _notes(reader: Reader, chosen: Sequence[TensorInfo], role: str | None) -> Iterator[str]:
     yield from role_notes([reader], role)
+    yield from copy_notes(chosen)
     if not chosen:
         yield f"note: there is no tensor of the role {role or 'model'}; --role all takes all"
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ckptread.errors import CheckpointError, TensorNotFoundError
+from ckptread.operations.copies import copy_notes, tensors_to_judge
 from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.history.steps import Step
 from ckptread.operations.opening import opened
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
-from ckptread.select import filter_tensors, match_tensors, without_aliases
+from ckptread.select import filter_tensors, match_tensors
 from ckptread.tensors import TensorInfo
 from ckptread.values.statistics import PIECE, Statistics, as_float, is_numeric, square_sum, statistics
 
@@ -68,6 +69,8 @@ class StepStatistics(msgspec.Struct, frozen=True):
     """Why the checkpoint could not be opened, or ""."""
     unreadable: tuple[TensorResult[Any], ...] = ()
     """The tensors that could not be read; the statistics are of the others."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of the tensors."""
 
     @property
     def nans(self) -> int:
@@ -121,7 +124,7 @@ def _measure_step(
     step: Step, reader: Reader, before: _Before | None, followed: Followed
 ) -> tuple[StepStatistics, _Before]:
     groups = _groups(reader, followed)
-    tensors = without_aliases({t.key: t for members in groups.values() for t in members}.values())
+    tensors = list({t.key: t for members in groups.values() for t in members}.values())
     paired = _pairs(before, tensors)
     earlier = {t.key: paired[t.key] for t in tensors if t.key in paired and paired[t.key].info.shape == t.shape}
 
@@ -136,7 +139,9 @@ def _measure_step(
         for name, members in groups.items()
     ]
     unreadable = tuple(entry for entry in found.values() if entry.figure is None)
-    return StepStatistics(step, tuple(step_statistics), unreadable=unreadable), _Before(reader, tensors, norms)
+    return StepStatistics(step, tuple(step_statistics), "", unreadable, tuple(copy_notes(tensors))), _Before(
+        reader, tensors, norms
+    )
 
 
 def _groups(reader: Reader, followed: Followed) -> dict[str, list[TensorInfo]]:
@@ -155,7 +160,7 @@ def _kept(reader: Reader, patterns: Sequence[str], followed: Followed) -> list[T
         matching = match_tensors(reader.path, reader.tensors, patterns, followed.exclude)
     except TensorNotFoundError:
         return []
-    return without_aliases(filter_tensors(reader.tensors, matching, followed.role))
+    return tensors_to_judge(reader, filter_tensors(reader.tensors, matching, followed.role))
 
 
 def _group(tensor: TensorInfo, by: By) -> str:
@@ -170,11 +175,13 @@ def _pairs(before: _Before | None, tensors: Sequence[TensorInfo]) -> dict[str, T
     """Return, by key, the tensor of the step before that each is now, of those that could be read."""
     if before is None:
         return {}
-    return {
+    found = {
         pair.b.key: Tensor(before.reader, pair.a)
         for pair in align(list(before.tensors), list(tensors))
         if pair.a is not None and pair.b is not None and pair.a.key in before.norms
     }
+    originals = {t.key: t.copy_of for t in tensors if t.copy_of in found}  # a copy may not have differed before
+    return {**{key: found[first] for key, first in originals.items() if first is not None}, **found}
 
 
 def _distance(before: Tensor | None, now: Tensor) -> float | None:

@@ -112,6 +112,7 @@ class HistoryReport(Report):
             for entry in step.unreadable:
                 where = f"step {name_text(step.step.label)}: {name_text(entry.tensor.name)}"
                 yield f"{where} could not be read: {entry.problem}"
+            yield from (f"step {name_text(step.step.label)}: {note}" for note in step.notes)
 
 
 def _first_nan_document(step: StepStatistics, group: GroupStatistics) -> FirstNanDocument:

@@ -148,17 +148,25 @@ def _summary(reader: Reader, tensors: Sequence[TensorInfo], depth: int | None) -
 def _statistics_of(
     reader: Reader, tensors: Sequence[TensorInfo], progress: Progress | None
 ) -> dict[str, TensorResult[Statistics]]:
-    """Read every tensor once; another name of a tensor has the statistics of the first."""
-    from ckptread.operations.each_tensor import TensorResult, survey
-    from ckptread.select import without_aliases
+    """Read every tensor once; an alias, or a copy that is the same, has the statistics of its original."""
+    from ckptread.operations.copies import tensors_to_judge
+    from ckptread.operations.each_tensor import survey
     from ckptread.storage.progress import Meter
     from ckptread.values.statistics import statistics
 
-    own = without_aliases(tensors)
+    own = tensors_to_judge(reader, tensors)
     meter = Meter(progress, sum(tensor.nbytes for tensor in own))
     read = {result.tensor.key: result for result in survey(reader, own, statistics, meter=meter)}
-    firsts = [read.get(tensor.key) or read[tensor.alias_of or ""] for tensor in tensors]
-    return {
-        tensor.key: TensorResult(tensor, first.figure, first.problem)
-        for tensor, first in zip(tensors, firsts, strict=True)
-    }
+    by_key = {tensor.key: tensor for tensor in tensors}
+    return {tensor.key: _result_of(tensor, by_key, read) for tensor in tensors}
+
+
+def _result_of(
+    tensor: TensorInfo, by_key: Mapping[str, TensorInfo], read: Mapping[str, TensorResult[Statistics]]
+) -> TensorResult[Statistics]:
+    """Return the result of a tensor, or that of the one it repeats."""
+    first = tensor
+    while first.key not in read:
+        first = by_key[first.repeats or ""]
+    found = read[first.key]
+    return found if first is tensor else msgspec.structs.replace(found, tensor=tensor)

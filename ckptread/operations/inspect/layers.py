@@ -22,7 +22,7 @@ STATES = ("optimizer", "ema")
 
 
 class Amount(msgspec.Struct, frozen=True):
-    """The size of some tensors, without aliases."""
+    """The size of some tensors, without aliases and copies."""
 
     parameters: int = 0
     """Elements."""
@@ -101,7 +101,7 @@ def summarize(checkpoint: Checkpoint, *, tensors: Iterable[TensorInfo] | None = 
 
 def _summarized(reader: Reader, tensors: Iterable[TensorInfo] | None, depth: int) -> ModelSummary:
     counted = list(reader.tensors.values() if tensors is None else tensors)
-    weights = [info for info in filter_tensors(reader.tensors, counted, "model") if info.alias_of is None]
+    weights = [info for info in filter_tensors(reader.tensors, counted, "model") if info.repeats is None]
     if reader.model is not None and reader.model.trainable is False:
         # Nothing is trained, whatever the flags of the layers.
         weights = [msgspec.structs.replace(info, trainable=False) for info in weights]
@@ -210,7 +210,7 @@ def _totals(weights: Sequence[TensorInfo], states: Sequence[TensorInfo]) -> Mode
 
 def _states(checkpoint: Reader, tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
     """Return what the optimizer keeps; nothing where it has its numbers alone, and would have slots once built."""
-    states = [info for info in tensors if info.role in STATES and info.alias_of is None]
+    states = [info for info in tensors if info.role in STATES and info.repeats is None]
     if checkpoint.model is not None and checkpoint.model.keeps_slots and all(info.shape == () for info in states):
         return []
     return states

@@ -183,7 +183,9 @@ def name_cells(tensor: TensorInfo, names: Names) -> list[str]:
 
 
 def _remark(tensor: TensorInfo) -> str:
-    return tensor.problem or (f"same as {cut(tensor.alias_of)}" if tensor.alias_of else "")
+    if tensor.problem is not None or tensor.repeats is None:
+        return tensor.problem or ""
+    return f"same as {cut(tensor.alias_of)}" if tensor.alias_of is not None else f"copy of {cut(tensor.repeats)}"
 
 
 @lru_cache(maxsize=4096)

@@ -86,8 +86,14 @@ def _short_cells(result: TensorResult[Statistics]) -> list[str]:
     if found is None:
         return _exact_cells(result)
     values = (found.minimum, found.maximum, found.mean, found.std, found.l2)
-    note = f"same as {short(result.tensor.alias_of)}" if result.tensor.alias_of else ""
-    return [*map(_digits, values), *(f"{count:,}" for count in (found.zeros, found.nans, found.infs)), note]
+    return [*map(_digits, values), *(f"{count:,}" for count in (found.zeros, found.nans, found.infs)), _note(result)]
+
+
+def _note(result: TensorResult[Statistics]) -> str:
+    tensor = result.tensor
+    if tensor.alias_of is None and tensor.variable is None and tensor.copy_of is not None:
+        return f"differs from {short(tensor.copy_of)}"
+    return f"same as {short(tensor.repeats)}" if tensor.repeats is not None else ""
 
 
 def _digits(value: float | None) -> str:
@@ -109,10 +115,15 @@ def _short(table: Table) -> Table:
     return table
 
 
+def _is_repeated(result: TensorResult[Statistics], original: TensorResult[Statistics] | None) -> bool:
+    """Whether a result is that of another tensor: then the values were the same, and read once."""
+    return original is not None and original.figure is result.figure and original.problem == result.problem
+
+
 def _verdict(results: Sequence[TensorResult[Statistics]]) -> str:
-    """Return one line on what is not an ordinary number; a second name of a tensor does not count."""
-    keys = {result.tensor.key for result in results}
-    own = [result for result in results if result.tensor.alias_of not in keys]
+    """Return one line on what is not an ordinary number; another name for the same values does not count."""
+    by_key = {result.tensor.key: result for result in results}
+    own = [result for result in results if not _is_repeated(result, by_key.get(result.tensor.repeats or ""))]
     known = [result.figure for result in own if result.figure is not None]
     counts = {"NaN": sum(found.nans > 0 for found in known), "Inf": sum(found.infs > 0 for found in known)}
     found = [f"{word} in {plural(count, 'tensor')}" for word, count in counts.items() if count]

@@ -10,7 +10,7 @@ from ckptread.tensors import TensorInfo
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """The totals of some tensors. An alias counts as a name, not as a tensor."""
+    """The totals of some tensors. An alias or a copy counts as a name, not as a tensor."""
 
     tensors: int
     aliases: int
@@ -34,7 +34,7 @@ class PathTotals(msgspec.Struct, frozen=True):
 def total(tensors: Iterable[TensorInfo]) -> Totals:
     """Return the totals of these tensors."""
     listed = list(tensors)
-    own = [t for t in listed if t.alias_of is None]
+    own = [t for t in listed if t.repeats is None]
     return Totals(
         tensors=len(own),
         aliases=len(listed) - len(own),

@@ -45,7 +45,7 @@ def grow(tensors: Iterable[TensorInfo], *, by_key: bool) -> Branch:
                 branch.branches[part] = Branch(part)
                 left -= BRANCH_BYTES + end
             branch = branch.branches[part]
-            if tensor.alias_of is None:
+            if tensor.repeats is None:
                 branch.parameters += tensor.size
                 branch.nbytes += tensor.nbytes
         branch.tensors.append(tensor)

@@ -121,7 +121,7 @@ def statistics_document(found: Statistics) -> StatisticsDocument:
 def _facts(found: TensorStatistics) -> Iterator[tuple[str, str]]:
     info = found.tensor
     names = {"key": info.key if info.name != info.key else None, "layer": info.layer, "role": info.role,
-             "same as": info.alias_of}  # fmt: skip
+             "same as": info.alias_of, "copy of": info.copy_of}  # fmt: skip
     yield from ((label, name_text(value)) for label, value in names.items() if value is not None)
     if info.trainable is not None:
         yield "trainable", "yes" if info.trainable else "no"

@@ -50,8 +50,10 @@ def text_lines(found: CheckpointText) -> Iterator[str]:
 
 def _tensor_lines(result: TensorResult[TensorText]) -> Iterator[str]:
     if result.figure is None and not result.problem:
-        yield f"  same as {short(result.tensor.alias_of or '')}"
+        yield f"  same as {short(result.tensor.repeats or '')}"
         return
+    if result.tensor.copy_of is not None:
+        yield f"  differs from {short(result.tensor.copy_of)}, of which it is a copy"
     yield f"  {name_text(result.tensor.dtype)} {shape_text(result.tensor.shape)}"
     if result.figure is None:
         yield f"  cannot be read: {name_text(result.problem)}"

@@ -9,13 +9,13 @@ import msgspec
 
 from ckptread.errors import CheckpointError
 from ckptread.formats.locate import open_in
+from ckptread.operations.copies import tensors_to_judge
 from ckptread.operations.digest.digest import digest_tensor
 from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.inspect.totals import Totals, total
 from ckptread.operations.opening import Checkpoint
 from ckptread.reader import Reader, Tensor
 from ckptread.reports.report import Report, Reportable
-from ckptread.select import without_aliases
 from ckptread.storage.addresses import kind_of
 from ckptread.storage.local import UnnamedStorage
 from ckptread.storage.progress import Meter, Progress
@@ -44,7 +44,7 @@ class CheckpointText(Reportable, msgspec.Struct, frozen=True, kw_only=True):
     totals: Totals | None = None
     problems: tuple[Finding, ...] = ()
     tensors: tuple[TensorResult[TensorText], ...] = ()
-    """A second name of a tensor has neither a figure nor a problem."""
+    """An alias, or a copy that is the same as its original, has neither a figure nor a problem."""
 
     def report(self) -> Report:
         """Return what ``ckptread textconv`` prints."""
@@ -85,7 +85,7 @@ def textconv(checkpoint: Checkpoint, *, progress: Progress | None = None) -> Che
 
 def _text_of(reader: Reader, progress: Progress | None) -> CheckpointText:
     tensors = list(reader.tensors.values())
-    own = without_aliases(tensors)
+    own = tensors_to_judge(reader, tensors)
     meter = Meter(progress, sum(info.nbytes for info in own))
     read = {result.tensor.key: result for result in survey(reader, own, _tensor_text, meter=meter)}
     return CheckpointText(

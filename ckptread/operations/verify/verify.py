@@ -13,6 +13,7 @@ import msgspec
 
 from ckptread.errors import CheckpointError
 from ckptread.limits import UNPLACED_BYTES
+from ckptread.operations.copies import is_same
 from ckptread.operations.opening import Checkpoint, opened
 from ckptread.operations.verify.coverage import doubtful_keys, mixed_steps, note_missing_checksums, unchecked_tensors
 from ckptread.operations.verify.region_checks import RegionTally, check_regions
@@ -115,6 +116,7 @@ def verify_reader(reader: Reader, meter: Meter = SILENT) -> Verification:
     findings = [*reader.problems, *_tensor_findings(reader), *unlisted]
     findings += _findings_of_regions(reader, regions, tally)
     findings += _read_placeless(reader, tensors, regions)
+    findings += _differing_copies(reader, tensors)
     unchecked = unchecked_tensors(tensors, regions, tally.inner)
     findings += _missing_checksums(tensors, unchecked, findings)
     return Verification(
@@ -225,6 +227,18 @@ def _read_placeless(reader: Reader, tensors: Iterable[TensorInfo], regions: Iter
         else:
             left -= info.nbytes
             yield from _read_blocks(Tensor(reader, info))
+
+
+def _differing_copies(reader: Reader, tensors: Sequence[TensorInfo]) -> Iterator[Finding]:
+    """Warn of copies of a variable that are not the same as their original: a program that loads either may differ."""
+    by_key = {info.key: info for info in tensors}
+    for info in tensors:
+        original = by_key.get(info.copy_of or "")
+        if original is None or info.problem is not None or original.problem is not None:
+            continue
+        if not is_same(reader, info, original):
+            message = f"it is a copy of {short(original.key)!r}, and differs from it"
+            yield _finding(info, "copy-differs", "warning", message, "save the checkpoint again")
 
 
 def _read_blocks(tensor: Tensor) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ def suffixes(ours: str, theirs: str) -> bool:
 
 
 def model_rows(named: Sequence[TensorInfo]) -> list[TensorInfo]:
-    return [info for info in named if info.role == "model" and info.alias_of is None]
+    return [info for info in named if info.role == "model" and info.repeats is None]
 
 
 def disagreements(
@@ -61,7 +61,7 @@ def disagreements(
             found.append(f"{info.key}: {info.variable}, Keras {path}")
         if flags and (info.trainable is not None or flags_required) and info.trainable != weight.trainable:
             found.append(f"{info.key}: trainable {info.trainable}, Keras {weight.trainable} ({path})")
-    names = [info.variable for info in named if info.variable is not None and info.alias_of is None]
+    names = [info.variable for info in named if info.variable is not None and info.repeats is None]
     found += [f"{name} is the name of two tensors" for name in set(names) if names.count(name) > 1]
     return found
 

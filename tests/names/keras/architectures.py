@@ -100,7 +100,7 @@ def compare(kind: str, path: Path, model: Any) -> dict[str, Any]:
     else:
         flags = kind in (".keras", ".h5", "SavedModel")
         found = disagreements(tensors, weights, names_required=False, flags_required=False, flags=flags)
-    weighty = [info for info in tensors if info.role == "model" and info.alias_of is None]
+    weighty = [info for info in tensors if info.role == "model" and info.repeats is None]
     return {
         "wrong": found[:20],
         "weights": len(weights),

@@ -62,7 +62,7 @@ def trained(build: Callable[[], Any]) -> Any:
 
 def wrong(named: list[TensorInfo], variables: list[Any]) -> list[str]:
     """Compare in order; in Keras' paths the model's own scope stands before the weight."""
-    rows = [info for info in named if info.role in ("optimizer", "ema") and info.alias_of is None]
+    rows = [info for info in named if info.role in ("optimizer", "ema") and info.repeats is None]
     found = [] if len(rows) == len(variables) else [f"{len(rows)} and {len(variables)}"]
     for info, variable in zip(rows, variables, strict=False):
         name = info.variable or ""
@@ -71,7 +71,7 @@ def wrong(named: list[TensorInfo], variables: list[Any]) -> list[str]:
         average = variable.path.endswith("_average")
         if not agrees or info.shape != tuple(variable.shape) or (info.role == "ema") != average:
             found.append(f"{info.key}: {name} {info.role}, Keras {variable.path}")
-    names = [info.variable for info in named if info.variable is not None and info.alias_of is None]
+    names = [info.variable for info in named if info.variable is not None and info.repeats is None]
     return found + [name for name in set(names) if names.count(name) > 1]
 
 

@@ -72,7 +72,7 @@ def hold_to(model: Any, path: str, write: Write) -> None:
 
 
 def rows(reader: ckptread.Reader) -> list[TensorInfo]:
-    return [info for info in reader.tensors.values() if info.role == "model" and info.alias_of is None]
+    return [info for info in reader.tensors.values() if info.role == "model" and info.repeats is None]
 
 
 def number_of(reader: ckptread.Reader, info: TensorInfo) -> int:

@@ -67,7 +67,7 @@ def test_copies_of_an_export_are_second_names(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), L.Dense(3), L.Dropout(0.5), L.Dense(2)])
     model.export(str(tmp_path / "e"), verbose=False)
     named = names.name_tensorflow_tensors(*evidence.saved_model(tmp_path / "e"))
-    aliases = {info.key: info.alias_of for info in named if info.alias_of is not None}
+    aliases = {info.key: info.copy_of for info in named if info.copy_of is not None}
     assert len(aliases) == len(model.weights)
     assert all(second.startswith("_all_variables/") for second in aliases)
     seeds = [info for info in named if "seed_generator_state" in str(info.variable)]

@@ -81,7 +81,7 @@ def take_fingerprints(side: Side, sizes: Iterable[int], meter: Meter = SILENT) -
 
 def comparable(info: TensorInfo) -> bool:
     """Whether this is a tensor of its own that can be read."""
-    return info.problem is None and info.shape is not None and info.alias_of is None
+    return info.problem is None and info.shape is not None and info.repeats is None
 
 
 def match_values(a: Side, b: Side) -> list[ContentMatch]:

@@ -68,7 +68,7 @@ def _last_component(tensor: TensorInfo) -> str:
 def _is_alias_alone(pair: Pair) -> bool:
     """Whether this is a second name, of one side only, for a tensor that is compared under its first."""
     only = pair.a if pair.b is None else pair.b if pair.a is None else None
-    return only is not None and only.alias_of is not None
+    return only is not None and only.repeats is not None
 
 
 def _by_name(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
@@ -84,7 +84,7 @@ def _by_name(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
 
 def _named(tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
     """A name that ends in a position says nothing of what the tensor is, nor does an alias."""
-    return [t for t in tensors if t.variable is not None and not t.positional and t.alias_of is None]
+    return [t for t in tensors if t.variable is not None and not t.positional and t.repeats is None]
 
 
 def _unique(a: Iterable[TensorInfo], b: Iterable[TensorInfo]) -> list[tuple[TensorInfo, TensorInfo]]:

@@ -106,7 +106,7 @@ def _pair_by_mapping(a: list[TensorInfo], b: list[TensorInfo], mapping: SavedMap
 
 def _second_name(pair: Pair) -> bool:
     info = pair.a or pair.b
-    return info is not None and info.alias_of is not None
+    return info is not None and info.repeats is not None
 
 
 def _in_order(a: Sequence[TensorInfo], pairs: Sequence[Pair]) -> list[Pair]:
