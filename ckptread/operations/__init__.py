@@ -13,4 +13,5 @@ An operation takes a path or an open reader, keyword options named as on the com
 - ``notes``: sentences on what the file does not record
 - ``documents``: the parts of JSON documents that verbs share
 - ``each_tensor``: one pass over many tensors, in a few threads
+- ``copies``: variables that a file stores twice, and whether the copies differ
 """
