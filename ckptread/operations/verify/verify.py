@@ -237,7 +237,7 @@ def _differing_copies(reader: Reader, tensors: Sequence[TensorInfo]) -> Iterator
         if original is None or info.problem is not None or original.problem is not None:
             continue
         if not is_same(reader, info, original):
-            message = f"it is a copy of {short(original.key)!r}, and differs from it"
+            message = f"it is a copy of {quoted(cut(original.key))}, and differs from it"
             yield _finding(info, "copy-differs", "warning", message, "save the checkpoint again")
 
 
