@@ -8,7 +8,7 @@ import pytest
 
 import ckptread
 from ckptread import errors
-from ckptread.wording import escape
+from ckptread.wording import escape, quoted
 
 ABOUT_FILES = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
 ABOUT_CALLS = [kind for kind in ABOUT_FILES if issubclass(kind, errors.UsageError)]
@@ -81,3 +81,16 @@ def test_nothing_unprintable_is_left():
         "a\\x1b[2J\\x0d\\x0a\\x9b\\u202e\\u200b\\xff\\u2028\\U000e0001\\\\"
     )
     assert escape("naïve/名前 x") == "naïve/名前 x"
+
+
+def test_a_backslash_is_printed_once_unless_it_could_be_an_escape():
+    assert escape("layers\\dense/kernel") == "layers\\dense/kernel"
+    assert quoted("C:\\Users\\me") == "'C:\\Users\\me'"
+    assert escape("\\x1b") == "\\\\x1b" != escape("\x1b")
+
+
+@pytest.mark.parametrize("unseen", "\ufe0f \u3164 \u034f \U000e0101 \u115f \u17b4 \uffa0 \u2800 \u00ad".split())
+def test_no_two_names_look_alike(unseen):
+    assert escape("kernel" + unseen) == "kernel" + ascii(unseen).strip("'")
+    assert escape("\u0301x") == "\\u0301x"
+    assert escape("x\u0301") == "x\u0301"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ckptread.reports.cells import safe_row
-from ckptread.reports.report import Report, Table
+from ckptread.reports.report import Report
 
-FORMULA = frozenset("=+-@\t\r＝＋－＠")
+FORMULA = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet takes for a formula at the beginning of a cell; Excel reads the full-width forms as well."""
 SEPARATORS = frozenset(",;\t|:\"'")
 """What parts cells somewhere, or quotes them: text with any of these is quoted, whole."""

@@ -101,6 +101,19 @@ def test_csv_and_markdown_have_the_tables():
     assert "".join(as_markdown(Parts("a|b"))) == "| name | size |\n| --- | ---: |\n| `a\\|b` | 0 |\n"
 
 
+def test_a_spreadsheet_takes_no_cell_for_a_formula_or_for_two():
+    text = "".join(as_csv(Parts("a;=1+1", "\uff1dcmd", "\u00a0=1", "-1e5", 'a"b')))
+    assert text.splitlines()[1:] == ['"a;=1+1",0', '"\'\uff1dcmd",1', "\\xa0=1,2", "-1e5,3", '"a""b",4']
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("a`b", "``a`b``"), ("`", "`` ` ``"), ("a|b``", "``` a\\|b`` ```"), (" a ", "`  a  `"), ("www.x.y", "`www.x.y`")],
+)
+def test_markdown_shows_names_as_code(name, shown):
+    assert "".join(as_markdown(Parts(name))).splitlines()[2] == f"| {shown} | 0 |"
+
+
 def test_json_is_the_document_with_a_space_per_level():
     assert "".join(as_json(Parts("ü"))) == (
         '{\n "schema": 1,\n "path": "p",\n "parts": [\n  {\n   "name": "\\u00fc",\n   "size": 0\n  }\n ]\n}\n'
