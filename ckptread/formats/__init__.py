@@ -4,6 +4,7 @@
 ``registry``    the table: every family's ``rows``, and those of installed packages
 ``locate``      what a path stands for, and opening it
 ``candidate``   the first and last bytes of a file, by which it is recognised
+``signatures``  the formats that programs may recognise in one file
 ``mistakes``    what people open instead of a checkpoint
 ``json_index``  JSON indexes that name the files of a checkpoint
 ``json_shards`` reading the files that such an index names

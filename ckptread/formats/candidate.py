@@ -6,9 +6,10 @@ from posixpath import basename, join
 
 import msgspec
 
-from ckptread.storage.source import Storage
+from ckptread.storage.source import Source, Storage
 
 HEAD_BYTES = 4096
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 TAIL_BYTES = 66_000
 """The end of a zip archive is within the last 64 KiB, behind the list of its members."""
 
@@ -22,6 +23,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     head: bytes = b""
     tail: bytes = b""
+    user_block: int | None = None
+    """Where an HDF5 signature is that is not at the beginning: behind a user block of 512, 1,024, 2,048 ... bytes."""
     folder: bool = False
 
     @property
@@ -43,6 +46,14 @@ def look(storage: Storage, name: str) -> Candidate:
     if storage.kind(name) == "folder":
         return Candidate(storage=storage, path=name, folder=True)
     with storage.open(name) as source:
-        head = source.read(0, min(HEAD_BYTES, source.size))
-        tail = source.read(max(0, source.size - TAIL_BYTES), min(TAIL_BYTES, source.size))
-        return Candidate(storage=storage, path=name, size=source.size, head=head, tail=tail)
+        return look_at(source, storage, name)
+
+
+def look_at(source: Source, storage: Storage, name: str) -> Candidate:
+    """Return what the bytes of an open file look like. Raises CheckpointError if it cannot be read."""
+    size = source.size
+    places = [512 << step for step in range(64) if (512 << step) + len(HDF5_SIGNATURE) <= size]
+    ranges = [(0, min(HEAD_BYTES, size)), (max(0, size - TAIL_BYTES), min(TAIL_BYTES, size))]
+    head, tail, *found = source.read_many([*ranges, *((at, len(HDF5_SIGNATURE)) for at in places)])
+    user_block = next((at for at, data in zip(places, found, strict=True) if data == HDF5_SIGNATURE), None)
+    return Candidate(storage=storage, path=name, size=size, head=head, tail=tail, user_block=user_block)

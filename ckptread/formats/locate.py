@@ -15,9 +15,10 @@ from ckptread.formats.candidate import Candidate, look
 from ckptread.formats.format import Located
 from ckptread.formats.mistakes import find_mistake
 from ckptread.formats.registry import FORMATS, installed_formats, recognise_candidate, recognise_name
+from ckptread.formats.signatures import find_second_format
 from ckptread.reader import Reader, Remains
 from ckptread.storage.addresses import find_storage
-from ckptread.storage.source import Storage
+from ckptread.storage.source import CloseOnError, Storage
 from ckptread.tensors import trouble
 from ckptread.wording import escape, quoted
 
@@ -53,11 +54,20 @@ def open_in(storage: Storage, name: str) -> Reader:
 def _open(located: Located, backend: str) -> Reader:
     row = located.format
     if backend in {"auto", "native"}:
-        return row.open(located.storage, located.name, Remains.refused)
+        return _with_warnings(row.open(located.storage, located.name, Remains.refused), located)
     if backend not in row.backends:
         problem = f"the {backend} backend does not read {row.about}"
         raise UnsupportedError(located.path, problem, advice=f"leave --backend {backend} off")
     return row.backends[backend](located.storage, located.name, Remains.refused)
+
+
+def _with_warnings(reader: Reader, located: Located) -> Reader:
+    """Return a reader that also warns of the files that other programs may take for another format."""
+    with CloseOnError(reader):
+        sources = reader.open_sources()
+        found = [find_second_format(source, located.storage, located.name) for source in sources]
+    reader.problems = [*reader.problems, *(finding for finding in found if finding is not None)]
+    return reader
 
 
 def _open_remains(located: Located) -> Reader:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from struct import Struct
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -111,6 +111,8 @@ class BytesField(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     convert: Callable[[memoryview, Allowance], Any]
     repeated: bool = False
+    merged: bool = False
+    """Whether it is a message of which each occurrence adds to the one before."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -132,6 +134,7 @@ class Message(msgspec.Struct, frozen=True):
         allowance.take(self.cost)
         data = memoryview(data)  # so that skipped fields are not copied
         result: dict[str, Any] = {f.name: [] for f in self.fields.values() if f.repeated}
+        parts: dict[int, list[memoryview]] = {}
         at, end = 0, len(data)
         while at < end:
             tag, at = varint(data, at)
@@ -141,6 +144,9 @@ class Message(msgspec.Struct, frozen=True):
                 continue
             allowance.take(1, at)
             if isinstance(field, BytesField) and isinstance(value, memoryview):
+                if field.merged:
+                    parts.setdefault(tag >> 3, []).append(value)
+                    continue
                 converted = field.convert(value, allowance)
             elif isinstance(field, NumberField) and isinstance(value, int) and field.wire == tag & 7:
                 converted = field.convert(value)
@@ -152,7 +158,13 @@ class Message(msgspec.Struct, frozen=True):
                 result[field.name].append(converted)
             else:
                 result[field.name] = converted
+        result |= {self.fields[number].name: self._merged(number, found, allowance) for number, found in parts.items()}
         return result
+
+    def _merged(self, number: int, parts: list[memoryview], allowance: Allowance) -> Any:
+        """Return a message that occurs several times: it is what its parts are when they are joined."""
+        joined = parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
+        return cast(BytesField, self.fields[number]).convert(joined, allowance)
 
 
 def _read_packed(
@@ -210,4 +222,4 @@ def text_field(name: str, *, repeated: bool = False) -> BytesField:
 
 def message_field(name: str, message: Message, *, repeated: bool = False) -> BytesField:
     """Describe a field that holds another message."""
-    return BytesField(name=name, convert=message.decode, repeated=repeated)
+    return BytesField(name=name, convert=message.decode, repeated=repeated, merged=not repeated)

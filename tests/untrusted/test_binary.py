@@ -5,6 +5,7 @@ import pytest
 from ckptread.untrusted.binary import (
     Malformed,
     Message,
+    bool_field,
     bytes_field,
     fixed32,
     fixed32_field,
@@ -80,3 +81,16 @@ def test_what_is_no_such_message_is_refused(data):
 
 def test_bytes_that_are_no_utf8_survive():
     assert text(b"\xff") == "\udcff"
+
+
+def test_a_message_that_occurs_twice_is_merged_as_protobuf_does():
+    from google.protobuf import descriptor_pb2
+
+    first = descriptor_pb2.FieldDescriptorProto(name="a", options=descriptor_pb2.FieldOptions(packed=True))
+    second = descriptor_pb2.FieldDescriptorProto(options=descriptor_pb2.FieldOptions(deprecated=True))
+    data = first.SerializeToString() + second.SerializeToString()
+    merged = descriptor_pb2.FieldDescriptorProto.FromString(data)
+    options = Message({2: bool_field("packed"), 3: bool_field("deprecated")})
+    found = Message({1: text_field("name"), 8: message_field("options", options)}).decode(data)
+    assert (merged.options.packed, merged.options.deprecated) == (True, True)
+    assert found == {"name": "a", "options": {"packed": True, "deprecated": True}}

@@ -20,7 +20,7 @@ from ckptread.formats.hdf5.index import Hdf5Index
 from ckptread.formats.hdf5.library import Hdf5Library
 from ckptread.formats.hdf5.metadata import check_metadata
 from ckptread.formats.hdf5.native import NativeFile
-from ckptread.formats.hdf5.superblock import Unsupported, stated_end, truncation_error
+from ckptread.formats.hdf5.superblock import Unsupported, extra_bytes, stated_end, truncation_error
 from ckptread.limits import MAX_READ_BYTES
 from ckptread.model import ModelFacts
 from ckptread.names.keras.describe import name_keras_tensors
@@ -89,7 +89,13 @@ class Hdf5Reader(Reader):
         self._index = self._list()
         self.metadata = {**metadata, **self._writer()}
         self.evidence, problems = gather_keras_evidence(self._index.attributes, config, self.metadata, self._same_bytes)
-        self.problems = [*([] if cut is None else [trouble(cut)]), *self._index.problems, *problems]
+        behind = extra_bytes(source)
+        self.problems = [
+            *([] if cut is None else [trouble(cut)]),
+            *([] if behind is None else [behind]),
+            *self._index.problems,
+            *problems,
+        ]
         listed = list(within(self._index.tensors.values(), source.whole_file().size))
         self.tensors = {t.key: t for t in name_keras_tensors(listed, self.evidence)}
 

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from ckptread.errors import DamagedFileError
 from ckptread.formats.hdf5.rounds import Parser, Range
 from ckptread.storage.source import Source
+from ckptread.tensors import Finding
 from ckptread.untrusted.binary import Malformed
+from ckptread.wording import plural
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HEAD_BYTES = 64
@@ -19,6 +21,8 @@ SIZES_AT = {0: 13, 1: 13, 2: 9, 3: 9}
 """By version: the position of the size of an offset, from the signature."""
 END_AT = {0: 40, 1: 44, 2: 28, 3: 28}
 """By version: the position of the end-of-file address, with offsets of eight bytes."""
+BASE_AT = {0: 24, 1: 28, 2: 12, 3: 12}
+"""By version: the position of the address that the others count from."""
 OFFSET_BYTES = 8
 MASK = (1 << 32) - 1
 CHECKED = (2, 3)
@@ -165,6 +169,20 @@ def truncation_error(source: Source) -> DamagedFileError | None:
         advice="its download or copy was interrupted: fetch it again, or save what is intact with 'ckptread salvage'",
         offset=source.locate(source.size)[1],
     )
+
+
+def extra_bytes(source: Source) -> Finding | None:
+    """Return a warning where bytes follow the end that the file records: other programs may read them."""
+    head = find_superblock(source, HEAD_BYTES)
+    end = None if head is None else _end_of(head.data)
+    if head is None or end is None:
+        return None
+    end += head.at - _address(head.data, BASE_AT[head.data[8]])
+    if not 0 < end < source.size:
+        return None
+    message = f"{plural(source.size - end, 'byte', 'follow')} the end of the file that its superblock records"
+    file, offset = source.locate(end)
+    return Finding(code="hdf5-extra-bytes", severity="warning", message=message, file=file, offset=offset)
 
 
 def lookup3(data: bytes) -> int:

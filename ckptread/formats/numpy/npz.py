@@ -24,7 +24,7 @@ import msgspec
 
 from ckptread.errors import CheckpointError, DamagedFileError
 from ckptread.formats.numpy.fortran import FortranArray
-from ckptread.formats.numpy.npy_header import OBJECTS, NpyHeader, read_npy_header
+from ckptread.formats.numpy.npy_header import MAGIC, OBJECTS, NpyHeader, read_npy_header
 from ckptread.formats.zip.archive import ZipArchive
 from ckptread.formats.zip.members import Member
 from ckptread.reader import BLOCK_BYTES, Reader, Remains, Tensor, readable
@@ -195,7 +195,7 @@ class NpzReader(_ArrayReader):
         self._open = lru_cache(OPEN_MEMBERS)(self._archive.source)
         self.problems += self._archive.problems
         for member in self._archive.members.values():
-            if member.name.endswith(".npy"):
+            if member.name.endswith(".npy") or self._is_unnamed_array(member):
                 self._add_member(member)
             elif not member.name.endswith("/"):
                 message = f"the member {quoted(member.name)} is not an array, and is skipped"
@@ -203,9 +203,16 @@ class NpzReader(_ArrayReader):
         listed = within(self.tensors.values(), source.whole_file().size)
         self.tensors = {info.key: info for info in listed}
 
+    def _is_unnamed_array(self, member: Member) -> bool:
+        """Whether a member is an array whose name has no ending; numpy reads it by its complete name."""
+        return member.problem is None and self._archive.head(member.name, len(MAGIC)) == MAGIC
+
     def _add_member(self, member: Member) -> None:
         """List an array; one that cannot be read says why, and does not hide the others."""
         key = member.name.removesuffix(".npy")
+        if key in self._archive.members and key + ".npy" in self._archive.members:
+            self.tensors[key] = _ambiguous(key)
+            return
         try:
             source = self._archive.source(member.name)
             header = read_npy_header(partial(self._archive.head, member.name), source.name)
@@ -239,6 +246,12 @@ class NpzReader(_ArrayReader):
         for _ in Tensor(self, info).blocks():
             continue
         return False  # the member has the checksum
+
+
+def _ambiguous(key: str) -> TensorInfo:
+    """Return the entry of two members of one name, which are not read: numpy takes the one without an ending."""
+    problem = f"ambiguous: there are two members of this name, {quoted(key)} and {quoted(key + '.npy')}"
+    return TensorInfo(key=key, shape=None, dtype="unknown", nbytes=0, problem=problem)
 
 
 def _reading(stored: _Stored) -> ReadInto:

@@ -16,13 +16,14 @@ from typing import NoReturn
 import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.formats.signatures import TABLE_MAGIC
 from ckptread.limits import BLOCK_BYTES, EXPANDED_BYTES, LISTING_BYTES, SNAPPY_RATIO
 from ckptread.storage.source import Source
 from ckptread.storage.windows import WindowSource
 from ckptread.tensors import Checksum, Region
 from ckptread.untrusted.binary import Allowance, Malformed, fixed32, take, varint
 
-MAGIC = bytes.fromhex("57fb808b247547db")
+MAGIC = TABLE_MAGIC
 FOOTER_BYTES = 48
 TRAILER_BYTES = 5  # compression type, masked checksum
 ENTRY_BYTES = 300

@@ -8,6 +8,7 @@ from ckptread.errors import CheckpointError, UnknownFormatError
 from ckptread.formats.candidate import Candidate, look
 from ckptread.formats.format import Format, Located, Opener, on_first_use
 from ckptread.formats.mistakes import find_mistake
+from ckptread.formats.signatures import begins_as
 from ckptread.formats.tensorflow.paths import (
     LatestStep,
     has_data,
@@ -26,7 +27,7 @@ _STATE_HEADS = (b"model_checkpoint_path", b"all_model_checkpoint_paths")
 def _is_table(c: Candidate) -> bool:
     from ckptread.formats.tensorflow.leveldb_table import MAGIC
 
-    return c.tail.endswith(MAGIC)
+    return c.tail.endswith(MAGIC) and begins_as(c) is None
 
 
 def _is_v1(c: Candidate) -> bool:

@@ -81,6 +81,7 @@ def _find_end(source: Source) -> tuple[int, EndRecord]:
             end = EndRecord(*END.unpack_from(tail, at))
             behind = at + END.size + end.comment_nbytes
             if behind == len(tail):
+                _refuse_second_end(source, tail, at, end)
                 return start + at, end
             if behind < len(tail) and fallback is None:
                 fallback = start + at, end
@@ -96,6 +97,13 @@ def _find_end(source: Source) -> tuple[int, EndRecord]:
             code=TRUNCATED,
         )
     raise UnknownFormatError(source.name, "it is not a zip archive: it has no end record")
+
+
+def _refuse_second_end(source: Source, tail: bytes, at: int, end: EndRecord) -> None:
+    """Raise where a comment has an end record: many programs take the last one, whether or not its comment fits."""
+    if end.comment_nbytes and tail.rfind(END_MARK) > at:
+        problem = "its comment has another end record: programs differ in which archive they read"
+        raise UnsafeFileError(source.name, problem, code="zip-second-archive")
 
 
 def _widen(source: Source, at: int, end: EndRecord) -> tuple[int, int, int, int]:
@@ -146,10 +154,11 @@ def _entries(source: Source, start: int, nbytes: int, problems: list[Finding]) -
         name_at = found + ENTRY.size
         extra_at = name_at + entry.name_nbytes
         at = extra_at + entry.extra_nbytes + entry.comment_nbytes
-        entry, problem = _widened(entry, data[extra_at : extra_at + entry.extra_nbytes])
+        extra = data[extra_at : extra_at + entry.extra_nbytes]
+        entry, problem = _widened(entry, extra)
         if at > nbytes:
             problem = "its entry extends past the end of the directory"
-        entries.append(RawEntry(entry, data[name_at:extra_at], problem))
+        entries.append(RawEntry(entry, data[name_at:extra_at], problem, extra))
     if at < nbytes:
         message = f"{plural(nbytes - at, 'byte', 'belong')} to no member, but to the directory"
         problems.append(

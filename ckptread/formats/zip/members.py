@@ -22,7 +22,7 @@ from ckptread.formats.zip.records import (
     RawEntry,
     decode_name,
 )
-from ckptread.formats.zip.rules import find_contradiction, find_false_claim, find_unsupported
+from ckptread.formats.zip.rules import find_contradiction, find_false_claim, find_other_name, find_unsupported
 from ckptread.storage.source import Source
 from ckptread.untrusted.budget import bomb, most_bytes
 
@@ -75,6 +75,7 @@ def _read_member(source: Source, raw: RawEntry, base: int, limit: int) -> Spanne
         (None if raw.cut else find_contradiction(raw, local, behind), DamagedFileError),
         (undescribed, DamagedFileError),
         (find_false_claim(member.name, raw.entry), UnsafeFileError),
+        (find_other_name(raw, behind[local.name_nbytes :]), UnsafeFileError),
         (find_unsupported(raw, local), UnsupportedError),
     )
     problem, error = next((fault for fault in faults if fault[0]), (None, DamagedFileError))

@@ -5,6 +5,7 @@ Sections are those of the specification, PKWARE's APPNOTE.TXT.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ END64 = Struct("<4sQ2H2L4Q")  # 4.3.14
 LOCATOR = Struct("<4sLQL")  # 4.3.15
 END = Struct("<4s4H2LH")  # 4.3.16
 ZIP64_EXTRA = 0x0001  # 4.5.3
+UNICODE_PATH_EXTRA = 0x7075  # 4.6.9
 
 
 class LocalHeader(NamedTuple):
@@ -101,6 +103,7 @@ class RawEntry(msgspec.Struct, frozen=True):
     entry: DirectoryEntry
     name: bytes
     problem: str | None
+    extra: bytes = b""
     cut: bool = False
     """Whether the file ends within the member, which is then shorter than its own header says."""
 
@@ -120,16 +123,18 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
 
 def zip64_values(extra: bytes) -> list[int]:
     """Return the 64-bit numbers of the zip64 field in the extra data, in order; none without such a field."""
+    field = next((data for kind, data in extra_fields(extra) if kind == ZIP64_EXTRA), b"")
+    return [int.from_bytes(field[i : i + 8], "little") for i in range(0, len(field) - 7, 8)]
+
+
+def extra_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the kind and the bytes of each field of the extra data (4.5)."""
     at = 0
     while at + 4 <= len(extra):
         kind = int.from_bytes(extra[at : at + 2], "little")
         nbytes = int.from_bytes(extra[at + 2 : at + 4], "little")
-        at += 4
-        if kind == ZIP64_EXTRA:
-            field = extra[at : at + nbytes]
-            return [int.from_bytes(field[i : i + 8], "little") for i in range(0, len(field) - 7, 8)]
-        at += nbytes
-    return []
+        yield kind, extra[at + 4 : at + 4 + nbytes]
+        at += 4 + nbytes
 
 
 def decode_name(raw: bytes, flags: int) -> str:

@@ -11,11 +11,13 @@ from ckptread.formats.zip.records import (
     ENCRYPTED,
     MASK32,
     STORED,
+    UNICODE_PATH_EXTRA,
     UTF8,
     DirectoryEntry,
     LocalHeader,
     RawEntry,
     decode_name,
+    extra_fields,
     zip64_values,
 )
 from ckptread.storage.inflate import MAX_EXPANSION
@@ -43,6 +45,16 @@ def find_contradiction(raw: RawEntry, local: LocalHeader, behind: bytes) -> str 
     if agreed or (local.flags & DESCRIBED and local.crc32 == 0 and set(stated) <= {0, MASK32}):
         return None
     return "its own header states another size or CRC-32 than the directory"
+
+
+def find_other_name(raw: RawEntry, own_extra: bytes) -> str | None:
+    """Return why programs call a member differently: a field beside its name may replace it (4.6.9); or None."""
+    name = decode_name(raw.name, raw.entry.flags)
+    for kind, data in (*extra_fields(raw.extra), *extra_fields(own_extra)):
+        other = data[5:].decode("utf-8", "surrogateescape")
+        if kind == UNICODE_PATH_EXTRA and other != name:
+            return f"some programs call it {quoted(other)}, by a field beside its name"
+    return None
 
 
 def find_false_claim(name: str, member: DirectoryEntry) -> str | None:

@@ -340,3 +340,24 @@ def test_random_damage_gives_an_error_or_what_was_written(tmp_path: Path) -> Non
                     assert key not in arrays or reader.problems or read.tobytes() == arrays[key].tobytes()
         except CheckpointError:
             continue
+
+
+@pytest.mark.parametrize("names", [("w", "w.npy"), ("w.npy", "w")])
+def test_two_members_of_one_name_are_not_read(tmp_path: Path, names: tuple[str, str]) -> None:
+    path = tmp_path / "two.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            with archive.open(name, "w") as file:
+                np.save(file, np.full(3, len(name), "f4"))
+    assert list(np.load(path)["w"]) == [1, 1, 1]
+    with open_npz(*find_storage(str(path))) as reader:
+        assert "ambiguous" in str(reader.tensors["w"].problem)
+
+
+def test_a_member_without_an_ending_is_the_array_that_numpy_reads(tmp_path: Path) -> None:
+    path = tmp_path / "one.npz"
+    with zipfile.ZipFile(path, "w") as archive, archive.open("w", "w") as file:
+        np.save(file, np.arange(3))
+    with open_npz(*find_storage(str(path))) as reader:
+        assert list(reader.tensors) == np.load(path).files
+        assert list(reader.read("w")) == list(np.load(path)["w"])

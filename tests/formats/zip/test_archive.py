@@ -121,8 +121,30 @@ def test_of_two_archives_in_one_file_the_last_is_read_and_the_other_noted(tmp_pa
 
 def test_an_end_record_in_a_comment_does_not_hide_the_archive_unseen(tmp_path: Path) -> None:
     inner = END.pack(b"PK\5\6", 0, 0, 0, 0, 0, 0, 0)
-    found = opened(tmp_path, archive(member(b"a", b"1"), comment=inner))
-    assert "another archive" in messages(found)
+    assert "another archive" in messages(opened(tmp_path, archive(member(b"a", b"1"), comment=inner)))
+    for comment in (inner + b"\n", archive(member(b"a", b"2")) + b"\n"):
+        data = archive(member(b"a", b"1"), comment=comment)
+        with zipfile.ZipFile(BytesIO(data)) as last:  # zipfile reads the last end record
+            assert "a" not in last.namelist() or last.read("a") == b"2"
+        with pytest.raises(UnsafeFileError, match="another end record"):
+            opened(tmp_path, data)
+
+
+def test_a_comment_is_no_archive(tmp_path: Path) -> None:
+    found = opened(tmp_path, archive(member(b"a", b"1"), comment=b"saved by hand"))
+    assert (found.read("a", 1), found.problems) == (b"1", [])
+
+
+@pytest.mark.parametrize("where", ["local", "entry"])
+def test_a_field_that_changes_a_name_refuses_the_member(tmp_path: Path, where: str) -> None:
+    def field(name: bytes) -> bytes:
+        return struct.pack("<HHBL", 0x7075, 5 + len(name), 1, zlib.crc32(b"a")) + name
+
+    same = opened(tmp_path, archive(member(b"a", b"1", **{where: {"extra": field(b"a")}})))
+    assert same.read("a", 1) == b"1"
+    found = opened(tmp_path, archive(member(b"a", b"1", **{where: {"extra": field(b"b")}})))
+    with pytest.raises(UnsafeFileError, match="some programs call it 'b'"):
+        found.read("a", 1)
 
 
 LIES = {
