@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ckptread.errors import UsageError
 from ckptread.operations.notes import role_notes, trainable_notes
 from ckptread.reader import Reader
-from ckptread.select import filter_tensors, match_tensors
+from ckptread.select import filter_tensors, is_glob, match_tensors, matching_tensors
 from ckptread.tensors import TensorInfo
 
 
@@ -26,6 +26,17 @@ def select_tensors(
     of_role = filter_tensors(reader.tensors, matching, role)
     notes = (*role_notes([reader], role), *trainable_notes(of_role, trainable))
     return filter_tensors(reader.tensors, of_role, None, trainable), notes
+
+
+def without_bookkeeping(
+    reader: Reader, tensors: Iterable[TensorInfo], patterns: Iterable[str] = (), role: str | None = None
+) -> list[TensorInfo]:
+    """Leave out bookkeeping (object graphs, iterators, counters), unless a name, a path or the role asks for it."""
+    if role in {"bookkeeping", "all"}:
+        return list(tensors)
+    names = [pattern for pattern in patterns if not is_glob(pattern)]
+    named = {tensor.key for name in names for tensor in matching_tensors(reader.tensors, name)}
+    return [tensor for tensor in tensors if tensor.role != "bookkeeping" or tensor.key in named]
 
 
 def trainable_flag(trainable: bool, frozen: bool) -> bool | None:

@@ -1,5 +1,6 @@
 """Arithmetic on blocks of values.
 
+- ``numbers``: the numbers in values of any dtype, and whether values can be judged
 - ``statistics``: minimum, mean, norm and histogram of one tensor
 - ``comparison``: whether the values of two tensors differ
 - ``difference``: what is measured of a difference, and the tolerance

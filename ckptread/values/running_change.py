@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ckptread.values.difference import ChangeSums, Tolerance
 from ckptread.values.equality import count_changed_objects
 from ckptread.values.float_kernels import FloatKernel, integer_difference, is_float
-from ckptread.values.statistics import PIECE, as_float, exact_float, is_numeric
+from ckptread.values.numbers import is_numeric
+from ckptread.values.statistics import PIECE, as_float, exact_float
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ckptread.reader import Tensor
+from ckptread.values.numbers import is_numeric, numbers_in, why_unjudged
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ckptread.tensors import Array
 
 ROW = 8 << 10
@@ -25,12 +24,12 @@ ROW = 8 << 10
 PIECE = 4 * ROW
 """Elements that are processed at once: 256 KiB as float64."""
 BINS = 16
-NUMERIC = "biufc"
-STRINGS = "OSU"
+TEXTS = "OSU"
+"""The kinds of arrays whose elements may be strings."""
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Statistics of a tensor's values; None if they are undefined (strings, empty tensors)."""
+    """Statistics of a tensor's values; None if they are undefined (strings, records, empty tensors)."""
 
     count: int
     minimum: float | int | None = None
@@ -42,10 +41,13 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """Population standard deviation of the finite values; for complex numbers, of |x - mean|."""
     l2: float | None = None
     """Square root of the sum of squares of the finite values."""
-    zeros: int = 0
-    """Elements that equal zero; for strings, empty ones."""
-    nans: int = 0
-    infs: int = 0
+    zeros: int | None = None
+    """Elements that equal zero; for strings, empty ones; None for records and lists."""
+    nans: int | None = None
+    """NaN among the values, and the numbers in records and lists; None where there is no number that could be one."""
+    infs: int | None = None
+    unjudged: str = ""
+    """What in the values cannot be judged: 'opaque bytes', 'references' or 'dates'; "" if all can be."""
 
 
 class Histogram(msgspec.Struct, frozen=True):
@@ -61,7 +63,8 @@ def statistics(tensor: Tensor) -> Statistics:
     running = RunningStatistics()
     for piece in pieces(tensor):
         running.add(piece)
-    return running.result()
+    found = running.result()
+    return found if found.count or is_numeric(tensor.dtype) else Statistics(count=0, zeros=0)
 
 
 def histogram(tensor: Tensor, stats: Statistics, bins: int = BINS) -> Histogram | None:
@@ -133,11 +136,6 @@ def exact_float(values: Array) -> Array:
     return values if values.dtype == np.longdouble else as_float(values)
 
 
-def is_numeric(dtype: np.dtype[Any]) -> bool:
-    """Whether values of this dtype are numbers, of numpy or ml_dtypes."""
-    return dtype.kind in NUMERIC or (dtype.kind == "V" and dtype.names is None and dtype.type.__module__ != "numpy")
-
-
 class RunningStatistics:
     """Accumulates the statistics of values that come in pieces."""
 
@@ -150,17 +148,30 @@ class RunningStatistics:
         self._squares = 0.0
         self._numeric = True
         self._real = True
+        self._empty: int | None = None  # strings
+        self._inner: RunningStatistics | None = None  # of the numbers in records and lists
+        self._unjudged = ""
 
     def add(self, values: Array) -> None:
         """Add some values, flat."""
         self._count += values.size
-        if not is_numeric(values.dtype):
+        if is_numeric(values.dtype):
+            if values.size:
+                self._add_numbers(values)
+        else:
             self._numeric = False
-            if values.dtype.kind in STRINGS:
-                self._zeros += sum(isinstance(value, bytes | str) and not value for value in values.tolist())
-            return
-        if values.size:
-            self._add_numbers(values)
+            self._add_others(values)
+
+    def _add_others(self, values: Array) -> None:
+        """Add values that are not numbers, but may have some in them."""
+        self._unjudged = self._unjudged or why_unjudged(values)
+        if values.dtype.kind in TEXTS:
+            texts = [value for value in values.tolist() if isinstance(value, bytes | str)]
+            if texts:
+                self._empty = (self._empty or 0) + sum(not text for text in texts)
+        for numbers in numbers_in(values):
+            self._inner = self._inner or RunningStatistics()
+            self._inner.add(numbers)
 
     def _add_numbers(self, values: Array) -> None:
         import numpy as np
@@ -211,8 +222,13 @@ class RunningStatistics:
 
     def result(self) -> Statistics:
         """Return the statistics of all values so far."""
-        if not self._numeric or self._count == 0:
-            return Statistics(count=self._count, zeros=self._zeros)
+        if not self._numeric:
+            inner = Statistics(count=0) if self._inner is None else self._inner.result()
+            return Statistics(
+                count=self._count, zeros=self._empty, nans=inner.nans, infs=inner.infs, unjudged=self._unjudged
+            )
+        if self._count == 0:
+            return Statistics(count=0, zeros=0, nans=0, infs=0)
         known = self._finite > 0
         mean = float(self._mean.real) if known and self._real else None
         return Statistics(

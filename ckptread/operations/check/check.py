@@ -114,7 +114,7 @@ def check(
     >>> import ckptread
     >>> result = ckptread.check("fixtures/tf-object/ckpt-1", finite=True, has="**/kernel")
     >>> bool(result), [outcome.checked for outcome in result.checkpoints[0].outcomes]
-    (True, [17, 2])
+    (True, [14, 2])
     """
     file = _rule_file(rules)
     given = {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from ckptread.errors import CheckpointError, TensorNotFoundError
 from ckptread.operations.check.rules import Rule
+from ckptread.operations.check.value_rules import OF_VALUES, Measured, applies, measure, violation
 from ckptread.operations.copies import copy_notes, tensors_to_judge
 from ckptread.operations.diff.choose_pairs import choose_pairs
 from ckptread.operations.diff.diff import compare_pairs
@@ -21,16 +21,13 @@ from ckptread.operations.each_tensor import TensorResult, survey
 from ckptread.operations.inspect.layers import summarize
 from ckptread.operations.inspect.totals import total
 from ckptread.operations.opening import opened
-from ckptread.reader import Reader, Tensor
+from ckptread.operations.selection import without_bookkeeping
+from ckptread.reader import Reader
 from ckptread.select import filter_tensors, match_tensors
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
-from ckptread.values.statistics import Statistics, as_float, pieces, statistics
+from ckptread.wording import plural
 
-if TYPE_CHECKING:
-    from ckptread.tensors import Array
-
-OF_VALUES = frozenset({"no-nan", "no-inf", "finite", "no-zero", "max-abs"})
 OF_PAIRS = frozenset({"frozen", "changed"})
 """The rules that compare with another checkpoint."""
 
@@ -70,14 +67,6 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
         return self.unreadable or any(offender.unreadable for offender in self.offenders)
 
 
-class _Measured(msgspec.Struct, frozen=True):
-    """What rules ask of a tensor's values."""
-
-    statistics: Statistics
-    magnitude: float | int | None
-    """The largest |x|, NaN left out; None where there is no number."""
-
-
 def check_rules(
     reader: Reader,
     rules: Iterable[Rule],
@@ -108,7 +97,7 @@ class _RuleChecker:
         self._before = before
         self._role = role
         self._meter = meter
-        self._measured: dict[str, TensorResult[_Measured]] = {}
+        self._measured: dict[str, TensorResult[Measured]] = {}
 
     def results(self, rules: Sequence[Rule]) -> list[RuleResult]:
         """Return the result of each rule."""
@@ -127,13 +116,15 @@ class _RuleChecker:
                 wanted |= {tensor.key: tensor for tensor in self._tensors(rule)}
             except TensorNotFoundError:
                 continue  # the rule's own outcome says so
-        for entry in survey(self._reader, wanted.values(), _measure, meter=self._meter):
+        for entry in survey(self._reader, wanted.values(), measure, meter=self._meter):
             self._measured[entry.tensor.key] = entry
 
     def _tensors(self, rule: Rule) -> list[TensorInfo]:
         patterns = [] if rule.pattern is None else [rule.pattern]
         matching = match_tensors(self._reader.path, self._reader.tensors, patterns)
         chosen = filter_tensors(self._reader.tensors, matching, self._role)
+        if rule.name != "has":
+            chosen = without_bookkeeping(self._reader, chosen, patterns, self._role)
         if rule.name in OF_VALUES:
             return self._judged(chosen)
         keys = {tensor.key for tensor in chosen}
@@ -171,9 +162,10 @@ class _RuleChecker:
         if rule.name == "has":
             return RuleResult(rule=rule, checked=len(tensors))
         judged = [self._dtype(rule, t) if rule.name == "dtype" else self._values(rule, t) for t in tensors]
-        return RuleResult(
-            rule=rule, checked=len(tensors), offenders=tuple(offender for offender in judged if offender is not None)
-        )
+        offenders = tuple(offender for offender in judged if offender is not None)
+        of_values = rule.name in OF_VALUES
+        idle = of_values and not offenders and not any(applies(rule, self._measured[t.key].figure) for t in tensors)
+        return RuleResult(rule=rule, checked=len(tensors), offenders=offenders, problem=_idle(tensors) if idle else "")
 
     def _nothing(self) -> str:
         return "there are no tensors" + ("" if self._role is None else f" of the role {self._role} that it is about")
@@ -189,7 +181,7 @@ class _RuleChecker:
         entry = self._measured[tensor.key]
         if entry.figure is None:
             return Offender(tensor.name, tensor.key, entry.problem, unreadable=True)
-        reason = _violation(rule, entry.figure)
+        reason = violation(rule, entry.figure)
         return Offender(tensor.name, tensor.key, reason) if reason else None
 
     def _params(self, rule: Rule) -> RuleResult:
@@ -221,40 +213,8 @@ def _without_second_names(pairs: Sequence[Pair]) -> list[Pair]:
     return [pair for pair in pairs if not all(t is None or t.alias_of is not None for t in (pair.a, pair.b))]
 
 
-def _measure(tensor: Tensor) -> _Measured:
-    stats = statistics(tensor)
-    if stats.minimum is not None and stats.maximum is not None:
-        return _Measured(stats, max(abs(stats.minimum), abs(stats.maximum)))
-    return _Measured(stats, _largest(tensor) if tensor.dtype.kind == "c" and stats.count else None)
-
-
-def _largest(tensor: Tensor) -> float | None:
-    """Return the largest magnitude of complex numbers, which have no minimum and no maximum."""
-    import numpy as np
-
-    found = None
-    for piece in pieces(tensor):
-        sizes: Array = np.abs(as_float(piece))
-        sizes = sizes[~np.isnan(sizes)]
-        if sizes.size:
-            found = max(float(sizes.max()), found or 0.0)
-    return found
-
-
-def _violation(rule: Rule, measured: _Measured) -> str:
-    """Say how a tensor's values break a rule, or ""."""
-    stats = measured.statistics
-    special = [f"{count:,} {word}" for word, count in (("NaN", stats.nans), ("Inf", stats.infs)) if count]
-    if rule.name == "no-nan":
-        return f"{stats.nans:,} NaN" if stats.nans else ""
-    if rule.name == "no-inf":
-        return f"{stats.infs:,} Inf" if stats.infs else ""
-    if rule.name == "finite":
-        return ", ".join(special)
-    if rule.name == "no-zero":
-        return "all zeros" if stats.count and stats.zeros == stats.count else ""
-    over = measured.magnitude is not None and measured.magnitude > float(rule.value or 0)
-    return f"{measured.magnitude:g}" if over else ""
+def _idle(tensors: Sequence[TensorInfo]) -> str:
+    return f"nothing was judged: {plural(len(tensors), 'tensor')} without a value that this rule can judge"
 
 
 def _offender_of_pair(rule: Rule, entry: TensorDifference) -> Offender | None:

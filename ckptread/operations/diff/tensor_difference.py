@@ -14,7 +14,7 @@ from ckptread.tensors import TensorInfo
 from ckptread.values.comparison import compare_values
 from ckptread.values.difference import Change, Tolerance
 from ckptread.values.equality import same_kind
-from ckptread.values.statistics import is_numeric
+from ckptread.values.numbers import is_numeric
 
 Status = Literal[
     "same",

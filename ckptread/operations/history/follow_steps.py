@@ -6,7 +6,7 @@ Two checkpoints are open at a time, and a block of each tensor is in memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,7 +21,8 @@ from ckptread.operations.opening import opened
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
 from ckptread.select import filter_tensors, match_tensors
 from ckptread.tensors import TensorInfo
-from ckptread.values.statistics import PIECE, Statistics, as_float, is_numeric, square_sum, statistics
+from ckptread.values.numbers import is_numeric
+from ckptread.values.statistics import PIECE, Statistics, as_float, square_sum, statistics
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
@@ -54,8 +55,9 @@ class GroupStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """L2 norm of the difference to the step before, over what is finite in both; None where nothing is comparable."""
     change: float | None
     """``distance`` by the L2 norm of the step before; infinite where that is zero and this is not."""
-    nans: int
-    infs: int
+    nans: int | None
+    """None where there is no number that could be one."""
+    infs: int | None
     reshaped: int = 0
     """Tensors of another shape than at the step before: then there is no distance, and no change."""
 
@@ -69,13 +71,15 @@ class StepStatistics(msgspec.Struct, frozen=True):
     """Why the checkpoint could not be opened, or ""."""
     unreadable: tuple[TensorResult[Any], ...] = ()
     """The tensors that could not be read; the statistics are of the others."""
+    unjudged: tuple[TensorInfo, ...] = ()
+    """The tensors with values that cannot be judged: opaque bytes, references and dates."""
     notes: tuple[str, ...] = ()
     """What a user should know of the tensors."""
 
     @property
     def nans(self) -> int:
         """How many values are NaN."""
-        return sum(group.nans for group in self.groups)
+        return sum(group.nans or 0 for group in self.groups)
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -139,9 +143,11 @@ def _measure_step(
         for name, members in groups.items()
     ]
     unreadable = tuple(entry for entry in found.values() if entry.figure is None)
-    return StepStatistics(step, tuple(step_statistics), "", unreadable, tuple(copy_notes(tensors))), _Before(
-        reader, tensors, norms
+    unjudged = tuple(entry.tensor for entry in found.values() if entry.figure and entry.figure.statistics.unjudged)
+    measured = StepStatistics(
+        step, tuple(step_statistics), unreadable=unreadable, unjudged=unjudged, notes=tuple(copy_notes(tensors))
     )
+    return measured, _Before(reader, tensors, norms)
 
 
 def _groups(reader: Reader, followed: Followed) -> dict[str, list[TensorInfo]]:
@@ -221,9 +227,15 @@ def _sum_up(name: str, members: Sequence[TensorResult[_Read]], past: Mapping[str
         l2=math.hypot(*norms) if norms else None,
         distance=distance,
         change=None if distance is None else _ratio(distance, math.hypot(*(norm for norm, _ in moved))),
-        nans=sum(read.statistics.nans for _, read in known),
-        infs=sum(read.statistics.infs for _, read in known),
+        nans=_sum_known(read.statistics.nans for _, read in known),
+        infs=_sum_known(read.statistics.infs for _, read in known),
     )
+
+
+def _sum_known(counts: Iterable[int | None]) -> int | None:
+    """Return the sum of the counts that were made; None if there are none."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _without_change(

@@ -111,4 +111,4 @@ def _refuse_nothing(found: Sequence[StepStatistics], followed: Followed) -> None
 def find_first_nan(steps: Sequence[StepStatistics]) -> tuple[StepStatistics, GroupStatistics] | None:
     """Return the first step with a NaN, and the group in it that has most of them."""
     found = next((step for step in steps if step.nans), None)
-    return None if found is None else (found, max(found.groups, key=lambda group: group.nans))
+    return None if found is None else (found, max(found.groups, key=lambda group: group.nans or 0))

@@ -28,8 +28,9 @@ class GroupDocument(msgspec.Struct, kw_only=True):
     """L2 norm of the difference to the step before."""
     change: Number | None
     """``distance`` divided by the L2 norm of the step before."""
-    nan: int
-    inf: int
+    nan: int | None
+    """null where there is no number that could be NaN."""
+    inf: int | None
     reshaped: int
     """Tensors of another shape than at the step before."""
 
@@ -50,6 +51,8 @@ class StepDocument(msgspec.Struct, kw_only=True):
     problem: str | None
     """Why it could not be opened."""
     unreadable: list[UnreadableDocument]
+    unjudged: list[str]
+    """Keys of the tensors with values that cannot be judged: opaque bytes, references, dates."""
     groups: list[GroupDocument]
 
 
@@ -125,6 +128,7 @@ def _step_document(step: StepStatistics) -> StepDocument:
         path=step.step.path,
         problem=step.problem or None,
         unreadable=[UnreadableDocument(key=e.tensor.key, problem=e.problem) for e in step.unreadable],
+        unjudged=[info.key for info in step.unjudged],
         groups=[_group_document(group) for group in step.groups],
     )
 
@@ -145,7 +149,7 @@ def _table(steps: Sequence[StepStatistics]) -> Table:
     rows = [row for name, members in groups.items() for row in _group_rows(name, members)]
     complete = Table(["name", ">step", ">L2", ">change", ">NaN", ">Inf", "note"], rows)
     for at, title, usual in ((5, ">Inf", "0"), (6, "note", "")):
-        if all(row[at] == usual for row in rows):
+        if all(row[at] in {usual, "-"} for row in rows):
             complete = without(complete, title)
     return complete
 
@@ -154,12 +158,16 @@ def _group_rows(name: str, members: Sequence[tuple[StepStatistics, GroupStatisti
     """Yield a group's rows; the first one has its name."""
     for at, (step, group) in enumerate(members):
         shown = "" if at else name_text(name)
-        statistics = [_digits(group.l2), _digits(group.change), f"{group.nans:,}", f"{group.infs:,}", _note(group)]
+        statistics = [_digits(group.l2), _digits(group.change), _count(group.nans), _count(group.infs), _note(group)]
         yield [shown, name_text(step.step.label), *statistics]
 
 
 def _note(group: GroupStatistics) -> str:
     return f"the shapes of {plural(group.reshaped, 'tensor')} differ" if group.reshaped else ""
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
 
 
 def _digits(value: float | None) -> str:
@@ -176,9 +184,13 @@ def _exact_rows(step: StepStatistics) -> Iterator[list[str]]:
         numbers = [group.l2, group.distance, group.change]
         yield [
             *begin, name_text(group.name), str(group.tensors), str(group.parameters),
-            *("" if number is None else repr(number) for number in numbers), str(group.nans), str(group.infs),
+            *("" if number is None else repr(number) for number in numbers), *_exact_counts(group),
             str(group.reshaped), problem,
         ]  # fmt: skip
+
+
+def _exact_counts(group: GroupStatistics) -> list[str]:
+    return ["" if count is None else str(count) for count in (group.nans, group.infs)]
 
 
 def _summary(found: History) -> Iterator[str]:
@@ -188,7 +200,15 @@ def _summary(found: History) -> Iterator[str]:
     span = f", steps {labels[0]} to {labels[-1]}" if len(labels) > 1 else ""
     yield plural(len(opened), "checkpoint") + span
     first = found.first_nan
-    yield _first_nan_text(*first) if first else "no NaN in any step" if found.complete else "no NaN in what was read"
+    unjudged = len({info.key for step in opened for info in step.unjudged})
+    if unjudged:
+        yield f"the values of {plural(unjudged, 'tensor')} could not be judged"
+    if first:
+        yield _first_nan_text(*first)
+    elif not found.complete:
+        yield "no NaN in what was read"
+    else:
+        yield "no NaN in what could be judged" if unjudged else "no NaN in any step"
 
 
 def _first_nan_text(step: StepStatistics, group: GroupStatistics) -> str:

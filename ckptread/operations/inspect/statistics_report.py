@@ -77,8 +77,8 @@ def _exact_cells(result: TensorResult[Statistics]) -> list[str]:
     if found is None:
         return [*[""] * len(TITLES), name_text(result.problem)]
     values = (found.minimum, found.maximum, found.mean, found.std, found.l2)
-    return [*("" if value is None else repr(value) for value in values), str(found.zeros), str(found.nans),
-            str(found.infs), ""]  # fmt: skip
+    counts = (found.zeros, found.nans, found.infs)
+    return [*("" if value is None else repr(value) for value in (*values, *counts)), _unjudged(found)]
 
 
 def _short_cells(result: TensorResult[Statistics]) -> list[str]:
@@ -86,14 +86,24 @@ def _short_cells(result: TensorResult[Statistics]) -> list[str]:
     if found is None:
         return _exact_cells(result)
     values = (found.minimum, found.maximum, found.mean, found.std, found.l2)
-    return [*map(_digits, values), *(f"{count:,}" for count in (found.zeros, found.nans, found.infs)), _note(result)]
+    return [
+        *map(_digits, values),
+        *("-" if count is None else f"{count:,}" for count in (found.zeros, found.nans, found.infs)),
+        _note(result),
+    ]
 
 
 def _note(result: TensorResult[Statistics]) -> str:
     tensor = result.tensor
     if tensor.alias_of is None and tensor.variable is None and tensor.copy_of is not None:
         return f"differs from {short(tensor.copy_of)}"
-    return f"same as {short(tensor.repeats)}" if tensor.repeats is not None else ""
+    if tensor.repeats is not None:
+        return f"same as {short(tensor.repeats)}"
+    return "" if result.figure is None else _unjudged(result.figure)
+
+
+def _unjudged(found: Statistics) -> str:
+    return f"{found.unjudged} cannot be judged" if found.unjudged else ""
 
 
 def _digits(value: float | None) -> str:
@@ -110,7 +120,7 @@ def _short(table: Table) -> Table:
     """Leave out counts of NaN and Inf that are all zero, and a column of problems that is empty."""
     for title in (">NaN", ">Inf", "problem"):
         at = list(table.titles).index(title)
-        if all(row[at] in {"", "0"} for row in table.rows):
+        if all(row[at] in {"", "0", "-"} for row in table.rows):
             table = without(table, title)
     return table
 
@@ -125,8 +135,13 @@ def _verdict(results: Sequence[TensorResult[Statistics]]) -> str:
     by_key = {result.tensor.key: result for result in results}
     own = [result for result in results if not _is_repeated(result, by_key.get(result.tensor.repeats or ""))]
     known = [result.figure for result in own if result.figure is not None]
-    counts = {"NaN": sum(found.nans > 0 for found in known), "Inf": sum(found.infs > 0 for found in known)}
+    counts = {"NaN": sum(bool(found.nans) for found in known), "Inf": sum(bool(found.infs) for found in known)}
     found = [f"{word} in {plural(count, 'tensor')}" for word, count in counts.items() if count]
     unread = len(own) - len(known)
-    rest = f"; {plural(unread, 'tensor')} could not be read" if unread else ""
-    return (", ".join(found) or f"no NaN and no Inf in {plural(len(known), 'tensor')}") + rest
+    unjudged = sum(bool(found.unjudged) for found in known)
+    judged = len(known) - unjudged
+    none = f"no NaN and no Inf in {plural(judged, 'tensor')}" if judged or not (unjudged or unread) else ""
+    parts = [", ".join(found) or none]
+    parts += [f"{plural(unjudged, 'tensor')} could not be judged"] if unjudged else []
+    parts += [f"{plural(unread, 'tensor')} could not be read"] if unread else []
+    return "; ".join(filter(None, parts))

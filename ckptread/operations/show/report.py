@@ -32,9 +32,12 @@ class StatisticsDocument(msgspec.Struct, kw_only=True):
     mean: Number | None
     std: Number | None
     l2: Number | None
-    zeros: int
-    nan: int
-    inf: int
+    zeros: int | None
+    nan: int | None
+    inf: int | None
+    """null where nothing was counted."""
+    unjudged: str | None
+    """What in the values cannot be judged: 'opaque bytes', 'references' or 'dates'."""
 
 
 class HistogramDocument(msgspec.Struct, kw_only=True):
@@ -114,7 +117,7 @@ def statistics_document(found: Statistics) -> StatisticsDocument:
     """Return the statistics of a tensor."""
     return StatisticsDocument(
         count=found.count, min=found.minimum, max=found.maximum, mean=found.mean, std=found.std, l2=found.l2,
-        zeros=found.zeros, nan=found.nans, inf=found.infs,
+        zeros=found.zeros, nan=found.nans, inf=found.infs, unjudged=found.unjudged or None,
     )  # fmt: skip
 
 
@@ -156,7 +159,10 @@ def _statistics_facts(found: Statistics) -> Iterator[tuple[str, str]]:
     if found.l2 is not None:
         values = {"min": found.minimum, "max": found.maximum, "mean": found.mean, "std": found.std, "L2": found.l2}
         yield from ((label, number_text(value)) for label, value in values.items())
-    yield from (("zeros", f"{found.zeros:,}"), ("NaN", f"{found.nans:,}"), ("Inf", f"{found.infs:,}"))
+    counts = {"zeros": found.zeros, "NaN": found.nans, "Inf": found.infs}
+    yield from ((label, f"{count:,}") for label, count in counts.items() if count is not None)
+    if found.unjudged:
+        yield "not judged", f"{found.unjudged}: whether they are NaN or Inf is unknown"
 
 
 def _bars(spread: Histogram | None) -> Iterator[Line]:

@@ -62,5 +62,8 @@ def _tensor_lines(result: TensorResult[TensorText]) -> Iterator[str]:
     if found.l2 is not None:
         values = {"min": found.minimum, "max": found.maximum, "mean": found.mean, "std": found.std, "L2": found.l2}
         yield "  " + "  ".join(f"{name} {number_text(value)}" for name, value in values.items() if value is not None)
-    yield f"  zeros {found.zeros}  NaN {found.nans}  Inf {found.infs}"
+    counts = {"zeros": found.zeros, "NaN": found.nans, "Inf": found.infs}
+    counted = [f"{name} {count}" for name, count in counts.items() if count is not None]
+    if counted or found.unjudged:
+        yield "  " + "  ".join([*counted, *([f"{found.unjudged} cannot be judged"] if found.unjudged else [])])
     yield f"  sha256 {result.figure.sha256}"

@@ -23,7 +23,7 @@ from ckptread.reader import Reader, Tensor
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
 from ckptread.untrusted.dtypes import numpy_dtype
-from ckptread.values.statistics import is_numeric
+from ckptread.values.numbers import is_numeric
 
 MOST_ATTEMPTS = 100_000
 """Arrangements that are tried in all: 20,000 tensors of five possible ones each. What is left then stays alone."""

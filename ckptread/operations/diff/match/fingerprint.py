@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ckptread.reader import BLOCK_BYTES, Tensor
-from ckptread.values.statistics import as_float, is_numeric
+from ckptread.values.numbers import is_numeric
+from ckptread.values.statistics import as_float
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
