@@ -32,9 +32,10 @@ def open_checkpoint(
 ) -> Reader:
     """Open a checkpoint of any format. Only its index is read.
 
-    ``path`` is a file, a folder, or the prefix of a TensorFlow checkpoint. ``backend`` is 'auto' or 'native', or
-    'tensorflow' to have TensorFlow read the values. With ``Remains.accepted``, a damaged checkpoint is opened with what
-    is left of it. Raises CheckpointError (see ckptread.errors), and UsageError for an unknown backend.
+    ``path`` is a file, a folder, or the prefix of a TensorFlow checkpoint. ``backend`` is 'auto' or 'native', or the
+    library that wrote the file: 'tensorflow', or 'h5py' for HDF5 and Keras, run in another process. With
+    ``Remains.accepted``, a damaged checkpoint is opened with what is left of it. Raises CheckpointError (see
+    ckptread.errors), and UsageError for an unknown backend.
     """
     if backend not in BACKENDS:
         raise UsageError(f"there is no backend {backend!r}; there are {', '.join(BACKENDS)}")

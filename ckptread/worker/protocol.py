@@ -7,7 +7,7 @@ checks the types. What a reply claims is checked where it is used: the types alo
 
 from __future__ import annotations
 
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Any
 
 import msgspec
 
@@ -18,8 +18,6 @@ Size = Annotated[int, msgspec.Meta(ge=0)]
 Bounds = tuple[int, int, int]
 """Start, stop and step of a slice along one axis."""
 Attribute = str | int | float | list[str]
-Layout = Literal["contiguous", "compact", "chunked", "fill", "library", "none"]
-"""Where a dataset's bytes are; 'fill' has no storage, 'library' only HDF5 can decode, 'none' cannot be read."""
 
 
 class WorkerMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, tag_field="type"):
@@ -48,26 +46,17 @@ class OpenCheckpoint(WorkerMessage, frozen=True):
 class ListDatasets(WorkerMessage, frozen=True):
     """Reply with Entries and LongTexts for all that the file holds, and one DatasetsListed before the attributes."""
 
-    attributes: bool
-    """Whether those of the groups are wanted."""
-    orphans: bool
-    """Whether objects are wanted that no group lists, in a damaged file."""
 
+class ReadDataset(WorkerMessage, frozen=True):
+    """Reply with Values: part of an HDF5 dataset, as ``formats.hdf5.values.encode`` writes it."""
 
-class LocateChunks(WorkerMessage, frozen=True):
-    """Reply with Values: rows of <u8, one per stored chunk: its position, filter mask, offset and stored bytes."""
-
-    key: str
-
-
-class ReadCompact(WorkerMessage, frozen=True):
-    """Reply with Values: the bytes of a dataset that is stored in its own header."""
-
-    key: str
+    address: Size
+    """Of its description in the file, as the superblock counts."""
+    selection: list[Bounds]
 
 
 class ReadValues(WorkerMessage, frozen=True):
-    """Reply with Values: part of a dataset or variable, as ``formats.hdf5.values.encode`` writes it."""
+    """Reply with Values: part of a variable, as ``formats.hdf5.values.encode`` writes it."""
 
     key: str
     selection: list[Bounds]
@@ -97,24 +86,6 @@ class Failed(WorkerMessage, frozen=True):
     advice: str = ""
 
 
-class DatasetLayout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a dataset's bytes are stored."""
-
-    kind: Layout
-    offset: Size = 0
-    """Of a contiguous dataset, in bytes from the beginning of the source."""
-    chunk: tuple[Size, ...] = ()
-    """The shape of a chunk."""
-    filters: tuple[Size, ...] = ()
-    """The filters' numbers, in the order in which they were applied."""
-    fill: bytes = b""
-    """The bytes of one element where nothing was written."""
-    dims: tuple[Size, ...] = ()
-    """Of elements that are arrays: the last axes of the shape and of the chunk."""
-    encoded: bool = False
-    """Whether elements are decoded after they are read: strings, lists and references."""
-
-
 class FoundDataset(WorkerMessage, frozen=True):
     """A dataset, or a link that leads to none."""
 
@@ -123,7 +94,8 @@ class FoundDataset(WorkerMessage, frozen=True):
     """None of a dataset without a dataspace."""
     dtype: str
     nbytes: Size = 0
-    layout: DatasetLayout = DatasetLayout(kind="none")
+    address: Size | None = None
+    """Of its description in the file; None of a link that leads to none."""
     problem: str | None = None
     """Why it cannot be read."""
     unsupported: bool = False
@@ -190,7 +162,7 @@ class Values(WorkerMessage, frozen=True):
 
 
 Opening = OpenHdf5 | OpenCheckpoint
-Question = ListDatasets | LocateChunks | ReadCompact | ReadValues | ListVariables
+Question = ListDatasets | ReadDataset | ReadValues | ListVariables
 Answer = Entries | LongText | DatasetsListed | Variables | Values
 Reply = Ready | End | Failed | Answer
 

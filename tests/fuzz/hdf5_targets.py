@@ -18,7 +18,7 @@ from ckptread.formats.hdf5.elements import TooLarge, decode_elements, is_native
 from ckptread.formats.hdf5.filters import decompress_lzf
 from ckptread.formats.hdf5.numpy_types import element_of
 from ckptread.formats.hdf5.objects import DatasetObject, ObjectReader
-from ckptread.formats.hdf5.reader import open_hdf5_source
+from ckptread.formats.hdf5.opening import open_hdf5_source
 from ckptread.formats.hdf5.rounds import Rounds
 from ckptread.formats.hdf5.storage_layout import read_fill, read_filters, read_layout, read_old_fill
 from ckptread.formats.hdf5.superblock import UNDEFINED, Superblock, Unsupported

@@ -11,7 +11,6 @@ from pathlib import Path
 from ckptread.formats.tensorflow.leveldb_table import LevelTable
 from ckptread.storage.local import FileSource
 from ckptread.worker.protocol import (
-    DatasetLayout,
     DatasetsListed,
     End,
     Entries,
@@ -183,11 +182,8 @@ def _hdf5_values():
 
 
 ENTRIES = [
-    FoundDataset(key="a", shape=(2, 3), dtype="float32", nbytes=24, layout=DatasetLayout(kind="contiguous", offset=96)),
-    FoundDataset(
-        key="b", shape=(4,), dtype="<f8", nbytes=32, alias_of="a",
-        layout=DatasetLayout(kind="chunked", chunk=(2,), filters=(2, 1), fill=bytes(8)),
-    ),
+    FoundDataset(key="a", shape=(2, 3), dtype="float32", nbytes=24, address=96),
+    FoundDataset(key="b", shape=(4,), dtype="<f8", nbytes=32, address=96, alias_of="a"),
     FoundDataset(key="c", shape=None, dtype="object", problem="why"),
     FoundProblem(key="d", code="hdf5-link", message="a link", severity="note"),
     FoundAttributes(group="layers", attributes={"name": "x", "n": 1, "f": 0.5, "list": ["a", "b"]}),

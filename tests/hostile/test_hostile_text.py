@@ -39,7 +39,7 @@ def judge_layout(layout, text):
 
 def judge_markdown(text):
     """As the library reads it, nothing but code is more than plain words."""
-    MarkdownIt = pytest.importorskip("markdown_it").MarkdownIt  # noqa: N806
+    MarkdownIt = pytest.importorskip("markdown_it").MarkdownIt
     for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text):
         for part in token.children or ():
             assert part.type in ("text", "code_inline", "softbreak"), part

@@ -71,7 +71,7 @@ def environment_of(process):
 def test_the_hdf5_worker_has_given_up_all_but_the_file(path, monkeypatch):
     started, start = [], worker._start
     monkeypatch.setattr(worker, "_start", lambda *of: started.append(start(*of)) or started[-1])
-    with open(H5, "rb") as other, ckptread.open(path):
+    with open(H5, "rb") as other, ckptread.open(path, backend="h5py"):
         os.set_inheritable(other.fileno(), True)
         [process] = started
         limits, files = limits_of(process), files_of(process)
@@ -90,7 +90,7 @@ def test_the_hdf5_worker_has_given_up_all_but_the_file(path, monkeypatch):
 def test_the_hdf5_worker_has_no_path_to_plugins(monkeypatch):
     monkeypatch.setenv("HDF5_PLUGIN_PATH", "/tmp/plugins")
     monkeypatch.setenv("PYTHONPATH", "/tmp/modules")
-    with ckptread.open(H5) as reader:
+    with ckptread.open(H5, backend="h5py") as reader:
         environment = environment_of(reader._library._worker._process)
     assert environment["HDF5_PLUGIN_PRELOAD"] == "::"  # which has the library load none
     assert environment["HDF5_PLUGIN_PATH"] == os.devnull
@@ -121,8 +121,7 @@ def say(message, raw=b""):
 def hear():
     return json.loads(requests.read(int.from_bytes(requests.read(4), "little")))
 
-DATASET = {"type": "FoundDataset", "key": "w", "shape": [2], "dtype": "object", "nbytes": 16,
-           "layout": {"kind": "library"}}
+DATASET = {"type": "FoundDataset", "key": "w", "shape": [2], "dtype": "object", "nbytes": 16, "address": 96}
 INDEX = [
     {"type": "Entries", "entries": [DATASET]},
     {"type": "Variables", "variables": [{"key": "w", "shape": [2], "dtype": "string"}]},
@@ -206,7 +205,7 @@ def test_the_parent_survives_a_child_that(deed, stage, kind, children, tmp_path)
     before = "say(READY); hear(); hear();" if stage == "listing" else LISTING
     started = children(f"{CHILD}\nKIND = {kind}\n{before}\n{MISDEEDS[deed]}")
     path = str(H5) if kind == 0 else write(tmp_path / "ck", {})
-    said = troubled(path, "native" if kind == 0 else "tensorflow", "w")
+    said = troubled(path, "h5py" if kind == 0 else "tensorflow", "w")
     assert said.startswith(f"{path}: ")
     assert len(said.splitlines()) == 1
     assert "HDF5" in said or "TensorFlow" in said or "'w'" in said
@@ -221,7 +220,7 @@ def test_the_parent_survives_a_child_that(deed, stage, kind, children, tmp_path)
 ])  # fmt: skip
 def test_a_child_that_never_looks_at_the_file_does_not_blame_it(deed, message, children):
     started = children(f"{CHILD}\n{deed}")
-    said = troubled(str(H5), "native", "w")
+    said = troubled(str(H5), "h5py", "w")
     assert message in said
     assert "damaged" not in said
     assert started[0].returncode is not None
@@ -230,7 +229,7 @@ def test_a_child_that_never_looks_at_the_file_does_not_blame_it(deed, message, c
 def test_a_library_that_cannot_be_imported_is_named(monkeypatch):
     monkeypatch.setattr(hdf5, "MODULE", "ckptread.formats.absent_worker")
     with pytest.raises(ckptread.UnsupportedError) as found:
-        ckptread.open(H5)
+        ckptread.open(H5, backend="h5py")
     assert "the HDF5 library cannot be started: ModuleNotFoundError: No module named" in str(found.value)
     assert "absent_worker" in str(found.value)
     assert sys.executable in str(found.value)

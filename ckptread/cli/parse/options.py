@@ -15,6 +15,7 @@ class Backend(StrEnum):
     auto = "auto"
     native = "native"
     tensorflow = "tensorflow"
+    h5py = "h5py"
 
 
 class OutputFormat(StrEnum):
@@ -119,7 +120,11 @@ Exclude = Annotated[
     list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="Leave these out; can be repeated.")
 ]
 UseBackend = Annotated[
-    Backend, typer.Option("--backend", help="Choose what reads the values; 'tensorflow' needs ckptread[tensorflow].")
+    Backend,
+    typer.Option(
+        "--backend",
+        help="Choose what reads the file; 'tensorflow' needs ckptread[tensorflow].",
+    ),
 ]
 UseLayout = Annotated[OutputFormat, typer.Option("--format", help="Choose the output format.")]
 UsePage = Annotated[PageFormat, typer.Option("--format", help="Choose the output format.")]

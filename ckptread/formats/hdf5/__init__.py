@@ -1,12 +1,14 @@
 """HDF5 files, read natively; the library is asked, in a worker, for what only it decodes.
 
-- ``reader``: the reader of an open file; ``rows``: the format's row.
+- ``rows``: the format's row; ``opening``: natively, or by h5py.
+- ``reader``: what all readers share; ``native_reader``: ours; ``h5py_reader``: the h5py backend.
 - ``native``: an open file: its index, where its chunks are, its global heap.
 - ``rounds``: runs the parsers, and reads for all that wait at once.
 - ``superblock``, ``object_header``, ``btree2``, ``heaps``: the structures that lead to all others.
 - ``links``, ``attributes``, ``datatype``, ``dataspace``, ``storage_layout``: the messages of objects.
 - ``objects``: each object, read once; ``listing``: which names lead to it; ``orphans``: those that no name leads to.
-- ``numpy_types``: what numpy calls a type; ``description``: a dataset as it is listed; ``index``: all that is listed.
+- ``numpy_types``: what numpy calls a type; ``description``: a dataset as it is listed; ``dataset_layout``: how it is
+  stored; ``index``: all that is listed.
 - ``chunk_index``: where chunks are; ``chunk_grid``, ``chunk_arrays``: how the index is stored.
 - ``chunks``: their bytes, decoded by ``filters``; the last ones are kept in ``chunk_cache``.
 - ``elements``: strings, lists and references, decoded; ``values``: how they travel from the worker.

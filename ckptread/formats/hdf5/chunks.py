@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.chunk_cache import DECODED
 from ckptread.formats.hdf5.chunk_grid import Chunk
+from ckptread.formats.hdf5.dataset_layout import DatasetLayout
 from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, SHUFFLE, decompress_lzf, fletcher32, unshuffle
 from ckptread.limits import MAX_CHUNK_BYTES, MAX_CHUNKS
 from ckptread.slicing import overlap
@@ -23,7 +24,6 @@ from ckptread.storage.source import Source
 from ckptread.tensors import element_count
 from ckptread.untrusted.binary import Malformed
 from ckptread.wording import quoted
-from ckptread.worker.protocol import DatasetLayout
 
 if TYPE_CHECKING:
     import numpy as np

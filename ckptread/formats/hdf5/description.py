@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ckptread.formats.hdf5.dataset_layout import UNREADABLE, DatasetLayout
 from ckptread.formats.hdf5.elements import is_native
 from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SHUFFLE, SZIP
 from ckptread.formats.hdf5.numpy_types import Element, element_of
@@ -12,7 +13,7 @@ from ckptread.formats.hdf5.storage_layout import CHUNKED, COMPACT, CONTIGUOUS, V
 from ckptread.formats.hdf5.superblock import UNDEFINED, Superblock
 from ckptread.limits import CLAIM_BYTES, CLAIM_RATIO, MAX_CHUNK_BYTES
 from ckptread.tensors import element_count, shape_problem
-from ckptread.worker.protocol import DatasetLayout, FoundDataset
+from ckptread.worker.protocol import FoundDataset
 
 OPAQUE_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 """What Keras stores as opaque bytes, with an attribute that says so."""
@@ -20,24 +21,31 @@ NATIVE_FILTERS = (DEFLATE, SHUFFLE, FLETCHER32, LZF)
 LIBRARY_FILTERS = {SZIP: "szip", NBIT: "nbit", SCALEOFFSET: "scaleoffset"}
 
 
-def describe(key: str, dataset: DatasetObject, head: Superblock, size: int, alias_of: str | None) -> FoundDataset:
-    """Return a dataset as it is listed; ``size`` is that of the file in bytes."""
+Described = tuple[FoundDataset, DatasetLayout]
+"""A dataset as it is listed, and how its elements are stored."""
+
+
+def describe(key: str, dataset: DatasetObject, head: Superblock, size: int, alias_of: str | None) -> Described:
+    """Describe a dataset; ``size`` is that of the file in bytes."""
     element = element_of(dataset.kind)
     shape = dataset.space.shape
     if element is None:
         called = dataset.kind.called
         problem = f"its type, {called}, is none of numpy's"
-        return FoundDataset(key=key, shape=shape, dtype=called, problem=problem, unsupported=True, alias_of=alias_of)
+        found = FoundDataset(key=key, shape=shape, dtype=called, problem=problem, unsupported=True, alias_of=alias_of)
+        return found, UNREADABLE
     if dataset.stated_dtype in OPAQUE_DTYPES and dataset.kind.size <= 2:
         element = Element(name=dataset.stated_dtype, format=dataset.stated_dtype)
     if shape is None:
-        return FoundDataset(key=key, shape=None, dtype=element.name, alias_of=alias_of)
+        return FoundDataset(key=key, shape=None, dtype=element.name, alias_of=alias_of), UNREADABLE
     nbytes = element_count(shape) * dataset.kind.memory_size
     found = FoundDataset(key=key, shape=shape + element.dims, dtype=element.name, nbytes=nbytes, alias_of=alias_of)
     refused, unsupported = _problem(found, dataset, size)
     if refused is not None:
-        return msgspec.structs.replace(found, problem=refused, unsupported=unsupported)
-    return _within_file(msgspec.structs.replace(found, layout=_layout(dataset, element, head)), dataset, size)
+        return msgspec.structs.replace(found, problem=refused, unsupported=unsupported), UNREADABLE
+    layout = _layout(dataset, element, head)
+    outside = _outside(dataset, layout, size)
+    return (found, layout) if outside is None else (msgspec.structs.replace(found, problem=outside), UNREADABLE)
 
 
 def _problem(found: FoundDataset, dataset: DatasetObject, size: int) -> tuple[str | None, bool]:
@@ -92,16 +100,14 @@ def _layout(dataset: DatasetObject, element: Element, head: Superblock) -> Datas
     return DatasetLayout(kind="contiguous", offset=offset, encoded=encoded)
 
 
-def _within_file(found: FoundDataset, dataset: DatasetObject, size: int) -> FoundDataset:
-    """Return a dataset with the problem that its bytes are not all there, where they are not."""
-    if found.layout.kind != "contiguous":
-        return found
+def _outside(dataset: DatasetObject, layout: DatasetLayout, size: int) -> str | None:
+    """Return that the bytes of a dataset are not all there, None where they are."""
+    if layout.kind != "contiguous":
+        return None
     nbytes = element_count(dataset.space.shape or ()) * dataset.kind.size
-    stored, offset = dataset.layout.nbytes, found.layout.offset
+    stored = dataset.layout.nbytes
     if stored is not None and stored < nbytes:
-        problem = f"it has {nbytes:,} bytes, of which {stored:,} are stored"
-    elif offset + nbytes > size:
-        problem = f"its {nbytes:,} bytes at byte {offset:,} are outside the file's {size:,}"
-    else:
-        return found
-    return msgspec.structs.replace(found, layout=DatasetLayout(kind="none"), problem=problem)
+        return f"it has {nbytes:,} bytes, of which {stored:,} are stored"
+    if layout.offset + nbytes > size:
+        return f"its {nbytes:,} bytes at byte {layout.offset:,} are outside the file's {size:,}"
+    return None

@@ -1,4 +1,4 @@
-"""What the HDF5 worker lists of a file, checked: its replies are trusted no more than the file."""
+"""What an HDF5 file lists, from our own code or from the worker, whose replies are trusted no more than the file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import msgspec
 
 from ckptread.errors import DamagedFileError
-from ckptread.limits import LISTING_BYTES, MAX_ENTRIES, MAX_FILTERS, MAX_KEY_BYTES
+from ckptread.formats.hdf5.dataset_layout import UNREADABLE, DatasetLayout
+from ckptread.limits import LISTING_BYTES, MAX_ENTRIES, MAX_KEY_BYTES
 from ckptread.storage.source import Source
 from ckptread.tensors import Finding, Severity, TensorInfo, shape_problem
 from ckptread.wording import quoted
@@ -15,7 +16,6 @@ from ckptread.worker.parent import invalid_reply
 from ckptread.worker.protocol import (
     Answer,
     Attribute,
-    DatasetLayout,
     DatasetsListed,
     Entries,
     Entry,
@@ -38,6 +38,8 @@ class Hdf5Index(msgspec.Struct):
     path: str
     tensors: dict[str, TensorInfo] = msgspec.field(default_factory=dict)
     layouts: dict[str, DatasetLayout] = msgspec.field(default_factory=dict)
+    addresses: dict[str, int] = msgspec.field(default_factory=dict)
+    """Where each dataset is described in the file, by key: how the worker is asked for its values."""
     attributes: Attributes = msgspec.field(default_factory=dict)
     problems: list[Finding] = msgspec.field(default_factory=list)
     _nbytes: int = 0
@@ -78,20 +80,19 @@ class Hdf5Index(msgspec.Struct):
         """Add something to report about the object at ``key``, or about the file."""
         self.problems.append(Finding(code=code, severity=severity, message=message, key=key, file=self.path))
 
-    def add_dataset(self, entry: FoundDataset) -> None:
-        """Add a dataset. Raises DamagedFileError where it contradicts itself."""
-        key, layout, nbytes = entry.key, entry.layout, entry.nbytes
+    def add_dataset(self, entry: FoundDataset, layout: DatasetLayout = UNREADABLE) -> None:
+        """Add a dataset; of two with one name, the first."""
+        key, nbytes = entry.key, entry.nbytes
         if key in self.tensors:
             self.add_problem(
                 "hdf5-duplicate-name", "error", f"two datasets are called {quoted(key)}; the first one is taken", key
             )
             return
-        wrong_rank = layout.kind == "chunked" and len(layout.chunk) != len(entry.shape or ())
-        if wrong_rank or len(layout.filters) > MAX_FILTERS:
-            raise invalid_reply(self.path, "HDF5")
         problem = self._problem(entry)
         in_place = problem is None and layout.kind == "contiguous" and not layout.encoded and self.source.addressable
         self.layouts[key] = layout
+        if entry.address is not None:
+            self.addresses[key] = entry.address
         self.tensors[key] = TensorInfo(
             key=key,
             shape=entry.shape,
@@ -111,9 +112,6 @@ class Hdf5Index(msgspec.Struct):
             return entry.problem
         if entry.shape is not None and (problem := shape_problem(entry.shape)) is not None:
             return problem
-        offset, nbytes, size = entry.layout.offset, entry.nbytes, self.source.size
-        if entry.layout.kind == "contiguous" and offset + nbytes > size:
-            return f"its {nbytes:,} bytes at byte {offset:,} are outside the file's {size:,}"
         return None
 
 

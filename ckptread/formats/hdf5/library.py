@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.index import Hdf5Index
 from ckptread.limits import VALUES_BYTES
 from ckptread.slicing import Slicing
@@ -14,18 +14,19 @@ from ckptread.storage.source import Source
 from ckptread.tensors import Finding
 from ckptread.untrusted.binary import Malformed
 from ckptread.wording import quoted
-from ckptread.worker.parent import Worker, deadline
+from ckptread.worker.parent import Worker, deadline, invalid_reply
 from ckptread.worker.protocol import (
     Answer,
     DatasetsListed,
     ListDatasets,
     OpenHdf5,
     Question,
-    ReadValues,
+    ReadDataset,
     Values,
 )
 
 MODULE = "ckptread.formats.hdf5.reference.main"
+IN_SLICES = "read it in slices or blocks"
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +57,7 @@ class Hdf5Library:
         """Fill the index. Where the library fails on attributes only, keep the datasets and add a problem."""
         listed = False
         try:
-            for reply, raw in self._ask(ListDatasets(attributes=True, orphans=True), listed=True):
+            for reply, raw in self._ask(ListDatasets()):
                 index.add(reply, raw)
                 listed = listed or isinstance(reply, DatasetsListed)
         except DamagedFileError as error:
@@ -65,42 +66,36 @@ class Hdf5Library:
             message = f"not all that it holds can be listed: {error.problem}"
             index.problems.append(Finding(code=error.code, severity="error", message=message))
 
-    def read(self, key: str, slicing: Slicing, dtype: np.dtype[Any]) -> Array:
-        """Return the values of a dataset in the box around a selection. Raises CheckpointError."""
+    def read(self, key: str, address: int, slicing: Slicing, dtype: np.dtype[Any]) -> Array:
+        """Return the values of the dataset at an address in the box around a selection. Raises CheckpointError."""
         from ckptread.formats.hdf5.values import decode
 
         selection = [(r.start, r.stop, r.step) for r in slicing.ranges]
-        raw = self._answer(ReadValues(key=key, selection=selection))
         try:
-            return decode(raw, dtype, slicing.box)
+            return decode(self._values(ReadDataset(address=address, selection=selection)), dtype, slicing.box)
         except Malformed as error:
             raise DamagedFileError(self._path, f"the values of {quoted(key)}: {error}") from error
+        except CheckpointError as error:
+            problem = f"{quoted(key)} cannot be read: {error.problem}"
+            raise type(error)(self._path, problem, advice=error.advice) from error
 
-    def _answer(self, question: ReadValues) -> bytes:
+    def _values(self, question: ReadDataset) -> bytes:
         """Return the raw bytes that answer a question about a dataset. Raises CheckpointError."""
-        key, pieces = quoted(question.key), bytearray()
-        try:
-            for reply, raw in self._ask(question):
-                self._check_reply(reply)
-                pieces += raw
-                if len(pieces) > VALUES_BYTES:
-                    raise UnsafeFileError(self._path, f"{key} is too large to be read by the HDF5 library")
-        except DamagedFileError as error:
-            raise DamagedFileError(self._path, f"{key} cannot be read: {error.problem}", advice=error.advice) from error
+        pieces = bytearray()
+        for reply, raw in self._ask(question):
+            if not isinstance(reply, Values):
+                raise invalid_reply(self._path, "HDF5")
+            pieces += raw
+            if len(pieces) > VALUES_BYTES:
+                raise UnsafeFileError(self._path, "it is too large for the HDF5 library", advice=IN_SLICES)
         return bytes(pieces)
 
-    def _check_reply(self, reply: Answer) -> None:
-        if not isinstance(reply, Values):
-            raise DamagedFileError(self._path, "the HDF5 worker sent an invalid reply")
-
-    def _ask(self, question: Question, *, listed: bool = False) -> Iterator[tuple[Answer, bytes]]:
-        """Ask the worker; another one where there is none, which has ``listed`` the datasets or does so first."""
+    def _ask(self, question: Question) -> Iterator[tuple[Answer, bytes]]:
+        """Ask the worker, or another one where there is none."""
         with self._lock:
+            if self._worker is None or not self._worker.alive:
+                self._worker = self._start()
             worker = self._worker
-            if worker is None or not worker.alive:
-                worker = self._worker = self._start()
-                for _ in () if listed else worker.ask(ListDatasets(attributes=False, orphans=True), self._seconds):
-                    continue  # the worker finds datasets by the keys that it listed
         yield from worker.ask(question, self._seconds)
 
     def close(self) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TypeVar
 
+import msgspec
+
 from ckptread.errors import DamagedFileError
 from ckptread.formats.hdf5.chunk_grid import Chunk, Position
 from ckptread.formats.hdf5.chunk_index import read_chunk_index
+from ckptread.formats.hdf5.dataset_layout import UNREADABLE
 from ckptread.formats.hdf5.description import describe
 from ckptread.formats.hdf5.elements import Collections
 from ckptread.formats.hdf5.heaps import read_collection
@@ -104,17 +107,19 @@ class NativeFile:
         if isinstance(entry, Noted):
             index.add_problem(entry.code, entry.severity, entry.message, entry.key or None)
             return
+        layout = UNREADABLE
         if entry.dataset is None:
             found = FoundDataset(
                 key=entry.key, shape=None, dtype="unknown", problem=entry.problem, unsupported=entry.unsupported
             )
         else:
-            found = describe(entry.key, entry.dataset, self.head, self._source.size, entry.alias_of)
+            found, layout = describe(entry.key, entry.dataset, self.head, self._source.size, entry.alias_of)
+            found = msgspec.structs.replace(found, address=entry.dataset.address)
             self.datasets.setdefault(entry.key, entry.dataset)
             if entry.dataset.null_references:
                 count = f"{entry.dataset.null_references:,} of the references of {quoted(entry.key)} lead nowhere"
                 index.add_problem("hdf5-reference", "warning", count, entry.key)
-        index.add_dataset(found)
+        index.add_dataset(found, layout)
 
     def chunks(self, key: str) -> dict[Position, Chunk]:
         """Return where the chunks of a dataset are. Raises DamagedFileError."""

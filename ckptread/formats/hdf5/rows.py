@@ -9,7 +9,7 @@ from ckptread.reader import Reader, Remains
 from ckptread.storage.source import Storage
 from ckptread.tensors import Finding
 
-_open_plainly: Opener = on_first_use("hdf5.reader", "open_hdf5")
+_open_plainly: Opener = on_first_use("hdf5.opening", "open_hdf5")
 
 
 def _is_hdf5(c: Candidate) -> bool:
@@ -32,6 +32,11 @@ def _open_hdf5(storage: Storage, name: str, remains: Remains) -> Reader:
 
 
 HDF5 = Format(
-    name="hdf5", about="HDF5 files", endings=(".weights.h5", ".h5", ".hdf5"), recognise=_is_hdf5, open=_open_hdf5
+    name="hdf5",
+    about="HDF5 files",
+    endings=(".weights.h5", ".h5", ".hdf5"),
+    recognise=_is_hdf5,
+    open=_open_hdf5,
+    backends={"h5py": on_first_use("hdf5.opening", "open_by_h5py")},
 )
 ROWS = (HDF5,)

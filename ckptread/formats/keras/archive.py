@@ -49,12 +49,20 @@ def open_keras(storage: Storage, name: str, remains: Remains = Remains.refused) 
         return KerasReader(source, remains)
 
 
+def open_keras_by_h5py(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
+    """Open a .keras archive, whose weights h5py reads. Raises as ``open_keras`` does."""
+    source = storage.open(name)
+    with CloseOnError(source):
+        return KerasReader(source, backend="h5py")
+
+
 class KerasReader(Reader):
     """An open .keras archive: the reader of its weights, and its JSON members."""
 
     format = "keras"
 
-    def __init__(self, source: Source, remains: Remains = Remains.refused) -> None:
+    def __init__(self, source: Source, remains: Remains = Remains.refused, *, backend: str = "native") -> None:
+        self.backend = backend
         self.path = source.name
         self._remains = remains
         self._source = source
@@ -121,9 +129,7 @@ class KerasReader(Reader):
             return None  # among the archive's own findings
         source = self._archive.source(name)
         if name == HDF5_WEIGHTS:
-            from ckptread.formats.hdf5.reader import open_hdf5_source
-
-            return open_hdf5_source(source, self._remains, self.metadata, self.config, self.format)
+            return self._open_hdf5(source)
         from ckptread.formats.numpy.npz import NpzReader
 
         weights = NpzReader(source)
@@ -141,6 +147,15 @@ class KerasReader(Reader):
                 )
             )
         return weights
+
+    def _open_hdf5(self, source: Source) -> Reader:
+        from ckptread.formats.hdf5.opening import h5py_reader, open_hdf5_source
+        from ckptread.formats.hdf5.reader import Archive
+
+        archive = Archive(self.metadata, self.config, self.format)
+        if self.backend == "h5py":
+            return h5py_reader(source, archive)
+        return open_hdf5_source(source, self._remains, archive)
 
     def _note_absence(self) -> None:
         """Add a finding that there are no weights; raise where this is not a Keras archive at all."""

@@ -29,6 +29,7 @@ ARCHIVE = Format(
     endings=(".keras",),
     recognise=_is_archive,
     open=on_first_use("keras.archive", "open_keras"),
+    backends={"h5py": on_first_use("keras.archive", "open_keras_by_h5py")},
 )
 SHARDS = Format(
     name="keras-shards",
@@ -36,6 +37,7 @@ SHARDS = Format(
     endings=(".weights.json",),
     recognise=_is_index,
     open=on_first_use("keras.shards", "open_keras_shards"),
+    backends={"h5py": on_first_use("keras.shards", "open_keras_shards_by_h5py")},
     resolve=_resolve_index,
     parts=list_shards,
 )

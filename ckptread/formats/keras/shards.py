@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
-from ckptread.formats.hdf5.reader import Hdf5Reader, open_hdf5
+from ckptread.formats.hdf5.opening import open_by_h5py, open_hdf5
+from ckptread.formats.hdf5.reader import Hdf5Reader
 from ckptread.formats.json_shards import ShardsReader, is_plain, read_index
 from ckptread.limits import MAX_SHARD_FILES
 from ckptread.names.keras.describe import name_keras_tensors
@@ -35,13 +36,19 @@ def open_keras_shards(storage: Storage, name: str, remains: Remains = Remains.re
     return KerasShardsReader(storage, name)
 
 
+def open_keras_shards_by_h5py(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
+    """Open the index of sharded weights, which h5py reads. Raises as ``open_keras_shards`` does."""
+    return KerasShardsReader(storage, name, backend="h5py")
+
+
 class KerasShardsReader(ShardsReader[Hdf5Reader]):
     """Open sharded weights: a reader for each file."""
 
     format = "keras-shards"
 
-    def __init__(self, storage: Storage, name: str) -> None:
+    def __init__(self, storage: Storage, name: str, *, backend: str = "native") -> None:
         super().__init__(storage, name)
+        self.backend = backend
         groups = _groups(self.path, read_index(storage, name))
         found: dict[str, TensorInfo] = {}
         with CloseOnError(self):
@@ -55,7 +62,8 @@ class KerasShardsReader(ShardsReader[Hdf5Reader]):
         self.tensors = {t.key: t for t in name_keras_tensors(list(found.values()), self.evidence)}
 
     def _open(self, name: str, count: int, found: dict[str, TensorInfo]) -> None:
-        if self._open_shard(name, open_hdf5, f"{count:,} of the groups"):
+        open_file = open_by_h5py if self.backend == "h5py" else open_hdf5
+        if self._open_shard(name, open_file, f"{count:,} of the groups"):
             return
         shard = self._shards[name]
         shard.rest()

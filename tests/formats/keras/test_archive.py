@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
-from ckptread.formats.hdf5.reader import open_hdf5
+from ckptread.formats.hdf5.opening import open_hdf5
 from ckptread.formats.keras.archive import open_keras
 from ckptread.operations.verify.verify import verify
 from ckptread.storage.addresses import find_storage

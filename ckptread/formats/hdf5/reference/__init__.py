@@ -2,9 +2,9 @@
 
 - ``main``: the entry point; answers the parent's questions.
 - ``walk``: follows every link of a file once, and none out of it.
-- ``describe``: a dataset's shape, dtype and layout; attributes.
-- ``chunks``: where a dataset's chunks are, and whether they are complete.
-- ``orphans``: objects of a damaged file that no group lists any more.
+- ``describe``: a dataset's shape and dtype; attributes.
+- ``addresses``: opens a dataset by its address.
+- ``chunks``: whether a dataset's chunks are complete.
 """
 
 FAILURES = (KeyError, RuntimeError, OSError, ValueError, TypeError)

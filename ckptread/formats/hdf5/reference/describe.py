@@ -1,4 +1,4 @@
-"""Describes a dataset in the HDF5 worker: its dtype, and how its bytes are stored."""
+"""Describes a dataset in the HDF5 worker: its shape, its dtype, and why it cannot be read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 from h5py import h5a, h5d, h5g, h5s, h5t
 
-from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SHUFFLE, SZIP
+from ckptread.formats.hdf5.description import LIBRARY_FILTERS, NATIVE_FILTERS, OPAQUE_DTYPES
+from ckptread.formats.hdf5.filters import DEFLATE, LZF
 from ckptread.formats.hdf5.reference import FAILURES
 from ckptread.limits import (
     CLAIM_BYTES,
@@ -22,34 +23,22 @@ from ckptread.limits import (
 from ckptread.tensors import element_count, shape_problem
 from ckptread.untrusted.binary import text
 from ckptread.wording import quoted
-from ckptread.worker.protocol import Attribute, DatasetLayout, FoundDataset
+from ckptread.worker.protocol import Attribute, FoundDataset
 
 replace = msgspec.structs.replace
 
-BY_PARENT = {DEFLATE, SHUFFLE, FLETCHER32}
-"""The filters that the parent undoes itself, checking the size of every chunk."""
-BY_LIBRARY = {SZIP: "szip", NBIT: "nbit", SCALEOFFSET: "scaleoffset", LZF: "lzf"}
-"""The filters that come with h5py's library."""
-OPAQUE_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
-"""What Keras stores as opaque bytes, with the name in an attribute."""
 SMALL_FLOATS = {(2, 15, 7, 8, 0, 7, 127): "bfloat16"}
 """Floats that numpy has no type for: (bytes, sign bit, exponent's place and bits, mantissa's, bias)."""
 
 
-class Unreadable(Exception):  # noqa: N818 - a reason to report, not a failure
-    """Why the values of a dataset are not read; ``unsupported`` where the file may be intact."""
-
-    def __init__(self, problem: str, *, unsupported: bool = False) -> None:
-        self.problem = problem
-        self.unsupported = unsupported
-
-
-def describe_dataset(dataset: h5d.DatasetID, key: str, *, alias_of: str | None = None) -> FoundDataset:
-    """Return a dataset's shape, dtype and layout, and the reason why it cannot be read, if it cannot."""
+def describe_dataset(dataset: h5d.DatasetID, key: str, address: int, *, alias_of: str | None = None) -> FoundDataset:
+    """Return a dataset's shape and dtype, and the reason why it cannot be read, if it cannot."""
     space, kind = dataset.get_space(), dataset.get_type()
     stored_shape = None if space.get_simple_extent_type() == h5s.NULL else tuple(space.shape)
     name, dtype = _dtype(dataset, kind)
-    found = FoundDataset(key=key, shape=stored_shape, dtype=name or _class_name(kind), alias_of=alias_of)
+    found = FoundDataset(
+        key=key, shape=stored_shape, dtype=name or _class_name(kind), address=address, alias_of=alias_of
+    )
     if name is None:
         return replace(found, problem=f"its type, {found.dtype}, is none of numpy's", unsupported=True)
     if stored_shape is None:
@@ -62,10 +51,8 @@ def describe_dataset(dataset: h5d.DatasetID, key: str, *, alias_of: str | None =
     if problem is not None:
         return replace(found, problem=problem)
     found = replace(found, nbytes=element_count(stored_shape) * kind.get_size())
-    try:
-        return replace(found, layout=_layout(dataset, found.nbytes, direct=dtype is None or _is_direct(kind, dtype)))
-    except Unreadable as reason:
-        return replace(found, problem=reason.problem, unsupported=reason.unsupported)
+    problem, unsupported = _problem(dataset, found.nbytes)
+    return replace(found, problem=problem, unsupported=unsupported)
 
 
 def null_references(dataset: h5d.DatasetID) -> int:
@@ -87,7 +74,7 @@ def _dtype(dataset: h5d.DatasetID, kind: h5t.TypeID) -> tuple[str | None, np.dty
 
     Keras 3 stores bfloat16 as opaque bytes, with the name in an attribute.
     """
-    small = _small_float(kind)
+    small = small_float(kind)
     if small is not None:
         return small, None
     try:
@@ -110,7 +97,8 @@ def _recorded_dtype(dataset: h5d.DatasetID) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _small_float(kind: h5t.TypeID) -> str | None:
+def small_float(kind: h5t.TypeID) -> str | None:
+    """Return the name of a float that numpy has no type for, None of any other type."""
     if kind.get_class() != h5t.FLOAT:
         return None
     return SMALL_FLOATS.get((kind.get_size(), *kind.get_fields(), kind.get_ebias()))
@@ -123,87 +111,32 @@ def _class_name(kind: h5t.TypeID) -> str:
     return f"HDF5 {names.get(kind.get_class(), 'type')} of {kind.get_size()} bytes"
 
 
-def _is_direct(kind: h5t.TypeID, dtype: np.dtype[Any]) -> bool:
-    """Whether the stored bytes are the array's own: no conversion, no heap."""
-    if dtype.subdtype is not None:
-        return _is_direct(kind.get_super(), dtype.base)
-    if kind.get_size() != dtype.itemsize or dtype.hasobject:
-        return False
-    what = kind.get_class()
-    if what == h5t.ENUM:
-        base = kind.get_super()
-        return _is_direct(base, base.dtype) and base.get_size() == dtype.itemsize
-    if what == h5t.COMPOUND:
-        return _is_direct_compound(kind, dtype)
-    if what == h5t.STRING:
-        return bool(kind.get_strpad() == h5t.STR_NULLPAD)
-    if what == h5t.OPAQUE:
-        return True
-    if _small_float(kind) is not None:
-        return bool(kind.get_order() == h5t.ORDER_LE)
-    return what in (h5t.INTEGER, h5t.FLOAT) and bool(h5t.py_create(dtype).equal(kind))
-
-
-def _is_direct_compound(kind: h5t.TypeID, dtype: np.dtype[Any]) -> bool:
-    members = [(kind.get_member_offset(n), kind.get_member_type(n)) for n in range(kind.get_nmembers())]
-    if dtype.kind == "c":
-        part = np.dtype(f"{dtype.byteorder}f{dtype.itemsize // 2}")
-        return [at for at, _ in members] == [0, part.itemsize] and all(_is_direct(m, part) for _, m in members)
-    if dtype.names is None or len(dtype.names) != len(members):
-        return False
-    fields = [dtype.fields[name] for name in dtype.names] if dtype.fields else []
-    return all(at == f[1] and _is_direct(m, f[0]) for (at, m), f in zip(members, fields, strict=True))
-
-
-def _layout(dataset: h5d.DatasetID, nbytes: int, *, direct: bool) -> DatasetLayout:
-    """Return how a dataset's bytes are stored; ``direct`` where they are the array's own. Raises Unreadable."""
+def _problem(dataset: h5d.DatasetID, nbytes: int) -> tuple[str | None, bool]:
+    """Return why a dataset is not read, and whether that is a limit of this program, not damage."""
     plist = dataset.get_create_plist()
     layout, stored = plist.get_layout(), dataset.get_storage_size()
     if nbytes > CLAIM_BYTES and nbytes > CLAIM_RATIO * stored:
-        raise Unreadable(f"it claims {nbytes:,} bytes and stores {stored:,}: it is not read")
+        return f"it claims {nbytes:,} bytes and stores {stored:,}: it is not read", False
     if plist.get_external_count():
-        file = text(plist.get_external(0)[0])
-        raise Unreadable(f"its bytes are in another file, {quoted(file)}: it is not opened")
+        return f"its bytes are in another file, {quoted(text(plist.get_external(0)[0]))}: it is not opened", False
     if layout == h5d.VIRTUAL:
-        raise Unreadable("it is a virtual dataset, made of other datasets: they are not opened")
-    if layout == h5d.CHUNKED:
-        return _chunked(dataset, plist, direct=direct)
-    if not direct:
-        return DatasetLayout(kind="library")
-    if layout == h5d.COMPACT:
-        return DatasetLayout(kind="compact")
-    # The storage size shows that there is no storage; h5py's offset does not.
-    if stored == 0:
-        return DatasetLayout(kind="fill", fill=_fill(dataset, plist))
-    return DatasetLayout(kind="contiguous", offset=dataset.get_offset())
+        return "it is a virtual dataset, made of other datasets: they are not opened", False
+    return _chunk_problem(dataset, plist) if layout == h5d.CHUNKED else (None, False)
 
 
-def _chunked(dataset: h5d.DatasetID, plist: Any, *, direct: bool) -> DatasetLayout:
-    chunk = tuple(plist.get_chunk())
-    nbytes = element_count(chunk) * dataset.get_type().get_size()
+def _chunk_problem(dataset: h5d.DatasetID, plist: Any) -> tuple[str | None, bool]:
+    nbytes = element_count(tuple(plist.get_chunk())) * dataset.get_type().get_size()
     codes = [int(plist.get_filter(number)[0]) for number in range(plist.get_nfilters())]
+    unknown = [code for code in codes if code not in NATIVE_FILTERS and code not in LIBRARY_FILTERS]
     if nbytes > MAX_CHUNK_BYTES:
-        raise Unreadable(f"its chunks take {nbytes:,} bytes each, more than the {MAX_CHUNK_BYTES:,} that are read")
+        return f"its chunks take {nbytes:,} bytes each, more than the {MAX_CHUNK_BYTES:,} that are read", False
     if len(set(codes)) < len(codes):
-        raise Unreadable("a filter is in its pipeline twice, as in a decompression bomb")
-    foreign = [code for code in codes if code not in BY_PARENT]
-    unknown = [code for code in foreign if code not in BY_LIBRARY]
+        return "a filter is in its pipeline twice, as in a decompression bomb", False
     if unknown:
-        raise Unreadable(f"its chunks went through the filter {unknown[0]}, which is not known here", unsupported=True)
-    if foreign and DEFLATE in codes:
-        problem = f"its chunks went through deflate and {BY_LIBRARY[foreign[0]]}, which is not read"
-        raise Unreadable(problem, unsupported=True)
-    if foreign or not direct:
-        return DatasetLayout(kind="library")
-    return DatasetLayout(kind="chunked", chunk=chunk, filters=tuple(codes), fill=_fill(dataset, plist))
-
-
-def _fill(dataset: h5d.DatasetID, plist: Any) -> bytes:
-    """Return the fill value's bytes."""
-    value = np.zeros((), dataset.dtype)
-    if plist.fill_value_defined() == h5d.FILL_VALUE_USER_DEFINED:
-        plist.get_fill_value(value)
-    return value.tobytes()[-dataset.get_type().get_size() :]  # of bfloat16, the upper half of a float32
+        return f"its chunks went through the filter {unknown[0]}, which h5py's library does not have", True
+    if set(codes) & LIBRARY_FILTERS.keys() and {DEFLATE, LZF} & set(codes):
+        return "its chunks went through two compressions, which is not read", True
+    return None, False
 
 
 def attributes(group: h5g.GroupID) -> tuple[dict[str, Attribute], list[str]]:
@@ -211,12 +144,12 @@ def attributes(group: h5g.GroupID) -> tuple[dict[str, Attribute], list[str]]:
     found: dict[str, Attribute] = {}
     unreadable: list[str] = []
     budget = GROUP_TEXT_BYTES
-    for number in range(h5a.get_num_attrs(group)):
-        name = "?"
+    names: list[bytes] = []
+    h5a.iterate(group, names.append)  # by number, each one is looked for from the first on
+    for stored in names:
+        name = text(stored)
         try:
-            attribute = h5a.open(group, index=number)
-            name = text(attribute.name)
-            value = _attribute(attribute)
+            value = _attribute(h5a.open(group, stored))
         except (*FAILURES, MemoryError):
             unreadable.append(name)
             continue

@@ -1,7 +1,7 @@
 """The HDF5 worker's entry point: answers questions by running the HDF5 library on one file.
 
 It is handed the open file and can open no other: external links and storage, virtual datasets and plugins lead
-nowhere. It lists what the file holds, and reads only values that no code but the library can decode.
+nowhere. It reads values that no code but the library can decode, and lists the file where h5py is the backend.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d
 
-from ckptread.errors import DamagedFileError, TensorNotFoundError, UnsafeFileError
-from ckptread.formats.hdf5.reference.chunks import stored_chunks, verify_chunks
+from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.formats.hdf5.reference.addresses import dataset_at
+from ckptread.formats.hdf5.reference.chunks import verify_chunks
+from ckptread.formats.hdf5.reference.describe import small_float
 from ckptread.formats.hdf5.reference.walk import LinkWalk
 from ckptread.formats.hdf5.superblock import repaired_superblock
 from ckptread.formats.hdf5.values import encode
@@ -30,13 +31,11 @@ from ckptread.worker.protocol import (
     Entry,
     FoundAttributes,
     ListDatasets,
-    LocateChunks,
     LongText,
     OpenHdf5,
     Opening,
     Question,
-    ReadCompact,
-    ReadValues,
+    ReadDataset,
 )
 
 BATCH = 200
@@ -98,64 +97,55 @@ class H5pyServer:
     def __init__(self, source: Source, claims: int | None = None) -> None:
         self._source = source
         self._file = h5py.File(Stream(source, claims), "r")
-        self._verified: set[str] = set()
-        self._walk = LinkWalk(self._file, remains=claims is not None)
+        self._verified: set[int] = set()
 
     def __call__(self, question: Question) -> Iterator[Sent]:
         """Answer one question."""
         match question:
             case ListDatasets():
-                yield from self._list(question)
-            case LocateChunks():
-                yield from in_pieces(self._chunks(question.key))
-            case ReadCompact():
-                yield from in_pieces(self._dataset(question.key)[()].tobytes())
-            case ReadValues():
+                yield from self._list()
+            case ReadDataset():
                 yield from in_pieces(self._values(question))
             case _:
                 raise TypeError(f"HDF5 is not asked {question}")
 
-    def _list(self, question: ListDatasets) -> Iterator[Sent]:
-        """List the datasets, and then, where they are asked for, the groups' attributes.
+    def _list(self) -> Iterator[Sent]:
+        """List the datasets, and then the groups' attributes."""
+        walk = LinkWalk(self._file)
+        yield from _in_batches(walk.entries())
+        yield DatasetsListed(), b""
+        yield from _in_batches(walk.attributes())
 
-        Orphans come last: in a damaged file, all that was sent before them is kept.
-        """
-        orphans = [self._walk.orphans(self._source)] if question.orphans else []
-        for entries in (self._walk.entries(), *orphans):
-            yield from _in_batches(entries)
-            if question.attributes:
-                yield DatasetsListed(), b""
-                yield from _in_batches(self._walk.attributes())
-
-    def _chunks(self, key: str) -> bytes:
-        """Return a row for each stored chunk: its position, filter mask, offset and stored bytes."""
-        found = stored_chunks(self._dataset(key).id)
-        rows = [(*chunk.position, chunk.filter_mask, chunk.offset, chunk.nbytes) for chunk in found]
-        return np.array(rows, "<u8").tobytes()
-
-    def _values(self, question: ReadValues) -> bytes:
+    def _values(self, question: ReadDataset) -> bytes:
         """Return the encoded values of part of a dataset."""
-        dataset = self._dataset(question.key)
+        dataset = dataset_at(self._file, question.address)
         selection = tuple(slice(*bounds) for bounds in question.selection)
         own, inner = selection[: len(dataset.shape)], selection[len(dataset.shape) :]  # the axes of an array type
         count = np.prod([len(range(*part.indices(dim))) for part, dim in zip(own, dataset.shape, strict=True)])
         if int(count) * dataset.dtype.itemsize > VALUES_BYTES:
             raise UnsafeFileError("", f"{int(count):,} elements are too many to be read at once")
-        if question.key not in self._verified:
-            verify_chunks(dataset)
-            self._verified.add(question.key)
-        values = np.asarray(dataset[own or ()], dataset.dtype.base)
+        if question.address not in self._verified:
+            verify_chunks(self._source, dataset)
+            self._verified.add(question.address)
         part: Any = (..., *inner)
-        raw = encode(values[part])
+        raw = encode(_elements(dataset, own)[part])
         if len(raw) > VALUES_BYTES:
             raise UnsafeFileError("", f"its values take {len(raw):,} bytes, too many to be read at once")
         return raw
 
-    def _dataset(self, key: str) -> h5py.Dataset:
-        place = self._walk.places.get(key)
-        if place is None:
-            raise TensorNotFoundError("", "there is no such dataset")
-        return h5py.Dataset(h5d.open(*place))
+
+def _elements(dataset: h5py.Dataset, selection: tuple[slice, ...]) -> np.ndarray[Any, Any]:
+    """Return part of a dataset, in the file's byte order."""
+    kind = dataset.dtype
+    if small_float(dataset.id.get_type()) == "bfloat16":  # h5py reads it as the float32 of which it is the upper half
+        wide = np.asarray(dataset[selection or ()], "<f4")
+        return (wide.view("<u4") >> 16).astype("<u2")
+    if dataset.shape or kind.subdtype is not None:
+        return np.asarray(dataset[selection or ()], kind.base)
+    scalar = np.empty((), kind)  # h5py's own scalars are in native order, without trailing zeros, and lists are arrays
+    if dataset.size:
+        dataset.read_direct(scalar)
+    return scalar
 
 
 def _in_batches(entries: Iterator[Entry]) -> Iterator[Sent]:

@@ -11,9 +11,7 @@ from h5py import h5, h5d, h5g, h5l, h5o
 from ckptread.errors import UnsafeFileError
 from ckptread.formats.hdf5.reference import FAILURES
 from ckptread.formats.hdf5.reference.describe import attributes, describe_dataset, null_references
-from ckptread.formats.hdf5.reference.orphans import find_orphans
 from ckptread.limits import MAX_ENTRIES, MAX_GROUP_DEPTH, MAX_KEY_BYTES, MAX_LINK_HOPS
-from ckptread.storage.source import Source
 from ckptread.tensors import Severity
 from ckptread.untrusted.binary import text
 from ckptread.wording import cut, escape, quoted
@@ -22,24 +20,12 @@ from ckptread.worker.protocol import Entry, FoundAttributes, FoundDataset, Found
 USUAL_DEPTH = 500
 """Groups nested deeper are listed with a warning: other programs fail or crash on them."""
 
-UNNAMED = b"unnamed"
-"""An orphan's key is this and the address of its header."""
-ORPHAN = "its own name is lost with the group that listed it: it is named after the byte offset of its header"
-
-Place = tuple[Any, bytes]
-"""An open object, and a path from it."""
-
 
 class LinkWalk:
     """A walk over all links of a file that visits each object once, and follows no link out of it."""
 
-    def __init__(self, file: h5py.File, remains: bool = False) -> None:
-        """Walk over a file; with ``remains`` over a damaged one, past groups that cannot be listed."""
-        self._remains = remains
-        self._file = file
+    def __init__(self, file: h5py.File) -> None:
         self._root = file.id
-        self.places: dict[str, Place] = {}
-        """Where each key's dataset is found."""
         self._found: list[Entry] = []
         """What is not yet sent."""
         self._groups: list[tuple[str, h5g.GroupID]] = []
@@ -48,14 +34,10 @@ class LinkWalk:
         """The first key of each object, by its address."""
         self._count = 0
         self._deepest = 0
-        self._names_lost = False
-        self._among_orphans = False
 
     def entries(self) -> Iterator[Entry]:
         """Yield an entry per dataset, and per link that leads nowhere."""
-        root = self._open_root()
-        if root is None:
-            return
+        root = h5g.open(self._root, b"/")
         self._seen[h5g.get_objinfo(root).objno[0]] = ""
         self._groups.append(("", root))
         yield from self._below(root, b"")
@@ -64,18 +46,6 @@ class LinkWalk:
                 "", "hdf5-depth", f"its groups are nested {self._deepest:,} deep, which other programs may fail on"
             )
         yield from self._take_found()
-
-    def orphans(self, source: Source) -> Iterator[Entry]:
-        """Yield the same for objects that no group lists, in a file where the names in some group are lost."""
-        if not self._names_lost:
-            return
-        self._among_orphans = True
-        for address, child in find_orphans(self._file, source, self._seen):
-            name = b"%s-%d" % (UNNAMED, address)
-            group = self._add_object(child, (child, b"."), name, address)
-            yield from self._take_found()
-            if group is not None:
-                yield from self._below(group, name)
 
     def attributes(self) -> Iterator[Entry]:
         """Yield an entry per group with attributes: last, for a damaged one can hang the library."""
@@ -102,19 +72,9 @@ class LinkWalk:
         refused = FoundDataset(key=key, shape=None, dtype="unknown", problem=problem, unsupported=unsupported)
         self._found.append(refused)
 
-    def _open_root(self) -> h5g.GroupID | None:
-        """Return the root; None where only what remains is wanted, and it is lost."""
-        try:
-            return h5g.open(self._root, b"/")
-        except FAILURES:
-            if not self._remains:
-                raise
-            self._names_lost = True
-            return None
-
     def _below(self, top: h5g.GroupID, top_path: bytes) -> Iterator[Entry]:
         """Yield the entries of all that a group holds, its subgroups' included."""
-        stack = [(top, top_path, iter(self._names(top, top_path)))]
+        stack = [(top, top_path, iter(_links(top)))]
         while stack:
             group, path, links = stack[-1]
             name = next(links, None)
@@ -125,25 +85,9 @@ class LinkWalk:
             self._check_bounds(len(stack), name)
             child = self._add_link(group, name, child_path)
             if child is not None:
-                stack.append((child, child_path, iter(self._names(child, child_path))))
+                stack.append((child, child_path, iter(_links(child))))
             yield from self._take_found()
         yield from self._take_found()
-
-    def _names(self, group: h5g.GroupID, path: bytes) -> list[bytes]:
-        """Return the names in a group; where only what remains is wanted, those that are left."""
-        if not self._remains:
-            return _links(group)
-        names, error = _left_links(group)
-        if error is not None:
-            self._names_lost = True
-            left = f"{len(names):,} of its names are left" if names else "what it held is without names"
-            self._report(
-                text(path),
-                "hdf5-names-lost",
-                f"the group {quoted(text(path) or '/')} cannot be listed: {left}",
-                "error",
-            )
-        return names
 
     def _check_bounds(self, depth: int, name: bytes) -> None:
         self._count += 1
@@ -158,13 +102,7 @@ class LinkWalk:
     def _add_link(self, group: h5g.GroupID, name: bytes, path: bytes) -> h5g.GroupID | None:
         """List what a link leads to; return the group to go on in, if it leads to one."""
         key = text(path)
-        try:
-            info = group.links.get_info(name)
-        except FAILURES as error:
-            if not self._remains:
-                raise
-            self._refuse(key, f"it cannot be found: {escape(str(error)[:200])}")
-            return None
+        info = group.links.get_info(name)
         if info.type == h5l.TYPE_HARD:
             return self._add_hard(group, name, path, info.u)
         if info.type == h5l.TYPE_SOFT:
@@ -183,17 +121,15 @@ class LinkWalk:
         except FAILURES as error:
             self._refuse(text(path), f"it cannot be opened: {escape(str(error)[:200])}")
             return None
-        return self._add_object(child, (group, name), path, address)
+        return self._add_object(child, path, address)
 
-    def _add_object(self, child: Any, place: Place, path: bytes, address: int) -> h5g.GroupID | None:
+    def _add_object(self, child: Any, path: bytes, address: int) -> h5g.GroupID | None:
         """List a dataset; return a group, unless it was seen before."""
         key = text(path)
         first = self._seen.setdefault(address, key)
         if isinstance(child, h5d.DatasetID):
-            self._add_dataset(child, key, place, first)
+            self._add_dataset(child, key, first)
             self._check_references(child, key)
-            if self._among_orphans:
-                self._report(key, "hdf5-orphan", ORPHAN)
         elif isinstance(child, h5g.GroupID) and first != key:
             self._report(key, "hdf5-group-again", f"the group {quoted(key)} is {quoted(cut(first) or '/')} again")
         elif isinstance(child, h5g.GroupID):
@@ -201,14 +137,14 @@ class LinkWalk:
             return child
         return None
 
-    def _add_dataset(self, dataset: h5d.DatasetID, key: str, place: Place, first: str) -> None:
+    def _add_dataset(self, dataset: h5d.DatasetID, key: str, first: str) -> None:
         """List a dataset, or why it cannot be described: one bad dataset hides no other."""
         try:
-            described = describe_dataset(dataset, key, alias_of=None if first == key else first)
+            address = h5g.get_objinfo(dataset).objno[0]
+            described = describe_dataset(dataset, key, address, alias_of=None if first == key else first)
         except FAILURES as error:
             self._refuse(key, f"it cannot be described: {escape(str(error)[:200])}")
             return
-        self.places[key] = place
         self._found.append(described)
 
     def _check_references(self, dataset: h5d.DatasetID, key: str) -> None:
@@ -230,7 +166,7 @@ class LinkWalk:
             return
         child = h5o.open(self._root, place)
         if isinstance(child, h5d.DatasetID):
-            self._add_dataset(child, key, (self._root, place), text(place))
+            self._add_dataset(child, key, text(place))
         elif isinstance(child, h5g.GroupID):
             self._report(key, "hdf5-group-link", f"{quoted(key)} is a link to the group {shown}", "note")
 
@@ -264,20 +200,6 @@ def _links(group: h5g.GroupID) -> list[bytes]:
     index = h5.INDEX_CRT_ORDER if tracked else h5.INDEX_NAME
     group.links.iterate(lambda name: _collect(names, name), idx_type=index, order=h5.ITER_INC)
     return names if tracked else sorted(names, key=_numerically)
-
-
-def _left_links(group: h5g.GroupID) -> tuple[list[bytes], Exception | None]:
-    """Return the names that can be read of a damaged group, and the error that ended it, or None.
-
-    They are read in the order in which they are stored. For any other order libhdf5 1.14 and 2.0 first build a table
-    of all links, and crash when they free one that could not be completed.
-    """
-    names: list[bytes] = []
-    try:
-        group.links.iterate(lambda name: _collect(names, name), order=h5.ITER_NATIVE)
-    except FAILURES as error:
-        return sorted(names, key=_numerically), error
-    return sorted(names, key=_numerically), None
 
 
 def _collect(names: list[bytes], name: bytes) -> None:

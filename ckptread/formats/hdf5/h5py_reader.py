@@ -1,0 +1,51 @@
+"""Reads an HDF5 file by h5py alone, in a worker: the backend that our own code is compared with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckptread.formats.hdf5.index import Hdf5Index
+from ckptread.formats.hdf5.library import Hdf5Library
+from ckptread.formats.hdf5.reader import NO_ARCHIVE, Archive, Hdf5Reader
+from ckptread.reader import readable
+from ckptread.slicing import Selection, normalize
+from ckptread.storage.source import CloseOnError, Source
+from ckptread.tensors import element_count
+from ckptread.untrusted.dtypes import numpy_dtype
+
+if TYPE_CHECKING:
+    from ckptread.tensors import Array
+
+
+class H5pyReader(Hdf5Reader):
+    """An open HDF5 file, listed and read by h5py; also where only the library knows the file's structures."""
+
+    backend = "h5py"
+
+    def __init__(self, source: Source, archive: Archive = NO_ARCHIVE) -> None:
+        self._library = Hdf5Library(source, source.name, None)
+        index = Hdf5Index(source, source.name)
+        with CloseOnError(self._library):
+            self._library.list_into(index)
+            super().__init__(source, index, archive)
+
+    def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
+        """Return the values of a dataset, or of the part that ``selection`` means."""
+        import numpy as np
+
+        info = readable(self, key)
+        slicing = normalize(selection, (0,) if info.shape is None else info.shape)
+        dtype = numpy_dtype(info.dtype, self.path)
+        if element_count(slicing.box):
+            box = self._library.read(info.key, self._index.addresses[info.key], slicing, dtype)
+        else:
+            box = np.empty(slicing.box, dtype)
+        return copied(slicing.finish(box), out)
+
+
+def copied(values: Array, out: Array | None) -> Array:
+    """Return values, in the array that was given for them, if one was."""
+    if out is None:
+        return values
+    out[...] = values
+    return out
