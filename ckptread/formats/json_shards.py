@@ -7,6 +7,7 @@ from posixpath import dirname, join
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ckptread.errors import CheckpointError, DamagedFileError
+from ckptread.formats.mistakes import blame_substitute
 from ckptread.limits import JSON_BYTES
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
@@ -61,8 +62,9 @@ class ShardsReader(Reader, Generic[Shard]):
         name = join(self._folder, file)
         try:
             self._shards[file] = open_file(self._storage, name)
-        except CheckpointError as error:
+        except CheckpointError as found:
             missing = self._storage.kind(name) is None
+            error = found if missing else blame_substitute(found, self._storage, name)
             problem = "it is missing" if missing else error.problem
             advice = "download it too, into the same folder" if missing else error.advice
             message = f"the file {quoted(file)}, with {holds}: {problem}"

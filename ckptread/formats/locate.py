@@ -23,6 +23,7 @@ from ckptread.tensors import trouble
 from ckptread.wording import escape, quoted
 
 BACKENDS = ("auto", "native", *dict.fromkeys(name for row in FORMATS for name in row.backends))
+READ_HERE = "ckptread reads checkpoints of TensorFlow and Keras, HDF5, .npz, .npy and safetensors"
 MOST_SUGGESTED = 1000
 """Names of a folder that are compared with a misspelt one."""
 
@@ -130,13 +131,15 @@ def _only_in(folder: Candidate) -> Located | None:
 def _unknown(candidate: Candidate) -> UnknownFormatError:
     """Return the error for a path that exists but is not a checkpoint."""
     path = candidate.storage.address(candidate.path)
-    if candidate.folder:
-        return UnknownFormatError(path, "the folder has no checkpoint", advice="give the checkpoint itself")
     mistake = find_mistake(candidate)
     if mistake is not None:
         return UnknownFormatError(path, f"this is {mistake.what}", advice=mistake.advice)
+    if candidate.folder:
+        return UnknownFormatError(path, "the folder has no checkpoint", advice="give the checkpoint itself")
     problem = "its bytes are not those of any known checkpoint format"
-    return UnknownFormatError(path, problem, advice="it may be damaged or truncated: download it again")
+    endings = tuple(ending for row in FORMATS for ending in row.endings)
+    advice = "it may be damaged or truncated: download it again" if path.endswith(endings) else READ_HERE
+    return UnknownFormatError(path, problem, advice=advice)
 
 
 def _missing(storage: Storage, name: str) -> CheckpointError:

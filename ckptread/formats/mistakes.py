@@ -7,7 +7,21 @@ from collections.abc import Callable
 
 import msgspec
 
-from ckptread.formats.candidate import Candidate
+from ckptread.errors import CheckpointError, DamagedFileError
+from ckptread.formats.candidate import Candidate, look
+from ckptread.formats.foreign import (
+    TFJS_SHARD,
+    is_graph,
+    is_matlab4,
+    is_messages,
+    is_meta_graph,
+    is_mindspore,
+    is_onnx,
+    is_orbax_folder,
+    is_tensorflow_js_folder,
+    is_zarr_folder,
+)
+from ckptread.storage.source import Storage
 
 
 class Mistake(msgspec.Struct, frozen=True):
@@ -20,7 +34,8 @@ class Mistake(msgspec.Struct, frozen=True):
 
 def find_mistake(candidate: Candidate) -> Mistake | None:
     """Return what the file is instead of a checkpoint, or None."""
-    return next((mistake for mistake in MISTAKES if mistake.is_it(candidate)), None)
+    kinds = FOLDERS if candidate.folder else MISTAKES
+    return next((mistake for mistake in kinds if mistake.is_it(candidate)), None)
 
 
 def find_substitute(candidate: Candidate) -> Mistake | None:
@@ -28,21 +43,37 @@ def find_substitute(candidate: Candidate) -> Mistake | None:
     return next((mistake for mistake in SUBSTITUTES if mistake.is_it(candidate)), None)
 
 
+def blame_substitute(error: CheckpointError, storage: Storage, name: str) -> CheckpointError:
+    """Return the error to raise for a file that cannot be read: that of what is in its place, where that is known."""
+    mistake = find_substitute(look(storage, name))
+    if mistake is None:
+        return error
+    return DamagedFileError(storage.address(name), f"this is {mistake.what}", advice=mistake.advice)
+
+
 def _starts(*heads: bytes) -> Callable[[Candidate], bool]:
     return lambda c: c.head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(heads)
-
-
-def _is_torch_zip(c: Candidate) -> bool:
-    return c.head.startswith(b"PK") and (c.mentions(b"/data.pkl") or c.mentions(b"constants.pkl"))
 
 
 def _is_json_with(*words: bytes) -> Callable[[Candidate], bool]:
     return lambda c: _starts(b"{", b"[")(c) and all(c.mentions(word) for word in words)
 
 
-def _is_graph(c: Candidate) -> bool:
-    """A GraphDef begins with a node: field 1, a length, then the node's name (field 1 again)."""
-    return len(c.head) > 4 and c.head[0] == 0x0A and 0x0A in c.head[2:5]
+def _begins(*heads: bytes) -> Callable[[Candidate], bool]:
+    return lambda c: c.head.startswith(heads)
+
+
+def _is_zip_with(*members: bytes) -> Callable[[Candidate], bool]:
+    return lambda c: c.head.startswith(b"PK\3\4") and any(c.mentions(member) for member in members)
+
+
+def _is_meta_alone(c: Candidate) -> bool:
+    prefix = c.path.removesuffix(".meta")
+    return _is_meta(c) and c.storage.kind(prefix + ".index") is None and c.storage.kind(prefix) is None
+
+
+def _is_meta(c: Candidate) -> bool:
+    return c.name.endswith(".meta") and is_meta_graph(c)
 
 
 def _is_text(c: Candidate) -> bool:
@@ -68,10 +99,31 @@ SUBSTITUTES = (
     ),
 )
 """What a failed download leaves in place of a file of any kind."""
+_TFJS = (
+    _is_json_with(b'"modelTopology"'),
+    _is_json_with(b'"weightsManifest"'),
+    _is_json_with(b'"paths"', b'"weights"', b'"dtype"'),
+)
+FOLDERS = (
+    Mistake(
+        is_tensorflow_js_folder,
+        "a TensorFlow.js model",
+        "convert it with `tensorflowjs_converter`, or open the model that it was made from",
+    ),
+    Mistake(
+        is_zarr_folder, "a Zarr store", "read it with the zarr package, and save the arrays as .npz or .safetensors"
+    ),
+    Mistake(
+        is_orbax_folder,
+        "an Orbax checkpoint",
+        "restore it with orbax.checkpoint, and save the arrays as .npz or .safetensors",
+    ),
+)
+"""What people open that is a folder."""
 MISTAKES = (
     *SUBSTITUTES,
     Mistake(
-        _is_torch_zip,
+        _is_zip_with(b"/data.pkl", b"constants.pkl"),
         "a PyTorch checkpoint, which contains pickled code",
         "if you trust it, convert it to safetensors: safetensors.torch.save_file(torch.load(...))",
     ),
@@ -80,14 +132,68 @@ MISTAKES = (
         "a Python pickle, which can run code",
         "it is never loaded: ask for an .npz or .safetensors file",
     ),
+    Mistake(
+        lambda c: TFJS_SHARD.fullmatch(c.name) is not None,
+        "a file of weights of a TensorFlow.js model, whose names are in model.json or weights_manifest.json",
+        "convert the model with `tensorflowjs_converter`, or open the model that it was made from",
+    ),
     Mistake(_starts(b"gguf"), "a GGUF file of llama.cpp", "use the tools of llama.cpp"),
     Mistake(lambda c: c.head[4:8] == b"TFL3", "a TensorFlow Lite model", "open the checkpoint that it was made from"),
     Mistake(_starts(b"\x1f\x8b"), "compressed by gzip", "unpack it first, with gunzip or `tar xzf`"),
     Mistake(lambda c: c.head[257:262] == b"ustar", "a tar archive", "unpack it first, with `tar xf`"),
     Mistake(
-        lambda c: c.name.endswith(".meta"),
+        _is_zip_with(b".zgroup", b".zarray", b"zarr.json"),
+        "a zip archive of Zarr arrays, which are not read here",
+        "read it with the zarr package, and save the arrays as .npz",
+    ),
+    Mistake(
+        _begins(b"PK\3\4", b"PK\5\6"), "a zip archive of other files", "unpack it, and give a checkpoint that was in it"
+    ),
+    Mistake(
+        lambda c: b"brain.Event:" in c.head[:64],
+        "an events file of TensorBoard, which has summaries and no weights",
+        "give the checkpoint that was saved in the same run",
+    ),
+    Mistake(
+        _begins(b"CDF\1", b"CDF\2", b"CDF\5"),
+        "a classic netCDF file, which is not HDF5",
+        "convert it to netCDF-4, which is HDF5: `nccopy -k nc4 IN.nc OUT.nc`",
+    ),
+    Mistake(
+        _begins(b"MATLAB 5.0 MAT-file"),
+        "a MATLAB file of version 5 to 7, which is not HDF5",
+        "save it again in MATLAB with -v7.3, which is HDF5, or load it with scipy.io.loadmat and save an .npz",
+    ),
+    Mistake(
+        is_matlab4,
+        "a MATLAB file of version 4, which is not HDF5",
+        "save it again in MATLAB with -v7.3, which is HDF5, or load it with scipy.io.loadmat and save an .npz",
+    ),
+    Mistake(
+        is_messages,
+        "a MessagePack file, as flax writes checkpoints",
+        "load it with flax.serialization.msgpack_restore, and save the arrays as .npz or .safetensors",
+    ),
+    Mistake(is_onnx, "an ONNX model", "open the checkpoint that it was made from, or read its initializers with onnx"),
+    Mistake(
+        is_mindspore,
+        "a MindSpore checkpoint",
+        "load it with mindspore.load_checkpoint, and save the arrays as .npz or .safetensors",
+    ),
+    Mistake(
+        _is_meta_alone,
+        "the graph of a TensorFlow checkpoint (.meta), which has no values",
+        "download its .index and .data-… files too, which have the values, and give their common prefix",
+    ),
+    Mistake(
+        _is_meta,
         "a TensorFlow graph (.meta), which has no values",
         "give the prefix of the checkpoint: the same path without .meta",
+    ),
+    Mistake(
+        lambda c: any(is_it(c) for is_it in _TFJS),
+        "a TensorFlow.js model, whose weights are in the .bin files of its weights manifest",
+        "convert it with `tensorflowjs_converter`, or open the model that it was made from",
     ),
     Mistake(
         _is_json_with(b'"class_name"'),
@@ -96,12 +202,12 @@ MISTAKES = (
     ),
     Mistake(_starts(b"{", b"["), "a JSON file that names no weights", "open the file that has the weights"),
     Mistake(
-        lambda c: c.name in {"saved_model.pb", "keras_metadata.pb"},
+        lambda c: c.name in {"saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb", "fingerprint.pb"},
         "the description of a SavedModel, which has no values",
         "give the folder that contains it",
     ),
     Mistake(
-        lambda c: c.name.endswith((".pb", ".pbtxt")) or _is_graph(c),
+        lambda c: is_graph(c) or (c.name.endswith(".pbtxt") and _starts(b"node {", b"node{")(c)),
         "a TensorFlow graph, whose constants are not variables of a checkpoint",
         "open the checkpoint or the SavedModel folder from which it was frozen",
     ),

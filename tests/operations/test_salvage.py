@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ckptread
-from tests.conformance.cases import CASES, each
+from tests.conformance.cases import CASES, FIXTURES, each
 from tests.conftest import ARRAYS, write
 from tests.table_writer import entry, header, table
 
@@ -224,3 +224,13 @@ def test_what_is_no_checkpoint_at_all_is_trouble(salvaged, tmp_path):
     (tmp_path / "page.h5").write_text("<html>")
     code, said, _ = salvaged(tmp_path / "page.h5")
     assert (code, "a web page" in said) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["keras3/legacy.h5", "keras3/model.keras"])
+def test_salvage_never_advises_salvage_and_counts_what_it_cannot_see_as_at_least(run, tmp_path, name):
+    data = (FIXTURES / name).read_bytes()
+    (tmp_path / "cut").write_bytes(data[: len(data) * 3 // 4])
+    ran = run("salvage", tmp_path / "cut", "-o", tmp_path / "out")
+    assert "ckptread salvage" not in ran.out + ran.err
+    assert "of at least" in ran.out
+    assert "at least" in ran.out.split(";")[-1] + ran.out

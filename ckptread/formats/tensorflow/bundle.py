@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.formats.mistakes import blame_substitute
 from ckptread.formats.tensorflow.entries import BundleEntry, array_problem, decode_entries
 from ckptread.formats.tensorflow.evidence import gather_tensorflow_evidence, name_tensors
 from ckptread.formats.tensorflow.index import read_bundle_header, read_tensor_index
@@ -76,7 +77,10 @@ class TfBundleReader(Reader):
             self._open(remains)
 
     def _open(self, remains: Remains) -> None:
-        self._index = read_tensor_index(self._source, remains)
+        try:
+            self._index = read_tensor_index(self._source, remains)
+        except DamagedFileError as error:
+            raise blame_substitute(error, self._storage, self._prefix + ".index") from error
         self._header = read_bundle_header(self._index, self._storage, self._prefix)
         self.problems += self._index.problems
         self._shards = Shards(self._storage, self._prefix, self._header.num_shards, self._folder)

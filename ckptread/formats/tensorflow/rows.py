@@ -65,6 +65,9 @@ def _resolve_prefix(storage: Storage, name: str) -> Located | None:
         raise CheckpointError(storage.address(name), "there is no such shard", advice=f"the checkpoint is {whole}")
     prefix = name.removesuffix(".index") if shard_of is None else shard_of
     if storage.kind(prefix + ".index") is None and not has_data(storage, prefix):
+        if storage.kind(prefix + ".meta") == "file":
+            problem = "only the graph of this checkpoint (.meta) is here, which has no values"
+            raise CheckpointError(storage.address(prefix), problem, advice="download its .index and .data-… files too")
         return None
     return Located(storage, prefix, BUNDLE)
 

@@ -130,11 +130,13 @@ def _lines(found: Salvage) -> Iterator[str]:
         yield f"... and {len(found.lost) - SHOWN:,} more lost tensors"
     if not found.saved:
         yield "nothing was saved: no tensor is intact"
-    count = f"{len(found.saved):,} of {plural(len(tensors), 'tensor')}"
-    yield f"{count} saved to {name_text(found.folder)}; {len(lost):,} lost"
+    hidden = any(finding.severity == "error" and finding.key not in tensors for finding in found.findings)
+    least = "at least " if hidden else ""
+    count = f"{len(found.saved):,} of {least}{plural(len(tensors), 'tensor')}"
+    yield f"{count} saved to {name_text(found.folder)}; {least}{len(lost):,} lost"
     for trust, meaning in TRUST.items():
         if number := sum(saved.trust == trust for saved in found.saved):
             yield f"{number:,} of the saved {'is' if number == 1 else 'are'} {trust}: {meaning}"
-    if any(finding.severity == "error" and finding.key not in tensors for finding in found.findings):
+    if hidden:
         yield "tensors that the damage hides from the listing are not counted: download the file again if possible"
     yield f"the manifest: {name_text(found.manifest)}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import msgspec
@@ -26,6 +28,7 @@ from ckptread.tensors import Finding, TensorInfo
 from ckptread.wording import quoted
 
 MANIFEST = "manifest.json"
+_CIRCULAR = re.compile(r"[,;][^,;]*'ckptread salvage'[^,;]*")
 
 Trust = Literal["checked", "unchecked", "doubtful"]
 
@@ -114,7 +117,7 @@ def salvage(
     <Salvage of 'fixtures/tf-object/ckpt-1': 17 saved, 0 lost>
     """
     folder = os.fspath(output)
-    with opened_remains(checkpoint) as reader:
+    with _advising_nothing_circular(), opened_remains(checkpoint) as reader:
         meter = Meter(progress, 2 * bytes_to_verify(reader))
         verification = verify_reader(reader, meter)
         results = list(save_tensors(reader, verification, folder, raw=raw, force=force, meter=meter))
@@ -124,10 +127,28 @@ def salvage(
         folder=folder,
         saved=tuple(result for result in results if isinstance(result, SavedTensor)),
         lost=tuple(result for result in results if isinstance(result, LostTensor)),
-        findings=tuple(finding for finding in verification.findings if finding.severity != "note"),
+        findings=tuple(
+            msgspec.structs.replace(finding, advice=_not_circular(finding.advice))
+            for finding in verification.findings
+            if finding.severity != "note"
+        ),
     )
     _write_manifest(found, force)
     return found
+
+
+def _not_circular(advice: str) -> str:
+    """Return advice without the part that recommends the command that is running."""
+    return _CIRCULAR.sub("", advice)
+
+
+@contextmanager
+def _advising_nothing_circular() -> Iterator[None]:
+    try:
+        yield
+    except CheckpointError as error:
+        error.advice = _not_circular(error.advice)
+        raise
 
 
 def save_tensors(
