@@ -30,6 +30,7 @@ def check(case: Case, reader: ckptread.Reader) -> None:
             continue
         shape = None if info.shape is None else list(info.shape)
         assert (shape, info.dtype) == (expected["shape"], expected["dtype"]), key
+        assert info.role == expected.get("role", info.role), key
         if expected["sha256"] is not None:
             values = reader.read(key)
             assert digest(None if shape is None else values, info.dtype) == expected["sha256"], key

@@ -24,6 +24,7 @@ from ckptread.worker.protocol import (
 )
 from tests import table_writer
 from tests.conformance.cases import FIXTURES
+from tests.fuzz import formats
 from tests.fuzz.hdf5_seeds import HDF5_SEEDS
 from tests.fuzz.records import joined
 
@@ -229,6 +230,7 @@ SEEDS = {
     "worker-stream": _worker_stream,
     "worker-index": _worker_index,
     **HDF5_SEEDS,
+    **formats.SEEDS,
 }
 
 

@@ -39,6 +39,7 @@ from ckptread.untrusted import json_text as jsondata
 from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.worker.parent import Worker
 from ckptread.worker.protocol import ListDatasets, WorkerMessage
+from tests.fuzz import formats
 from tests.fuzz.hdf5_targets import HDF5_TARGETS, NOT_HERE
 from tests.fuzz.records import pairs, records, table_of, with_checksum
 
@@ -370,6 +371,7 @@ TARGETS = {
     "worker-stream": worker_stream,
     "worker-index": worker_index,
     **HDF5_TARGETS,
+    **formats.targets(read_all),
 }
 
 

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from tests.fuzz import formats
 from tests.fuzz.hdf5_targets import HDF5_TARGETS
 from tests.fuzz.mutate import mutate
 from tests.fuzz.seeds import FINDINGS, SEEDS, seeds
@@ -16,6 +17,8 @@ SLOW = {
     "bundle": 1_000, "v1": 2_000, "npz": 3_000, "zip": 4_000, "names-keras": 3_000, "hdf5-file": 40,
 }  # fmt: skip
 """Targets that write files, inflate them, or build them of many pieces."""
+FILE_RUNS = 300
+"""Of a target that opens complete files of a format."""
 
 QUICK = {"table", "protobuf", "json", "npy-header", "safetensors", "hdf5-chunk", "hdf5-values", *MESSAGES}
 
@@ -31,7 +34,7 @@ def test_every_target_has_seeds_that_are_taken():
 )
 def test_changed_input_gives_a_value_or_an_error_of_ours(name):
     rng, pool = random.Random(name), seeds(name)
-    for _ in range(SLOW.get(name, RUNS)):
+    for _ in range(SLOW.get(name, FILE_RUNS if name in formats.SEEDS else RUNS)):
         execute(name, mutate(rng.choice(pool), rng, rng.choice(pool)))
 
 

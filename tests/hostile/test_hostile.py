@@ -33,7 +33,14 @@ def _samples(folder):
     return listed + [Sample(f"hdf5-cve/{p.name}", p, None) for p in stray if p not in known]
 
 
-SAMPLES = [*_samples(OWN), *_samples(HOSTILE)]
+def _damaged():
+    """The damaged files that the fixture of a format has beside its sound ones."""
+    for file in sorted(FIXTURES.glob("*/expected.json")):
+        for row in json.loads(file.read_text()).get("damaged", ()):
+            yield Sample(f"{file.parent.name}/{row['file']}", file.parent / row["file"], row["must"])
+
+
+SAMPLES = [*_samples(OWN), *_damaged(), *_samples(HOSTILE)]
 EXPECTED = [sample for sample in SAMPLES if sample.must is not None]
 """Of the HDF Group's crash inputs nothing is expected but that the rules hold."""
 NOT_FOR_NPY = {
@@ -64,7 +71,7 @@ def command(request, tmp_path):
 
 def each_of(samples):
     """Run a test for each of these samples. Each starts a command and its watcher: all but a few are slow."""
-    quick = {sample for sample in samples[::12] if sample.path.is_relative_to(OWN)}
+    quick = {sample for sample in samples[::12] if sample.path.is_relative_to(FIXTURES)}
     marks = {sample: () if sample in quick else pytest.mark.slow for sample in samples}
     return pytest.mark.parametrize("sample", [pytest.param(s, id=s.id, marks=marks[s]) for s in samples])
 

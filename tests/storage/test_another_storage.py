@@ -45,9 +45,13 @@ class MemorySource(Source):
 
 
 class MemoryStorage(Storage):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+
+    @classmethod
+    def copy_of(cls, folder: Path) -> "MemoryStorage":
         paths = [path for path in folder.rglob("*") if path.is_file()]
-        self.files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        return cls({path.relative_to(folder).as_posix(): path.read_bytes() for path in paths})
 
     def address(self, name):
         return "memory://" + posixpath.normpath(name)
@@ -85,7 +89,7 @@ def test_every_format_reads_from_memory(case):
     folder = Path(located.storage.address(located.name)).parent
     with (
         ckptread.open(case.path) as local,
-        located.format.open(MemoryStorage(folder), located.name, Remains.refused) as reader,
+        located.format.open(MemoryStorage.copy_of(folder), located.name, Remains.refused) as reader,
     ):
         assert reader.path.startswith("memory://")
         assert list(reader.tensors) == list(local.tensors)
