@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import signal
 import sys
 from dataclasses import dataclass
@@ -32,6 +33,19 @@ def pytest_report_header():
 
 LIBRARIES = {"tensorflow": "tensorflow", "keras": "keras", "tf_keras": "keras"}
 """The marker of a test that imports this module."""
+
+
+LOADED = re.compile(r'^(?:import |\w+ = pytest\.importorskip\(")(tensorflow|keras|tf_keras)\b', re.MULTILINE)
+"""A line at the top of a module that loads one."""
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Do not load TensorFlow, which takes seconds, for modules of which no test is selected."""
+    selected = config.option.markexpr.split(" and ")
+    if collection_path.suffix == ".py":
+        loaded = LOADED.findall(collection_path.read_text(encoding="utf-8"))
+        return any(f"not {LIBRARIES[library]}" in selected for library in loaded) or None
+    return None
 
 
 def pytest_collection_modifyitems(items):

@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 import ckptread
 from ckptread.operations.digest import digest as digests
 from ckptread.operations.digest.digest import canonical_dtype, digest, digest_tensor, digest_tensors
+from ckptread.reader import Tensor
 from ckptread.tensors import TensorInfo
 from tests.conformance.cases import CASES, FIXTURES, ROOT
 from tests.conftest import write
@@ -47,7 +48,7 @@ def arrays_of_any_dtype():
 @given(arrays_of_any_dtype(), st.integers(1, 64))
 def test_a_digest_is_that_of_the_documented_program_whatever_the_blocks(array, block):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(digests, "BLOCK_BYTES", block)
+        patch.setattr(Tensor.blocks, "__defaults__", (block,))
         assert digest_tensor(InMemory(t=array)["t"]) == tensor_digest(array)
 
 
@@ -267,6 +268,6 @@ def test_arrays_in_fortran_order_are_not_mixed_up_between_threads(tmp_path):
     arrays = {f"a{i}": np.asfortranarray(random.standard_normal((300, 500))) for i in range(6)}
     np.savez(tmp_path / "fortran.npz", **arrays)
     with pytest.MonkeyPatch.context() as patch, ckptread.open(tmp_path / "fortran.npz") as reader:
-        patch.setattr(digests, "BLOCK_BYTES", 20_000)
+        patch.setattr(Tensor.blocks, "__defaults__", (20_000,))
         found = {e.tensor.key: e.figure for e in digest(reader).tensors}
     assert found == {name: tensor_digest(array) for name, array in arrays.items()}
