@@ -52,6 +52,8 @@ JSON_COST = 4_000_000
 """What the values may add up to, where 1 stands for some 70 bytes of memory: 300 MiB."""
 TEXT_BYTES = 128 << 20
 """JSON as a string: one character beyond the first 65,536 of Unicode makes it four times as long."""
+TOML_COST = 20_000_000
+"""The squares of the dots of each line, in all: a key of so many parts takes a quarter of a second."""
 LITERAL_DEPTH = 32
 """Nested tuples, lists and dicts in the header of a .npy file."""
 MESSAGE_COST = 1_200_000

@@ -20,7 +20,7 @@ from typing import NoReturn
 import ckptread
 from ckptread.cli.commands import COMMANDS
 from ckptread.storage.threads import ONE_THREAD
-from ckptread.wording import escape
+from ckptread.wording import escape, printable
 
 TROUBLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -44,9 +44,9 @@ def run() -> int:
     except BrokenPipeError:  # whatever reads our output (head, less) has ended: end quietly
         _discard_output()
         code = BROKEN_PIPE
-    except OSError as error:  # a full disk
+    except OSError as error:
         _discard_output()
-        _say(f"the output cannot be written: {error.strerror or error}")
+        _say(_what_failed(error))
         code = TROUBLE
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -54,6 +54,14 @@ def run() -> int:
         if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
             _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # a second Ctrl-C during the exit is quiet too
     return code
+
+
+def _what_failed(error: OSError) -> str:
+    """Say what the system refused: stdout, which has no file name in the error, or a file that Python opens."""
+    reason = error.strerror or str(error)
+    if error.filename is None:
+        return f"the output cannot be written: {reason}"  # a full disk
+    return f"{printable(os.fsdecode(error.filename))}: it cannot be read: {reason}"
 
 
 def _raise_interrupts() -> None:

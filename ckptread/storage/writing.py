@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ def open_complete(target: str, force: bool) -> Iterator[IO[bytes]]:
     """
     if os.path.isdir(target):
         raise CheckpointError(target, "it is a folder", advice="give a file's name")
+    _refuse_irregular(target)
     if os.path.lexists(target) and not force:
         raise _exists(target)
     try:
@@ -44,6 +46,16 @@ def open_complete(target: str, force: bool) -> Iterator[IO[bytes]]:
         raise _exists(target) from None
     except OSError as error:
         raise CheckpointError(target, f"it cannot be written: {error.strerror or error}") from error
+
+
+def _refuse_irregular(target: str) -> None:
+    """Raise where a device, a pipe or a socket would be replaced by a file. A link is replaced, not followed."""
+    try:
+        mode = os.lstat(target).st_mode
+    except (OSError, ValueError):
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+        raise CheckpointError(target, "it is not a regular file, and is not replaced", advice="give another name")
 
 
 def _exists(target: str) -> CheckpointError:
@@ -103,6 +115,7 @@ class _Draft:
         if force and not self._hidden:
             self._hidden = self._hide()
         if force:
+            _refuse_irregular(self._target)
             os.replace(self._hidden, self._target)
         else:
             self._link(self._target)

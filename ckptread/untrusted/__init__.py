@@ -2,6 +2,7 @@
 
 - ``binary``: numbers and protocol buffer messages
 - ``json_text``: JSON
+- ``toml_text``: TOML
 - ``literals``: Python literals, as in the header of a .npy array
 - ``dtypes``: numpy's names of dtypes
 - ``budget``: how many bytes the tensors of a file may expand to

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO, cast
 
 from ckptread.errors import CheckpointError
@@ -25,6 +27,8 @@ Sent = tuple[Answer, bytes]
 """A reply and its raw bytes."""
 Handler = Callable[[Question], Iterator[Sent]]
 
+SPARE_SECONDS = 1.0
+"""How much later than its parent's clock the child's own ends it: the parent's error message is the better one."""
 PIECE_BYTES = 16 << 20
 """Raw bytes in one reply."""
 DAMAGED = "the file is damaged: fetch it again"
@@ -44,13 +48,39 @@ def serve(start: Callable[[Opening], Handler]) -> None:
     opening = cast(Opening | None, _read_message(requests, Opening))
     while (question := cast(Question | None, _read_message(requests, Question))) is not None and opening is not None:
         try:
-            handler = handler or start(opening)
-            for answer, raw in handler(question):
-                write_message(answers, answer, raw)
+            with _bounded(opening.seconds):
+                handler = handler or start(opening)
+                for answer, raw in handler(question):
+                    write_message(answers, answer, raw)
             write_message(answers, End())
         except Exception as error:
             write_message(answers, _failure(error))
     os._exit(0)  # h5py crashes at a normal exit when the library has left objects open
+
+
+@contextmanager
+def _bounded(seconds: float) -> Iterator[None]:
+    """Have the system end this process when the parent ends, or a second after ``seconds``.
+
+    No Python code runs while a library is busy, so both are signals with their default action. The parent says nothing
+    while it waits for an answer: whatever happens to its end of the pipe then is its end.
+    """
+    if not hasattr(signal, "SIGIO") or not hasattr(os, "O_ASYNC"):  # Windows
+        yield
+        return
+    import fcntl
+
+    for number in (signal.SIGIO, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(0, fcntl.F_GETFL)
+    fcntl.fcntl(0, fcntl.F_SETFL, flags | os.O_ASYNC)
+    signal.setitimer(signal.ITIMER_REAL, seconds + SPARE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        fcntl.fcntl(0, fcntl.F_SETFL, flags)
 
 
 def in_pieces(raw: bytes) -> Iterator[Sent]:

@@ -138,13 +138,14 @@ class Worker:
         """
         with self._lock:
             allowed = _shortened(seconds)
-            timer = threading.Timer(allowed, self._time_out, [allowed])
-            timer.daemon = True
-            timer.start()
+            timer = self._start_timer(allowed)
             complete = False
             try:
                 self._send(question)
-                self._await_ready()
+                if not self._ready:
+                    self._await_ready()
+                    timer.cancel()
+                    timer = self._start_timer(allowed)
                 while not isinstance(reply := self._receive(), End | Failed):
                     if isinstance(reply, Ready):
                         raise self.invalid_reply()
@@ -158,8 +159,15 @@ class Worker:
             kind = _ERRORS.get(reply.kind, DamagedFileError)
             raise kind(self._path, reply.problem, advice=reply.advice)
 
+    def _start_timer(self, seconds: float) -> threading.Timer:
+        """Have the child ended after so many seconds, unless the timer is cancelled."""
+        timer = threading.Timer(seconds, self._time_out, [seconds])
+        timer.daemon = True
+        timer.start()
+        return timer
+
     def _await_ready(self) -> None:
-        if not self._ready and not isinstance(self._receive(), Ready):
+        if not isinstance(self._receive(), Ready):
             raise self.invalid_reply()
         self._ready = True
 

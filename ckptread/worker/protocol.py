@@ -11,6 +11,7 @@ from typing import IO, Annotated, Any
 
 import msgspec
 
+from ckptread.limits import TENSORFLOW_SECONDS
 from ckptread.tensors import Severity
 
 Size = Annotated[int, msgspec.Meta(ge=0)]
@@ -35,12 +36,16 @@ class OpenHdf5(WorkerMessage, frozen=True):
     """How to reach the HDF5 file within the open one: windows and inflated members, see ``Source.recipe``."""
     claims: int | None = None
     """The size that a truncated file records, where what remains of it is wanted; None to refuse damage."""
+    seconds: float = TENSORFLOW_SECONDS
+    """How long one answer may take: the child ends itself later than that."""
 
 
 class OpenCheckpoint(WorkerMessage, frozen=True):
     """Open a TensorFlow checkpoint."""
 
     prefix: str
+    seconds: float = TENSORFLOW_SECONDS
+    """How long one answer may take: the child ends itself later than that."""
 
 
 class ListDatasets(WorkerMessage, frozen=True):

@@ -11,6 +11,7 @@ from ckptread.storage.local import FileSource, LocalStorage
 from ckptread.storage.small_files import read_small_file
 from ckptread.storage.source import CloseOnError
 from ckptread.storage.windows import WindowSource
+from ckptread.storage.writing import open_complete
 
 
 @pytest.fixture
@@ -88,6 +89,23 @@ def test_a_stamp_changes_with_the_file(folder: Path) -> None:
 def test_only_regular_files_are_opened(folder: Path, name: str, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         LocalStorage(str(folder / "run")).open(name)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_only_regular_files_are_replaced(tmp_path: Path, force: bool) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(CheckpointError, match="not a regular file"), open_complete(str(pipe), force) as file:
+        file.write(b"1")
+    assert pipe.is_fifo()
+    regular, link = tmp_path / "regular", tmp_path / "link"
+    regular.write_bytes(b"0")
+    link.symlink_to(pipe)
+    for target in (regular, link):
+        with open_complete(str(target), force=True) as file:
+            file.write(b"1")
+        assert (target.read_bytes(), target.is_symlink()) == (b"1", False)
+    assert pipe.is_fifo()
 
 
 def test_many_ranges_are_read_in_order(folder: Path) -> None:

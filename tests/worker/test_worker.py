@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -247,3 +248,43 @@ def test_a_file_that_takes_too_much_memory_is_not_called_damaged():
     assert '"kind": "UnsafeFileError"' in said
     assert "memory" in said
     assert "damaged" not in said
+
+
+BUSY = """
+import sys
+from ckptread.worker.child import serve
+
+def answer(question):
+    sum(iter(int, 1))  # never ends, and runs no other Python code
+
+serve(lambda opening: answer)
+"""
+
+
+@pytest.fixture
+def busy():
+    """A child in the midst of an answer that never ends."""
+    child = subprocess.Popen([sys.executable, "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    protocol.write_message(child.stdin, protocol.OpenCheckpoint(prefix="ck", seconds=1.0))
+    protocol.write_message(child.stdin, protocol.ListVariables())
+    child.stdin.flush()
+    child.stdout.read(4)  # it is ready
+    yield child
+    child.kill()
+    child.wait()
+    child.stdout.close()
+
+
+@PROC
+def test_a_busy_child_ends_when_its_parent_does(busy):
+    time.sleep(0.3)
+    begun = time.monotonic()
+    busy.stdin.close()  # as the system does for a parent that is killed
+    assert busy.wait(timeout=10) == -signal.SIGIO
+    assert time.monotonic() - begun < 0.5
+
+
+@PROC
+def test_a_busy_child_ends_itself_after_its_time(busy):
+    assert busy.wait(timeout=10) == -signal.SIGALRM
+    busy.stdin.close()

@@ -50,7 +50,7 @@ class Hdf5Library:
 
     def _start(self) -> Worker:
         descriptor, steps = self._source.recipe()
-        opening = OpenHdf5(descriptor=descriptor, steps=steps, claims=self._claims)
+        opening = OpenHdf5(descriptor=descriptor, steps=steps, claims=self._claims, seconds=self._seconds)
         return Worker(MODULE, "HDF5", self._path, opening)
 
     def list_into(self, index: Hdf5Index) -> None:

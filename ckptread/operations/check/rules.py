@@ -17,6 +17,8 @@ from ckptread.select import nearest
 from ckptread.storage.addresses import find_storage
 from ckptread.storage.small_files import read_small_file
 from ckptread.tensors import ITEM_BYTES, Role
+from ckptread.untrusted.binary import Malformed
+from ckptread.untrusted.toml_text import bounded_toml
 from ckptread.wording import escape, quoted, with_advice
 
 TABLE = "check"
@@ -187,13 +189,11 @@ def _text(path: str, stated: dict[str, Any], key: str) -> str | None:
 
 def _table(path: str) -> dict[str, Any]:
     """Return a copy of the table of rules."""
-    import tomllib
-
     data = read_small_file(*find_storage(path), SMALL_FILE_BYTES, "a file of rules")
     try:
-        document = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CheckpointError(path, f"not a TOML file: {error}") from None
+        document = bounded_toml(data)
+    except Malformed as error:
+        raise CheckpointError(path, f"not a TOML file: {error.problem}") from None
     table = document.get(TABLE)
     if not isinstance(table, dict):
         raise CheckpointError(path, f"it has no table [{TABLE}]", advice=f"put the rules below a line '[{TABLE}]'")
