@@ -31,7 +31,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     beyond: int
     """Elements that differ by more than the tolerance."""
     max_abs: float | int | None = None
-    """Largest |a - b|, where neither is NaN."""
+    """Largest |a - b|, exact for integers; NaN where a NaN appeared or is gone."""
     max_rel: float | None = None
     """Largest |a - b| / |b|, where b is not zero."""
     mean_abs: float | None = None
@@ -83,7 +83,7 @@ class ChangeSums(msgspec.Struct, kw_only=True):
         """Add the sums of elements that come after these."""
         for name in ADDED:
             setattr(self, name, getattr(self, name) + getattr(later, name))
-        self.max_abs = max(self.max_abs, later.max_abs)
+        self.max_abs = larger(self.max_abs, later.max_abs)
         self.max_rel = max(self.max_rel, later.max_rel)
         self.numeric = self.numeric and later.numeric
 
@@ -117,6 +117,11 @@ class ChangeSums(msgspec.Struct, kw_only=True):
 
 
 ADDED = tuple(name for name in ChangeSums.__struct_fields__ if name not in {"max_abs", "max_rel", "numeric"})
+
+
+def larger(a: float, b: float) -> float:
+    """Return the larger of two numbers; NaN if either is."""
+    return a if math.isnan(a) or a > b else b
 
 
 def _ratio(difference: float, norm: float) -> float:

@@ -129,7 +129,7 @@ def is_float(dtype: np.dtype[Any]) -> bool:
 
 
 def integer_difference(a: Array, b: Array) -> Array:
-    """Return |a - b| of integers of any two types as uint64: subtraction modulo 2^64 is exact."""
+    """Return |a - b| of integers of any two types, exactly: as uint64, or as objects where that is too small."""
     import numpy as np
 
     wide_a, wide_b = _wide(a), _wide(b)
@@ -150,9 +150,8 @@ def _wide(values: Array) -> Array:
 
 
 def _mixed_difference(a: Array, b: Array) -> Array:
-    """Compute in Python's integers, which have any size; |a - b| saturates at 2^64 - 1."""
+    """Compute in Python's integers, which have any size; the result has them where 64 bits do not hold all."""
     import numpy as np
 
-    limit = (1 << 64) - 1
-    differences = [min(abs(x - y), limit) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
-    return np.array(differences, np.uint64)
+    differences = [abs(x - y) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
+    return np.array(differences, np.uint64 if max(differences, default=0) < 1 << 64 else object)

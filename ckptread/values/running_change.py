@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ckptread.values.difference import ChangeSums, Tolerance
+from ckptread.values.difference import ChangeSums, Tolerance, larger
 from ckptread.values.equality import count_changed_objects
 from ckptread.values.float_kernels import FloatKernel, integer_difference, is_float
 from ckptread.values.numbers import is_numeric
-from ckptread.values.statistics import PIECE, as_float, exact_float
+from ckptread.values.statistics import PIECE, exact_float
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
@@ -63,12 +63,14 @@ class RunningChange:
         self.sums.beyond += beyond
 
     def _add_integers(self, a: Array, b: Array) -> None:
-        """Add integers; their difference fits exactly into an unsigned number of 64 bits."""
-        difference = integer_difference(a, b)
-        self.sums.max_abs = max(self.sums.max_abs, int(difference.max()))
-        self._add_norms(as_float(a), as_float(b), difference.astype(float))
+        """Add integers: the largest difference is exact, and the others are as exact as a long double."""
+        exact = integer_difference(a, b)
+        self.sums.max_abs = larger(self.sums.max_abs, int(exact.max()))
+        one, other = _widen(a, b)
+        difference = exact.astype(one.dtype)
+        self._add_norms(one, other, difference)
         same = difference == 0
-        self._count_changes(~same, difference.astype(float), abs(as_float(b)), same)
+        self._count_changes(~same, difference, abs(other), same)
 
     def _add_equal_piece(self, values: Array) -> None:
         self.sums.count += values.size
@@ -116,7 +118,7 @@ class RunningChange:
             self._add_special(a, b, difference)
             return
         # The usual case, and the fast one: all is finite on both sides.
-        self.sums.max_abs = max(self.sums.max_abs, float(difference.max()))
+        self.sums.max_abs = larger(self.sums.max_abs, float(difference.max()))
         self._add_norms(a, b, difference)
         changed = difference != 0
         if not changed.all():
@@ -138,7 +140,9 @@ class RunningChange:
             same |= nan_a & nan_b
         numbers = difference[~(nan_a | nan_b)]
         if numbers.size:
-            self.sums.max_abs = max(self.sums.max_abs, float(numbers.max()))
+            self.sums.max_abs = larger(self.sums.max_abs, float(numbers.max()))
+        if (nan_a != nan_b).any():
+            self.sums.max_abs = math.nan
         self._add_norms(a[finite], b[finite], difference[finite])
         self._count_changes(~same, difference, np.abs(b), same)
 

@@ -3,12 +3,14 @@
 import math
 
 import ml_dtypes
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import ckptread
 from ckptread.operations.diff.diff import compare_pairs
 from ckptread.operations.diff.match.by_name import align
 from ckptread.tensors import TensorInfo
@@ -76,7 +78,8 @@ def check_floats(found, a, b, *, same_bits):
     assert found.changed == found.beyond == np.count_nonzero(differs)
     assert (found.nans_a, found.nans_b) == (np.count_nonzero(np.isnan(a)), np.count_nonzero(np.isnan(b)))
     assert (found.infs_a, found.infs_b) == (np.count_nonzero(np.isinf(a)), np.count_nonzero(np.isinf(b)))
-    assert same(found.max_abs, numbers.max() if numbers.size else 0)
+    largest = np.nan if (np.isnan(a) != np.isnan(b)).any() else numbers.max() if numbers.size else 0
+    assert same(found.max_abs, largest)
     if np.isfinite([top, bottom]).all() and min(top, bottom) > 1e-140:
         assert found.relative_l2 == pytest.approx(top / bottom, rel=1e-9)
     if np.isfinite(mean):
@@ -103,7 +106,7 @@ def test_integers_are_exact(pair):
 def test_integers_beyond_what_float64_holds_are_told_apart():
     assert changed(np.array([2**60]), np.array([2**60 + 1])).max_abs == 1
     signed, unsigned = np.array([-1, 2**53 + 1]), np.array([2**64 - 1, 2**53 + 1], np.uint64)
-    assert changed(signed, unsigned).max_abs == 2**64 - 1
+    assert changed(signed, unsigned).max_abs == 2**64
     assert changed(signed, unsigned).changed == 1
     assert changed(np.array([2**53 + 1]), np.array([float(2**53)])).changed == 1
 
@@ -242,3 +245,56 @@ def test_a_large_tensor_is_compared_in_little_memory(tmp_path, monkeypatch):
             tracemalloc.stop()
     assert found.tensors[0].change.changed == values.size
     assert peak < 30 << 20
+
+
+def test_figures_of_integers_are_exact_up_to_the_whole_range_of_64_bits():
+    a, b = np.array([-(2**63)]), np.array([2**64 - 1], np.uint64)
+    found = changed(a, b)
+    assert (found.max_abs, found.relative_l2, found.max_rel) == (3 * 2**63 - 1, 3.0, 1.5)
+    assert found.mean_abs == float(3 * 2**63 - 1)
+    near = InMemory(w=np.array([2**63 - 1])), InMemory(w=np.array([2**63 - 2]))
+    [entry] = compare_pairs(*near, tolerance=Tolerance(atol=0.5)).tensors
+    assert (entry.change.max_abs, entry.change.beyond) == (1, 1)
+
+
+def test_a_nan_that_appeared_ranks_first_and_has_no_largest_difference(run, tmp_path):
+    a = {"far": np.ones(3, "f4"), "nan": np.ones(3, "f4"), "shape": np.ones(2)}
+    b = {"far": np.full(3, 1e9, "f4"), "nan": np.array([1, np.nan, 1], "f4"), "shape": np.ones(3)}
+    np.savez(tmp_path / "a.npz", **a)
+    np.savez(tmp_path / "b.npz", **b)
+    out = run("diff", str(tmp_path / "a.npz"), str(tmp_path / "b.npz")).out.splitlines()
+    assert out[1].split()[:2] == ["~", "nan"]
+    assert " nan " in out[1]
+    assert "NaN 0 -> 1" in out[1]
+
+
+def test_codes_next_to_a_scale_are_said_to_be_codes(run, tmp_path):
+    np.savez(tmp_path / "a.npz", **{"emb/e": np.ones((2, 2), "f4")})
+    np.savez(tmp_path / "b.npz", **{"emb/e": np.full((2, 2), 127, "i1"), "emb/e_scale": np.ones(2, "f4")})
+    out = run("diff", str(tmp_path / "a.npz"), str(tmp_path / "b.npz")).out
+    assert "int8 codes, to be multiplied by emb/e_scale" in out
+
+
+def test_bookkeeping_is_compared_only_if_it_is_asked_for():
+    def side(counter):
+        reader = InMemory(w=np.ones(2), save_counter=np.array(counter))
+        reader.tensors["w"] = msgspec.structs.replace(reader.tensors["w"], role="model")
+        reader.tensors["save_counter"] = msgspec.structs.replace(reader.tensors["save_counter"], role="bookkeeping")
+        return reader
+
+    found = ckptread.diff(side(1), side(2))
+    assert (found.same, found.scope) == (True, "without bookkeeping")
+    assert not ckptread.diff(side(1), side(2), ["save_counter"]).same
+    assert not ckptread.diff(side(1), side(2), role="all").same
+    assert ckptread.diff(side(1), side(2), ["*"]).same
+
+
+@pytest.mark.tensorflow
+def test_a_saved_model_and_a_checkpoint_of_the_same_values_are_the_same(tmp_path):
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.v = tf.Variable([1.0, 2.0], name="v")
+    tf.saved_model.save(module, str(tmp_path / "saved"))
+    prefix = tf.train.Checkpoint(v=module.v).save(str(tmp_path / "ckpt"))
+    assert ckptread.diff(tmp_path / "saved", prefix).same

@@ -11,7 +11,7 @@ from ckptread.errors import CheckpointError, TensorNotFoundError
 from ckptread.operations.check.rules import Rule
 from ckptread.operations.check.value_rules import OF_VALUES, Measured, applies, measure, violation
 from ckptread.operations.copies import copy_notes, tensors_to_judge
-from ckptread.operations.diff.choose_pairs import choose_pairs
+from ckptread.operations.diff.choose_pairs import choose_pairs, pairs_without_bookkeeping
 from ckptread.operations.diff.diff import compare_pairs
 from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.diff.match.pairs import Pair
@@ -199,6 +199,7 @@ class _RuleChecker:
         aligned = align(*(list(side.tensors.values()) for side in (other, self._reader)))
         patterns = [] if rule.pattern is None else [rule.pattern]
         pairs = choose_pairs(other, self._reader, aligned, patterns, role=self._role)
+        pairs = pairs_without_bookkeeping(other, self._reader, pairs, patterns, self._role)
         if not pairs:
             return RuleResult(rule=rule, checked=0, problem=self._nothing(), against=other.path)
         found = compare_pairs(other, self._reader, _without_second_names(pairs), meter=self._meter)

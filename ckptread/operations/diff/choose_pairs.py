@@ -10,6 +10,7 @@ from ckptread.errors import TensorNotFoundError, UsageError
 from ckptread.operations.diff.match.pairing import Matching, pair_tensors, two_tensors
 from ckptread.operations.diff.match.pairs import Pair
 from ckptread.operations.notes import role_notes, trainable_notes
+from ckptread.operations.selection import without_bookkeeping
 from ckptread.reader import Reader
 from ckptread.select import match_tensors, passes_filter, records_roles
 from ckptread.storage.progress import SILENT, Meter
@@ -57,12 +58,29 @@ def pairs_to_compare(
         return ChosenPairs([given], msgspec.structs.replace(wanted, names=()).text)
     pairs = pair_tensors(a, b, matching, meter)
     of_role = choose_pairs(a, b, pairs, wanted.names, wanted.exclude, wanted.role)
-    chosen = choose_pairs(a, b, of_role, (), trainable=wanted.trainable)
+    of_flag = choose_pairs(a, b, of_role, (), trainable=wanted.trainable)
+    chosen = pairs_without_bookkeeping(a, b, of_flag, wanted.names, wanted.role)
     notes = (*role_notes([a, b], wanted.role), *trainable_notes(_deciding_sides(of_role), wanted.trainable))
     if not chosen and (a.tensors or b.tensors):
         problem = f"nothing was compared: no tensor of either is left ({wanted.text})"
         raise UsageError("; ".join([problem, *(note.removeprefix("note: ") for note in notes)]))
-    return ChosenPairs(chosen, wanted.text, notes)
+    left_out = ["without bookkeeping"] if len(chosen) < len(of_flag) else []
+    return ChosenPairs(chosen, ", ".join(filter(None, [wanted.text, *left_out])), notes)
+
+
+def pairs_without_bookkeeping(
+    a: Reader, b: Reader, pairs: list[Pair], patterns: Sequence[str], role: str | None
+) -> list[Pair]:
+    """Leave out object graphs, iterators and counters that were not asked for, unless there is nothing else."""
+    sides = [(reader, [info for info in infos if info is not None])
+             for reader, infos in ((a, [pair.a for pair in pairs]), (b, [pair.b for pair in pairs]))]  # fmt: skip
+    kept = [{t.key for t in without_bookkeeping(reader, infos, patterns, role)} for reader, infos in sides]
+    chosen = [
+        pair
+        for pair in pairs
+        if (pair.a is None or pair.a.key in kept[0]) and (pair.b is None or pair.b.key in kept[1])
+    ]
+    return chosen or pairs
 
 
 def _deciding_sides(pairs: Iterable[Pair]) -> Iterator[TensorInfo]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 
 import msgspec
 
@@ -12,7 +13,7 @@ from ckptread.operations.diff.summary import COUNTED
 from ckptread.operations.diff.tensor_difference import TensorDifference
 from ckptread.reports.cells import name_text, number_text, shape_text
 from ckptread.reports.report import Table
-from ckptread.values.difference import FIGURES
+from ckptread.values.difference import FIGURES, larger
 from ckptread.wording import escape
 
 MARKS = {"added": "+", "removed": "-", "not-comparable": "!"}
@@ -29,8 +30,8 @@ def sort_differences(entries: Sequence[TensorDifference], sort: DiffSort) -> lis
     return sorted(entries, key=_weight, reverse=True) if sort == "change" else list(entries)
 
 
-def _weight(entry: TensorDifference) -> tuple[bool, int, float]:
-    """Incomparable tensors first, then changed ones by relative change, then those on one side only.
+def _weight(entry: TensorDifference) -> tuple[bool, bool, int, float]:
+    """Where a NaN appeared, incomparable tensors, changed ones by relative change, and those on one side only.
 
     The optimizer's state, metrics and counters come after all these: they always change.
     """
@@ -40,7 +41,8 @@ def _weight(entry: TensorDifference) -> tuple[bool, int, float]:
     rank = 3 if entry.suspect else group.get(entry.status, 0)
     tensor = entry.a or entry.b
     behind = tensor is not None and tensor.role in BESIDE_MODEL
-    return not behind, rank, math.inf if math.isnan(size) else size
+    appeared = change is not None and change.nans_b > change.nans_a
+    return appeared, not behind, rank, math.inf if math.isnan(size) else size
 
 
 def difference_table(entries: Sequence[TensorDifference]) -> Table:
@@ -159,4 +161,4 @@ def _layer_row(layer: str, members: list[TensorDifference]) -> list[str]:
 
 def _largest(numbers: Sequence[float | None]) -> str:
     known = [number for number in numbers if number is not None]
-    return number_text(max(known)) if known else ""
+    return number_text(reduce(larger, known)) if known else ""

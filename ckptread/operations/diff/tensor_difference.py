@@ -9,6 +9,7 @@ import msgspec
 from ckptread.errors import CheckpointError
 from ckptread.operations.diff.match.layouts import Arrangement
 from ckptread.operations.diff.match.pairs import Basis, Certainty, Pair
+from ckptread.operations.diff.quantized import QuantizedNames
 from ckptread.reader import Reader, Tensor
 from ckptread.tensors import TensorInfo
 from ckptread.values.comparison import compare_values
@@ -79,6 +80,7 @@ class PairComparer:
         self._tolerance = tolerance
         self._ignore_dtype = ignore_dtype
         self._layout_counts = layout_counts
+        self._quantized = QuantizedNames(a), QuantizedNames(b)
 
     def compare(self, pair: Pair) -> TensorDifference:
         """Compare a pair; an unreadable tensor is not comparable."""
@@ -110,7 +112,7 @@ class PairComparer:
             b=pair.b,
             status=status,
             change=change,
-            reason=reason or pair.why,
+            reason=reason or pair.why or ("" if status == "same" else self._codes(pair)),
             unreadable=unreadable,
             by=pair.by,
             certainty=pair.certainty,
@@ -118,6 +120,11 @@ class PairComparer:
             suspect=pair.suspect,
             layout_counts=self._layout_counts,
         )
+
+    def _codes(self, pair: Pair) -> str:
+        """Say that values which differ are codes of a quantized weight, if either side has them."""
+        sides = zip(self._quantized, (pair.a, pair.b), strict=True)
+        return next(filter(None, (names.describe(info) for names, info in sides if info is not None)), "")
 
     def _only_on_one_side(self, pair: Pair) -> TensorDifference:
         if pair.problem:

@@ -22,7 +22,7 @@ from ckptread.reader import BLOCK_BYTES, Reader, Tensor
 from ckptread.select import filter_tensors, match_tensors
 from ckptread.tensors import TensorInfo
 from ckptread.values.numbers import is_numeric
-from ckptread.values.statistics import PIECE, Statistics, as_float, square_sum, statistics
+from ckptread.values.statistics import PIECE, Statistics, as_float, exact_float, square_sum, statistics
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
@@ -208,7 +208,7 @@ def _squares(before: Array, now: Array) -> float:
     found = 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for at in range(0, one.size, PIECE):
-            difference = as_float(other[at : at + PIECE]) - as_float(one[at : at + PIECE])
+            difference = as_float(exact_float(other[at : at + PIECE]) - exact_float(one[at : at + PIECE]))
             square = square_sum(difference)
             found += square if math.isfinite(square) else square_sum(difference[np.isfinite(difference)])
     return found
