@@ -277,8 +277,8 @@ class Tensor:
         return self._blocks(max_bytes, out)
 
     def buffer(self, max_bytes: int = BLOCK_BYTES) -> bytearray:
-        """Return a buffer that any block of at most ``max_bytes`` bytes fits into."""
-        return bytearray(min(max_bytes, self.nbytes) + SPARE_BYTES)
+        """Return a buffer that any block of at most ``max_bytes`` bytes fits into, and one element if it takes more."""
+        return bytearray(min(max(max_bytes, self.dtype.itemsize), self.nbytes) + SPARE_BYTES)
 
     def _check_open(self) -> None:
         if self.reader.closed:

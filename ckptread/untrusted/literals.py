@@ -8,6 +8,8 @@ deep nesting can crash it.
 from __future__ import annotations
 
 import re
+import sys
+from contextlib import suppress
 from typing import Any
 
 from ckptread.limits import LITERAL_DEPTH
@@ -19,8 +21,23 @@ TOKEN = re.compile(
     r"""\s*(?:(\d{1,20})L?|[ub]?('(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")|(True|False)|([][(){},:]))\s*""",
     re.ASCII | re.DOTALL,
 )
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
-_SHORT = {"n": "\n", "t": "\t", "r": "\r"}
+_ESCAPE = re.compile(
+    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{1,3})|N\{([^}]{1,100})\}|(.))", re.DOTALL
+)
+_SHORT = {
+    "\\": "\\",
+    "'": "'",
+    '"': '"',
+    "\n": "",
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+}
+"""What a letter or a mark behind a backslash is in Python; behind any other character the backslash stays."""
 
 
 def read_literal(text: str) -> Any:
@@ -95,13 +112,25 @@ def _make_dictionary(keys: list[Any], values: list[Any], at: int) -> dict[str, A
     return dict(zip(keys, values, strict=True))
 
 
-def _unquote(quoted: str) -> str:
-    return _ESCAPE.sub(_unescape, quoted[1:-1])
+def _unquote(literal: str) -> str:
+    return _ESCAPE.sub(_unescape, literal[1:-1])
 
 
 def _unescape(found: re.Match[str]) -> str:
-    digits = found[1] or found[2] or found[3]
-    if digits is None:
-        return _SHORT.get(found[4], found[4])
-    code = int(digits, 16)
-    return chr(code) if code <= 0x10FFFF else "\ufffd"
+    hexadecimal = found[1] or found[2] or found[3]
+    if hexadecimal or found[4]:
+        code = int(hexadecimal, 16) if hexadecimal else int(found[4], 8)
+        if code <= sys.maxunicode:
+            return chr(code)
+    elif found[5]:
+        with suppress(KeyError):
+            return _named_character(found[5])
+    elif found[6] not in "xuUN":
+        return _SHORT.get(found[6], found[0])
+    raise Malformed(f"{quoted(found[0])} is not an escape", 0)
+
+
+def _named_character(name: str) -> str:
+    import unicodedata
+
+    return unicodedata.lookup(name)

@@ -1,5 +1,6 @@
 """Texts of Python values are read by a few rules, and never evaluated: no text can warn, run or exhaust anything."""
 
+import ast
 import struct
 
 import numpy as np
@@ -9,6 +10,7 @@ from ckptread.errors import UnsupportedError
 from ckptread.formats.hdf5.values import decode, encode
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.dtypes import numpy_dtype
+from ckptread.untrusted.literals import read_literal
 
 ODD = ["('<i4'(1,), (2,))", r"('\d', (2,))", "('<i4', 0777)", "('<i4', 1if 1else 2)", "(" * 5000, "('<i4', (-1,))", ""]
 """What ast.literal_eval warns of, or gives up on; pytest makes an error of every warning."""
@@ -54,3 +56,20 @@ def test_a_list_of_values_comes_back_as_it_was(dtype):
     values[()] = np.zeros((2, 3), dtype)
     found = decode(encode(values), np.dtype(object), ())[()]
     assert (found.dtype, found.shape) == (np.dtype(dtype), (2, 3))
+
+
+ESCAPED = [r"'a\101'", r"'\0'", r"'\7\08'", r"'\377'", r"'\x41B\U00000043'", r"'\N{BULLET}'", r"'\a\b\f\v\n\r\t'",
+           r"'\'\"\\'", "'a\\\nb'"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ESCAPED)
+def test_escapes_are_those_of_python(text):
+    assert read_literal(text) == ast.literal_eval(text)
+
+
+@pytest.mark.parametrize("text", [r"'\x4'", r"'\u12'", r"'\U00110000'", r"'\N{no such thing}'", r"'\N'"])
+def test_what_python_refuses_is_malformed(text):
+    with pytest.raises(SyntaxError):
+        ast.literal_eval(text)
+    with pytest.raises(Malformed):
+        read_literal(text)

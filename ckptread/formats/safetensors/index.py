@@ -10,7 +10,7 @@ tensors with it. Files are named in the index, so a name that leads out of the f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from posixpath import join
 from typing import Any
 
@@ -43,11 +43,23 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
                 file: self._open_shard(file, open_safetensors, f"{n:,} of the tensors")
                 for file, n in Counter(weights.values()).items()
             }
-        self._place = weights
+        self._place = weights = self._rename(weights)
         self.tensors = {key: self._describe(key, name, missing[name]) for key, name in weights.items()}
         self.problems += [finding for name in self._shards for finding in self._not_named(name)]
         self.problems += self._total(index)
         self.metadata = _metadata(index, self._shards)
+
+    def _rename(self, weights: dict[str, str]) -> dict[str, str]:
+        """Return the file of each tensor by its name in the files, if the index has as many under other names."""
+        absent = {name: [key for key, file in weights.items() if file == name] for name in self._shards}
+        absent = {name: [key for key in keys if key not in self._shards[name].tensors] for name, keys in absent.items()}
+        others = {name: [key for key in shard.tensors if key not in weights] for name, shard in self._shards.items()}
+        renamed = {key: name for name, keys in others.items() for key in keys}
+        if not renamed or any(len(absent[name]) != len(others[name]) for name in self._shards):
+            return weights
+        self.problems.append(_names_differ(self.path, absent, others))
+        gone = {key for keys in absent.values() for key in keys}
+        return {key: name for key, name in weights.items() if key not in gone} | renamed
 
     def _describe(self, key: str, name: str, problem: str) -> TensorInfo:
         if problem:
@@ -103,6 +115,21 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
                 offset=None,
                 advice=advice,
             )
+
+
+def _names_differ(path: str, absent: Mapping[str, Sequence[str]], others: Mapping[str, Sequence[str]]) -> Finding:
+    name = next(name for name, keys in others.items() if keys)
+    example = f"{quoted(absent[name][0])} in the index, and {quoted(others[name][0])} in {quoted(name)}"
+    count = sum(map(len, others.values()))
+    return Finding(
+        code="shard-names-differ",
+        severity="warning",
+        message=f"the index names {plural(count, 'tensor')} otherwise than the files: {example}",
+        key=None,
+        file=path,
+        offset=None,
+        advice="the names of the files are shown",
+    )
 
 
 def _weight_map(path: str, index: Mapping[str, Any]) -> dict[str, str]:

@@ -52,7 +52,7 @@ def group(tensors: Iterable[TensorInfo], depth: int, *, by_key: bool = False) ->
     groups: dict[str, list[TensorInfo]] = {}
     for tensor in tensors:
         name = tensor.key if by_key else tensor.name
-        groups.setdefault("/".join(name.split("/", depth)[:depth]), []).append(tensor)
+        groups.setdefault("/".join(name.split("/")[:depth]), []).append(tensor)
     return [_group(path, members) for path, members in groups.items()]
 
 
