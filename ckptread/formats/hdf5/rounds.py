@@ -76,14 +76,35 @@ class Rounds:
         """Return what a parser wants that is in no page. Raises StopIteration where it has ended."""
         wanted = parser.send(answer)
         while True:
-            problem = self._problem(wanted)
-            if problem is not None:
-                wanted = parser.throw(problem)
-                continue
-            answer = self._answer(wanted)
+            answer = self._at_hand(wanted)
             if answer is None:
-                return wanted
+                problem = self._problem(wanted)
+                if problem is not None:
+                    wanted = parser.throw(problem)
+                    continue
+                answer = self._answer(wanted)
+                if answer is None:
+                    return wanted
             wanted = parser.send(answer)
+
+    def _at_hand(self, wanted: Any) -> Any:
+        """Return the bytes that are wanted where each range is in one page, as nearly all are; None where not."""
+        left = self._left
+        found = [self._piece(*each) for each in ((wanted,) if type(wanted) is Range else wanted)]
+        if None in found:
+            self._left = left
+            return None
+        return found[0] if type(wanted) is Range else found
+
+    def _piece(self, offset: int, nbytes: int) -> bytes | None:
+        """Return a range of one page; None where it is not, or not allowed."""
+        page = self._pages.get(offset // PAGE_BYTES)
+        self._left -= nbytes
+        if page is None or self._left < 0:
+            return None
+        start = offset % PAGE_BYTES
+        found = page[start : start + nbytes]
+        return found if len(found) == nbytes else None
 
     def _problem(self, wanted: Any) -> Malformed | None:
         """Return what is wrong with a wish: outside the file, or one too many."""
