@@ -75,12 +75,21 @@ def _with_warnings(reader: Reader, located: Located) -> Reader:
 def _open_remains(located: Located) -> Reader:
     """Open a checkpoint; one that is refused as damaged, with what is left of it and with what refused it."""
     try:
-        return _open(located, "native")
+        reader = _open(located, "native")
+        if not _hides_tensors(reader):
+            return reader
+        reader.close()
+        return located.format.open(located.storage, located.name, Remains.accepted)
     except DamagedFileError as error:
         reader = located.format.open(located.storage, located.name, Remains.accepted)
         if all(finding.severity != "error" for finding in reader.problems):
             reader.problems = [trouble(error), *reader.problems]
         return reader
+
+
+def _hides_tensors(reader: Reader) -> bool:
+    """Whether something in it is damaged so that it may be a group of tensors."""
+    return any(info.problem and info.dtype == "unknown" and not info.unsupported for info in reader.tensors.values())
 
 
 def locate(path: str) -> Located:

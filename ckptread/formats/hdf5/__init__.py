@@ -4,6 +4,7 @@
 - ``reader``: what all readers share; ``native_reader``: ours; ``h5py_reader``: the h5py backend.
 - ``native``: an open file: its index, where its chunks are, its global heap.
 - ``rounds``: runs the parsers, and reads for all that wait at once.
+- ``drivers``: files in several parts.
 - ``superblock``, ``object_header``, ``btree2``, ``heaps``: the structures that lead to all others.
 - ``links``, ``attributes``, ``datatype``, ``dataspace``, ``storage_layout``: the messages of objects.
 - ``objects``: each object, read once; ``listing``: which names lead to it; ``orphans``: those that no name leads to.
@@ -11,6 +12,7 @@
   stored; ``index``: all that is listed.
 - ``chunk_index``: where chunks are; ``chunk_grid``, ``chunk_arrays``: how the index is stored.
 - ``chunks``: their bytes, decoded by ``filters``; the last ones are kept in ``chunk_cache``.
+- ``filter_names``: the filters that are not read.
 - ``elements``: strings, lists and references, decoded; ``values``: how they travel from the worker.
 - ``metadata``, ``group_trees``: checksums and trees, compared by `verify`.
 - ``library``: the questions to the worker; ``reference``: the worker.

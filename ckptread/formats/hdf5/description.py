@@ -6,6 +6,7 @@ import msgspec
 
 from ckptread.formats.hdf5.dataset_layout import UNREADABLE, DatasetLayout
 from ckptread.formats.hdf5.elements import is_native
+from ckptread.formats.hdf5.filter_names import unknown_filters
 from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SHUFFLE, SZIP
 from ckptread.formats.hdf5.numpy_types import Element, element_of
 from ckptread.formats.hdf5.objects import DatasetObject
@@ -13,6 +14,7 @@ from ckptread.formats.hdf5.storage_layout import CHUNKED, COMPACT, CONTIGUOUS, V
 from ckptread.formats.hdf5.superblock import UNDEFINED, Superblock
 from ckptread.limits import CLAIM_BYTES, CLAIM_RATIO, MAX_CHUNK_BYTES
 from ckptread.tensors import element_count, shape_problem
+from ckptread.wording import quoted
 from ckptread.worker.protocol import FoundDataset
 
 OPAQUE_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
@@ -54,8 +56,8 @@ def _problem(found: FoundDataset, dataset: DatasetObject, size: int) -> tuple[st
     problem = shape_problem(found.shape or ())
     if problem is not None:
         return problem, False
-    if dataset.external:
-        return "its bytes are in another file, which is not opened", False
+    if dataset.external is not None:
+        return f"its bytes are in another file, {quoted(dataset.external)}, which is not opened", False
     if layout.kind == VIRTUAL:
         return "it is a virtual dataset, made of other datasets: they are not opened", False
     held = 0 if layout.address == UNDEFINED and layout.kind != COMPACT else size
@@ -77,8 +79,7 @@ def _chunk_problem(dataset: DatasetObject) -> tuple[str | None, bool]:
         each for each in dataset.filters if each.number not in NATIVE_FILTERS and each.number not in LIBRARY_FILTERS
     ]
     if unknown:
-        name = f" ({unknown[0].name})" if unknown[0].name else ""
-        return f"its chunks went through the filter {unknown[0].number}{name}, which is not known here", True
+        return unknown_filters(unknown), True
     foreign = [code for code in codes if code in LIBRARY_FILTERS]
     if foreign and {DEFLATE, LZF} & set(codes):
         return f"its chunks went through deflate and {LIBRARY_FILTERS[foreign[0]]}, which is not read", True

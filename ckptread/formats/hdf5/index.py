@@ -76,9 +76,11 @@ class Hdf5Index(msgspec.Struct):
     def _count(self, *texts: str | None) -> None:
         self._nbytes += ENTRY_BYTES + sum(len(text or "") for text in texts)
 
-    def add_problem(self, code: str, severity: Severity, message: str, key: str | None) -> None:
+    def add_problem(self, code: str, severity: Severity, message: str, key: str | None, advice: str = "") -> None:
         """Add something to report about the object at ``key``, or about the file."""
-        self.problems.append(Finding(code=code, severity=severity, message=message, key=key, file=self.path))
+        self.problems.append(
+            Finding(code=code, severity=severity, message=message, key=key, file=self.path, advice=advice)
+        )
 
     def add_dataset(self, entry: FoundDataset, layout: DatasetLayout = UNREADABLE) -> None:
         """Add a dataset; of two with one name, the first."""

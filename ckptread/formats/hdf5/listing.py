@@ -93,10 +93,11 @@ class Lister:
         groups = [each for each in found.values() if isinstance(each, GroupObject)]
         held = {link.address for each in groups for link in each.links.found if link.kind == HARD}
         listed = len(self.groups)
+        taken = set(self._first.values())
         for address, child in found.items():
             if address in held or address in self._first:
                 continue
-            key = f"{UNNAMED}-{address}"
+            key = _free(f"{UNNAMED}-{address}", taken)
             if isinstance(child, DatasetObject):
                 self._meet(child, key)
                 yield from self._orphan(self._dataset(key, child))
@@ -229,6 +230,13 @@ class Lister:
         if names is None:
             names = self._names[group.address] = {link.name: link for link in group.links.found}
         return names.get(name)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return a name that nothing in the file has."""
+    while name in taken:
+        name += "'"
+    return name
 
 
 def _parts(target: bytes) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ from ckptread.formats.hdf5.chunk_grid import Chunk, Position
 from ckptread.formats.hdf5.chunk_index import read_chunk_index
 from ckptread.formats.hdf5.dataset_layout import UNREADABLE
 from ckptread.formats.hdf5.description import describe
+from ckptread.formats.hdf5.drivers import check_driver, read_driver
 from ckptread.formats.hdf5.elements import Collections
 from ckptread.formats.hdf5.heaps import read_collection
 from ckptread.formats.hdf5.index import Hdf5Index
@@ -19,7 +21,7 @@ from ckptread.formats.hdf5.listing import Listed, Lister, Noted
 from ckptread.formats.hdf5.objects import DatasetObject, LostObject, ObjectReader
 from ckptread.formats.hdf5.orphans import object_addresses
 from ckptread.formats.hdf5.rounds import Parser, Rounds
-from ckptread.formats.hdf5.superblock import Unsupported, read_superblock
+from ckptread.formats.hdf5.superblock import Unsupported, read_superblock, truncation_error
 from ckptread.limits import MAX_ORPHANS
 from ckptread.storage.source import Source
 from ckptread.untrusted.binary import Malformed
@@ -37,6 +39,7 @@ class NativeFile:
 
         Raises CheckpointError, and Unsupported for what only HDF5 reads.
         """
+        self._remains = remains
         self.datasets: dict[str, DatasetObject] = {}
         """By key."""
         self._path = path
@@ -44,7 +47,7 @@ class NativeFile:
         self._rounds = Rounds(source)
         self._lock = threading.Lock()
         self.head = self.run(read_superblock(source.size))
-        self._remains = remains
+        self._check_parts()
         self._objects = ObjectReader(self.head, self._rounds, remains=remains)
         self.run(self._objects.read(self.head.root))
         if not remains:
@@ -68,6 +71,14 @@ class NativeFile:
         file, offset = self._source.locate(error.at)
         return DamagedFileError(file, f"{what}{error.problem}", offset=offset, code="hdf5-structure")
 
+    def _check_parts(self) -> None:
+        """Raise where the file is one of several, or is truncated and only complete ones are wanted."""
+        with suppress(DamagedFileError, Unsupported):
+            check_driver(self._path, self.run(read_driver(self.head)))
+        cut = truncation_error(self._source)
+        if cut is not None and not self._remains:
+            raise cut
+
     def _check_objects(self) -> None:
         """Raise where nothing can be listed; Unsupported where the library may read what is not read here."""
         root = self._objects.found[self.head.root]
@@ -80,8 +91,9 @@ class NativeFile:
         """Return all that the file lists. Raises UnsafeFileError where that is too much."""
         index = Hdf5Index(self._source, self._path)
         if self.head.open_for_writing:
-            message = "its writer never closed it: what it wrote last may be missing"
-            index.add_problem("hdf5-open-for-writing", "warning", message, None)
+            message = "its writer never closed it: the HDF5 library refuses it, and what it wrote last may be missing"
+            advice = "extract its tensors, or mark it as closed with 'h5clear -s'"
+            index.add_problem("hdf5-open-for-writing", "warning", message, None, advice)
         lister = Lister(self._path, self.head, self._objects.found)
         for entry in lister.entries():
             self._add(index, entry)

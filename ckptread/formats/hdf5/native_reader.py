@@ -40,9 +40,6 @@ class NativeHdf5Reader(Hdf5Reader):
     """
 
     def __init__(self, source: Source, archive: Archive = NO_ARCHIVE, *, remains: bool = False) -> None:
-        cut = truncation_error(source)
-        if cut is not None and not remains:
-            raise cut
         self._source = source
         self._native = NativeFile(source, source.name, remains=remains)
         self._library = Hdf5Library(source, source.name, (stated_end(source) or source.size) if remains else None)
@@ -51,6 +48,7 @@ class NativeHdf5Reader(Hdf5Reader):
         """Datasets that the library reads, whose chunks were found."""
         self._compared = 0
         index = self._native.index()
+        cut = truncation_error(source)
         ends = (None if cut is None else trouble(cut), extra_bytes(source))
         index.problems[:0] = [each for each in ends if each is not None]
         super().__init__(source, index, archive)

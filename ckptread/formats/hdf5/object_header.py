@@ -15,7 +15,7 @@ from ckptread.untrusted.binary import Malformed
 
 # IV.A.2: the messages that are read here.
 DATASPACE, LINK_INFO, DATATYPE, OLD_FILL, FILL, LINK, EXTERNAL_FILES, LAYOUT = 1, 2, 3, 4, 5, 6, 7, 8
-FILTERS, ATTRIBUTE, CONTINUATION, SYMBOL_TABLE, ATTRIBUTE_INFO = 11, 12, 16, 17, 21
+FILTERS, ATTRIBUTE, CONTINUATION, SYMBOL_TABLE, DRIVER_INFO, ATTRIBUTE_INFO = 11, 12, 16, 17, 20, 21
 
 HEAD_1 = Struct("<BBHII")
 """IV.A.1.a: version, reserved, messages, references, bytes of the messages."""

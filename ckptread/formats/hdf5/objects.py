@@ -5,6 +5,8 @@ Objects are found by following links from the root. Which names lead to an objec
 
 from __future__ import annotations
 
+import struct
+from struct import Struct
 from typing import Any
 
 import msgspec
@@ -13,6 +15,7 @@ from ckptread.formats.hdf5 import object_header as header
 from ckptread.formats.hdf5.attributes import Attributes, GlobalHeap, read_attribute, read_attributes, read_shared_type
 from ckptread.formats.hdf5.dataspace import Dataspace, read_dataspace
 from ckptread.formats.hdf5.datatype import OPAQUE, REFERENCE, STRING, Datatype, read_datatype
+from ckptread.formats.hdf5.heaps import read_local_heap
 from ckptread.formats.hdf5.links import HARD, Links, read_links, read_remaining_links
 from ckptread.formats.hdf5.object_header import HeaderMessage, read_messages
 from ckptread.formats.hdf5.rounds import Parser, Range, Rounds
@@ -32,6 +35,8 @@ from ckptread.limits import MAX_ENTRIES, MAX_REFERENCES
 from ckptread.tensors import element_count
 from ckptread.untrusted.binary import Malformed, text
 
+EXTERNAL_LIST = Struct("<8xQQ")
+"""Version, reserved bytes and counts; the address of a heap of names, and the first file's name in it."""
 STATES_DTYPE = b"dtype"
 """The attribute in which Keras says what opaque bytes are."""
 
@@ -45,8 +50,8 @@ class DatasetObject(msgspec.Struct, frozen=True, kw_only=True):
     layout: Layout
     filters: tuple[Filter, ...] = ()
     fill: bytes = b""
-    external: bool = False
-    """Whether its bytes are in other files."""
+    external: str | None = None
+    """The first of the other files that have its bytes."""
     stated_dtype: str | None = None
     """What an attribute says that its opaque bytes are."""
     null_references: int = 0
@@ -141,10 +146,21 @@ class ObjectReader:
             layout=place,
             filters=() if filters is None else read_filters(filters.data, filters.offset),
             fill=_fill(kinds),
-            external=header.EXTERNAL_FILES in kinds,
+            external=(yield from self._external_file(kinds.get(header.EXTERNAL_FILES))),
             stated_dtype=(yield from self._stated_dtype(messages)) if kind.kind == OPAQUE else None,
             null_references=(yield from self._null_references(kind, shape, place)) if kind.kind == REFERENCE else 0,
         )
+
+    def _external_file(self, message: HeaderMessage | None) -> Parser[str | None]:
+        """Return the name of the first file in a list of external ones; "" where it is lost."""
+        if message is None:
+            return None
+        try:
+            heap, place = EXTERNAL_LIST.unpack_from(message.data)
+            names = yield from read_local_heap(self._head, heap)
+        except (struct.error, Malformed):
+            return ""
+        return text(names[place:].partition(b"\0")[0])
 
     def _null_references(self, kind: Datatype, space: Dataspace, layout: Layout) -> Parser[int]:
         """Return how many references lead nowhere: all, where none was written; 0 where they are many, or in chunks."""

@@ -166,7 +166,7 @@ class LinkWalk:
             return
         child = h5o.open(self._root, place)
         if isinstance(child, h5d.DatasetID):
-            self._add_dataset(child, key, text(place))
+            self._add_dataset(child, key, self._seen.get(h5g.get_objinfo(child).objno[0], text(place)))
         elif isinstance(child, h5g.GroupID):
             self._report(key, "hdf5-group-link", f"{quoted(key)} is a link to the group {shown}", "note")
 
