@@ -49,8 +49,8 @@ def painted(text: str, style: str) -> str:
 
 
 def folded(text: str, width: int | None) -> list[str]:
-    """Return a line as several where it is too long, all but the first indented."""
-    if width is None or columns(text) <= width:
+    """Return a line as several where it is too long, all but the first indented. Some terminals have no width."""
+    if not width or columns(text) <= width:
         return [text]
     import textwrap
 

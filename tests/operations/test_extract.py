@@ -3,6 +3,8 @@
 import ast
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -206,3 +208,45 @@ def test_a_number_behind_a_point_is_no_ending(run, checkpoint, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "kernel-1.5"), ARRAYS["dense/kernel"])
     assert run("extract", checkpoint, "dense", "-o", tmp_path / "step-2.5").code == 0
     assert sorted(os.listdir(tmp_path / "step-2.5")) == ["dense.bias.npy", "dense.kernel.npy"]
+
+
+def test_a_glob_leaves_object_graphs_out_unless_it_matches_nothing_else(run, tmp_path):
+    model = os.path.join(FIXTURES, "saved-model-keras")
+    ran = run("extract", model, "**", "-o", tmp_path / "out")
+    assert (ran.code, ran.err) == (0, "")
+    assert "_CHECKPOINTABLE_OBJECT_GRAPH.npy" not in os.listdir(tmp_path / "out")
+    assert run("extract", model, "_CHECK*", "-o", tmp_path / "graph").code == 0
+    assert os.listdir(tmp_path / "graph") == ["_CHECKPOINTABLE_OBJECT_GRAPH.npy"]
+
+
+def test_an_object_graph_that_ends_in_a_zero_byte_is_written_as_void(run, tmp_path):
+    tensorflow = pytest.importorskip("tensorflow")
+    model, key = os.path.join(FIXTURES, "saved-model-keras"), "_CHECKPOINTABLE_OBJECT_GRAPH"
+    expected = tensorflow.train.load_checkpoint(os.path.join(model, "variables", "variables")).get_tensor(key)
+    assert expected.endswith(b"\0")
+    assert run("extract", model, key, "-o", tmp_path / "graph.npy").code == 0
+    found = np.load(tmp_path / "graph.npy")
+    assert (found.dtype.kind, found.tobytes()) == ("V", expected)
+
+
+@pytest.mark.parametrize("output", [(), ("-o", "-"), ("-o", "one.npy")])
+def test_a_glob_always_means_several(run, checkpoint, tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    ran = run("extract", checkpoint, "head/*", *output)
+    assert (ran.code, ran.out) == (2, "")
+    assert "a pattern can match several tensors" in ran.err
+    assert run("extract", checkpoint, "head/*", "-o", "out").code == 0
+    assert os.listdir(tmp_path / "out") == ["head.kernel.npy"]
+    assert run("extract", checkpoint, "head/kernel", "-o", "plain").code == 0
+    assert (tmp_path / "plain").is_file()
+
+
+def test_binary_output_to_a_terminal_is_refused(checkpoint):
+    terminal, end = os.openpty()
+    command = [sys.executable, "-m", "ckptread", "extract", checkpoint, "dense/kernel", "-o", "-"]
+    ran = subprocess.run(command, stdout=end, stderr=subprocess.PIPE, check=False)
+    assert ran.returncode == 2
+    assert b"terminal" in ran.stderr
+    assert b"\x93NUMPY" not in ran.stderr
+    os.close(end)
+    os.close(terminal)

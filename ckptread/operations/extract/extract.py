@@ -11,7 +11,8 @@ from ckptread.operations.extract.outgoing import Writing
 from ckptread.operations.extract.target import Target
 from ckptread.operations.extract.written import Extraction, SkippedTensor, WrittenTensor
 from ckptread.operations.opening import Checkpoint, opened
-from ckptread.select import match_tensors
+from ckptread.operations.selection import without_bookkeeping
+from ckptread.select import is_glob, match_tensors
 from ckptread.storage.progress import Meter, Progress
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ckptread.slicing import Selection
     from ckptread.tensors import TensorInfo
 
+NOT_NUMBERS = {"string", "variant", "resource"}
+"""The dtypes of bookkeeping that is not a counter: object graphs and iterators."""
 Result = WrittenTensor | SkippedTensor
 
 
@@ -55,8 +58,11 @@ def extract(
     if raw and dtype is not None:
         raise UsageError("--raw keeps the bits and --dtype converts the values: give one of them")
     with opened(checkpoint, backend) as reader:
-        tensors = _matching(reader, [names] if isinstance(names, str) else names)
-        target = Target.of(output, reader, tensors, sliced=slice is not None)
+        wanted = [names] if isinstance(names, str) else list(names)
+        tensors = _matching(reader, wanted)
+        target = Target.of(
+            output, reader, tensors, sliced=slice is not None, several=len(tensors) > 1 or _is_pattern(reader, wanted)
+        )
         meter = Meter(progress, sum(tensor.nbytes for tensor in tensors))
         part = () if slice is None else slice
         how = Writing(selection=part, dtype=dtype, raw=raw, force=force, meter=meter)
@@ -69,13 +75,24 @@ def extract(
 
 
 def _matching(reader: Reader, names: Sequence[str]) -> list[TensorInfo]:
-    """Return the tensors that match. The name of one tensor is that one, even if it is also a path to others."""
-    if len(names) == 1:
+    """Return the tensors that match; object graphs and iterators that only a glob matches are left out.
+
+    The name of one tensor is that one, even if it is also a path to others.
+    """
+    if len(names) == 1 and not is_glob(names[0]):
         try:
             return [reader[names[0]].info]
         except TensorNotFoundError:
             pass
-    return match_tensors(reader.path, reader.tensors, names)
+    matching = match_tensors(reader.path, reader.tensors, names)
+    wanted = {info.key for info in without_bookkeeping(reader, matching, names)}
+    return [info for info in matching if info.key in wanted or info.dtype not in NOT_NUMBERS] or matching
+
+
+def _is_pattern(reader: Reader, names: Sequence[str]) -> bool:
+    """Whether these can match several tensors: a glob that is not itself a tensor's name, as one with brackets is."""
+    known = {name for info in reader.tensors.values() for name in (info.key, info.name)}
+    return any(is_glob(name) and name not in known for name in names)
 
 
 def _write(reader: Reader, tensors: Sequence[TensorInfo], target: Target, how: Writing) -> Iterator[Result]:

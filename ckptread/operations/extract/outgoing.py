@@ -125,9 +125,16 @@ class Plan(Outgoing):
         return dtype
 
     def _fixed_strings(self) -> np.dtype[Any]:
-        """Strings go into a fixed width where nothing is lost: numpy drops the zero bytes that one ends in."""
+        """Strings go into a fixed width where nothing is lost: numpy drops the zero bytes that one ends in.
+
+        Such strings are written as void, which keeps all bytes, if they have one length.
+        """
         values = self._tensor.read(self._how.selection)
         flat = values.reshape(-1).tolist()
+        widths = set(map(len, flat)) if all(isinstance(value, bytes) for value in flat) else set()
+        if len(widths) == 1 and any(value.endswith(b"\0") for value in flat):
+            self._strings = values.astype(f"V{widths.pop()}")
+            return self._strings.dtype
         if any(not isinstance(value, bytes) or value.endswith(b"\0") for value in flat):
             raise UnsupportedError(
                 *_about(self._tensor, "its values do not fit into a .npy file without loss"),
