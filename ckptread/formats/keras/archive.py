@@ -26,13 +26,13 @@ from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection
 from ckptread.storage.source import CloseOnError, Source, Storage
-from ckptread.tensors import Finding, Region, TensorInfo
+from ckptread.tensors import Finding, Region, Severity, TensorInfo
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
 from ckptread.wording import escape
 
 if TYPE_CHECKING:
-    from ckptread.tensors import Array
+    from ckptread.tensors import Array, Severity
 
 CONFIG, METADATA = "config.json", "metadata.json"
 HDF5_WEIGHTS, NPZ_WEIGHTS = "model.weights.h5", "model.weights.npz"
@@ -92,9 +92,7 @@ class KerasReader(Reader):
         """Return the object in a JSON member; what is wrong with it becomes a finding."""
         member = self._archive.members.get(name)
         if member is None:
-            self.problems.append(
-                Finding(code="keras-member-missing", severity="note", message=f"the archive holds no {name}")
-            )
+            self.problems.append(_missing(name))
             return None
         if member.problem is not None:
             return None  # among the archive's own findings
@@ -202,3 +200,12 @@ def _metadata(about: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, 
     version = about.get("keras_version")
     writer = {"writer": f"Keras {version}"} if isinstance(version, str) else {}
     return writer | {key: value for key, value in {**about, **named}.items() if isinstance(value, str)}
+
+
+def _missing(name: str) -> Finding:
+    """Return a finding on a member that is not there: Keras loads no model without its config."""
+    advice = "Keras cannot load it; its weights are read here all the same" if name == CONFIG else ""
+    severity: Severity = "warning" if name == CONFIG else "note"
+    return Finding(
+        code="keras-member-missing", severity=severity, message=f"the archive holds no {name}", advice=advice
+    )

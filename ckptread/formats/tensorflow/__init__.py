@@ -5,7 +5,7 @@
 - ``saved_model``: SavedModels, whose variables are a V2 checkpoint
 - ``leveldb_table``: the sorted table that both an index and a V1 file are
 - ``slices``, ``ordered_code``: partitioned variables, and the keys of their slices
-- ``strings``: tensors of strings
+- ``strings``, ``variants``: tensors of strings; iterators and other objects, whose checksums alone are read
 - ``messages``: the protocol buffer messages, as tables of fields
 - ``evidence``: what there is to name tensors by
 - ``paths``: the prefixes, shards, state files and folders that users type

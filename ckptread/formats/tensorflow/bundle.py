@@ -23,6 +23,7 @@ from ckptread.formats.tensorflow.ordered_code import SLICE_PREFIX, slice_key
 from ckptread.formats.tensorflow.shards import Shards
 from ckptread.formats.tensorflow.slices import Piece, assemble, piece_of, tiling_problem
 from ckptread.formats.tensorflow.strings import decode_strings
+from ckptread.formats.tensorflow.variants import check_variants
 from ckptread.limits import MAX_KEY_BYTES, MAX_STRINGS_BYTES
 from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY
 from ckptread.reader import Reader, Remains, readable
@@ -201,7 +202,7 @@ class TfBundleReader(Reader):
         yield from self._index.regions()
         owners, left = self._slice_keys(), most_bytes(self._shards.nbytes)
         for key, entry in self._entries.items():
-            if entry is not None and not entry.slices and self._shards.problem(entry) is None:
+            if entry is not None and not entry.slices and self._is_checked(entry):
                 left -= entry.nbytes
                 if left < 0:  # overlapping tensors: each has its own finding
                     return
@@ -210,10 +211,27 @@ class TfBundleReader(Reader):
     def _region(self, key: str, entry: BundleEntry) -> Region:
         extent, shards = self._extent(entry), self._shards
         where = (key, extent.file, extent.offset, extent.nbytes)
-        if entry.dtype == "string":
-            return Region(*where, check=partial(self._check_strings, key, entry))
+        if entry.dtype in ("string", "variant"):
+            check = self._check_strings if entry.dtype == "string" else self._check_variants
+            return Region(*where, check=partial(check, key, entry))
         read_into = partial(shards.read_into, entry.shard, entry.offset)
         return Region(*where, extent.checksum, read_into)
+
+    def _is_checked(self, entry: BundleEntry) -> bool:
+        """Whether the bytes of an entry can be checked: those of variants too, which cannot be read."""
+        variants = entry.dtype == "variant" and 0 <= entry.nbytes <= MAX_STRINGS_BYTES
+        return self._shards.holds(entry) if variants else self._shards.problem(entry) is None
+
+    def _check_variants(self, key: str, entry: BundleEntry) -> bool:
+        source = self._shards.source(entry.shard)
+        data = source.read(entry.offset, entry.nbytes)
+        try:
+            check_variants(data, entry.size, unmask(entry.crc32c), self._header.byteorder)
+        except Malformed as error:
+            problem = f"the variants of {quoted(key)} at byte {entry.offset:,}: {error.problem}"
+            advice = "they are damaged, or of another step than the index: download them again"
+            raise DamagedFileError(source.name, problem, advice=advice, offset=entry.offset) from error
+        return True
 
     def _check_strings(self, key: str, entry: BundleEntry) -> bool:
         self._decode_strings(key, entry)

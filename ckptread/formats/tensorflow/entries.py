@@ -10,7 +10,14 @@ from typing import Literal
 import msgspec
 
 from ckptread.errors import DamagedFileError
-from ckptread.formats.tensorflow.messages import BUNDLE_ENTRY, BUNDLE_HEADER, DTYPES, message_shape, slice_of
+from ckptread.formats.tensorflow.messages import (
+    BUNDLE_ENTRY,
+    BUNDLE_HEADER,
+    BUNDLE_VERSION,
+    DTYPES,
+    message_shape,
+    slice_of,
+)
 from ckptread.formats.tensorflow.slices import Extents
 from ckptread.limits import ENTRIES_COST, ENTRY_COST, MAX_SHARDS, MAX_STRINGS
 from ckptread.names.tensorflow.messages import SHAPE
@@ -107,9 +114,14 @@ def decode_header(data: bytes, name: str) -> tuple[Header, str | None]:
         raise DamagedFileError(name, f"the index's header cannot be read: {error}") from error
     shards = fields.get("num_shards", 0)
     byteorder: ByteOrder = "big" if fields.get("endianness", 0) else "little"
-    header = Header(shards, byteorder, fields.get("version", {}).get("producer", 0))
+    version = fields.get("version", {})
+    header = Header(shards, byteorder, version.get("producer", 0))
     if not 1 <= shards <= MAX_SHARDS:
         return Header(1, byteorder, header.producer), f"the header states {shards} shards; one is assumed"
+    least = version.get("min_consumer", 0)
+    if least > BUNDLE_VERSION:
+        problem = f"the header asks for a reader of version {least}: TensorFlow has {BUNDLE_VERSION}, and refuses it"
+        return header, problem
     return header, None
 
 

@@ -8,6 +8,8 @@ from ckptread.errors import CheckpointError
 from ckptread.limits import DESCRIPTION_BYTES
 from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY, TensorFlowEvidence, name_tensorflow_tensors
 from ckptread.names.tensorflow.messages import OBJECT_GRAPH
+from ckptread.names.tensorflow.object_graph import has_missing_objects
+from ckptread.names.tensorflow.saved_model import is_saved_model
 from ckptread.storage.small_files import read_small_file
 from ckptread.storage.source import Storage
 from ckptread.tensors import Finding, TensorInfo
@@ -25,7 +27,7 @@ def gather_tensorflow_evidence(
     graph: bytes | None, storage: Storage, beside: Mapping[str, str], same_bytes: SameBytes | None
 ) -> TensorFlowEvidence:
     """Return what there is to name tensors by; ``beside`` has names of files, which need not exist, by field."""
-    found = {field: _contents(storage, name) for field, name in beside.items()}
+    found = {field: read_description(storage, name) for field, name in beside.items()}
     return TensorFlowEvidence(
         object_graph=graph,
         saved_model=found.get("saved_model"),
@@ -43,7 +45,23 @@ def name_tensors(
     if evidence.object_graph is not None and not _is_graph(evidence.object_graph):
         message = "the object graph cannot be read: keys are shown as they are stored"
         problems.append(Finding(code="tf-object-graph", severity="warning", message=message, key=OBJECT_GRAPH_KEY))
+    elif evidence.object_graph is not None and has_missing_objects(evidence.object_graph):
+        message = "the object graph refers to objects that it does not have"
+        advice = "TensorFlow may refuse it: save the checkpoint again"
+        problems.append(
+            Finding(code="tf-object-graph", severity="warning", message=message, key=OBJECT_GRAPH_KEY, advice=advice)
+        )
+    problems += saved_model_findings(evidence.saved_model)
     return {info.key: info for info in name_tensorflow_tensors(list(tensors.values()), evidence)}, problems
+
+
+def saved_model_findings(data: bytes | None) -> list[Finding]:
+    """Return a finding if saved_model.pb cannot be parsed; none if there is no such file."""
+    if data is None or is_saved_model(data):
+        return []
+    message = "saved_model.pb cannot be parsed: names and flags come from the checkpoint alone"
+    advice = "TensorFlow refuses this SavedModel: download it again"
+    return [Finding(code="saved-model-graph", severity="error", message=message, key=None, advice=advice)]
 
 
 def _is_graph(data: bytes) -> bool:
@@ -54,7 +72,7 @@ def _is_graph(data: bytes) -> bool:
     return True
 
 
-def _contents(storage: Storage, name: str) -> bytes | None:
+def read_description(storage: Storage, name: str) -> bytes | None:
     """Return a file's bytes; None where it is missing, unreadable or too large: names are a help, no more."""
     try:
         return read_small_file(storage, name, DESCRIPTION_BYTES, "a description")

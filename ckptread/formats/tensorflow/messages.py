@@ -28,6 +28,8 @@ DTYPES = {
 """types.proto's DataType, by numpy's and ml_dtypes' names."""
 
 VERSION = Message({1: int_field("producer"), 2: int_field("min_consumer")})
+BUNDLE_VERSION = 1
+"""The version of the format that TensorFlow reads, since 2016; it refuses a file that asks for a later reader."""
 EXTENT = Message({1: int_field("start"), 2: int_field("length")})
 SLICE = Message({1: message_field("extents", EXTENT, repeated=True)})
 

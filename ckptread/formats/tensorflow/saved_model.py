@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ckptread.errors import UnsafeFileError
 from ckptread.formats.tensorflow.bundle import TfBundleReader
-from ckptread.formats.tensorflow.evidence import DESCRIPTION_FILES, VARIABLES
+from ckptread.formats.tensorflow.evidence import DESCRIPTION_FILES, VARIABLES, read_description, saved_model_findings
 from ckptread.model import ModelFacts
 from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.names.tensorflow.saved_model import keras_evidence
@@ -65,7 +65,7 @@ class EmptySavedModel(Reader):
         self.metadata = {"writer": "TensorFlow"}
         self._description = join(folder, DESCRIPTION_FILES["saved_model"])
         self._storage = storage
-        self.problems = [self._finding()]
+        self.problems = [self._finding(), *saved_model_findings(read_description(storage, self._description))]
 
     def _finding(self) -> Finding:
         with self._storage.open(self._description) as source:

@@ -89,6 +89,14 @@ class Shards:
             return self._place_problem(entry) or entry.problem()
         return entry.problem()
 
+    def holds(self, entry: BundleEntry) -> bool:
+        """Whether all bytes of an entry are there, whatever they are."""
+        return (
+            self._inside(entry.shard)
+            and entry.offset >= 0 <= entry.nbytes
+            and entry.offset + entry.nbytes <= self._room(entry.shard)
+        )
+
     def _room(self, shard: int) -> int:
         """Return how many bytes of a shard can be read; -1 where it is missing, or none of this checkpoint's."""
         size = self.size(shard) if 0 <= shard < self._count and self._inside(shard) else None

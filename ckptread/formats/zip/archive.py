@@ -146,6 +146,10 @@ class ZipArchive:
         if printable(member.name) != member.name:
             message = f"the name of the member {name} holds characters that do not print"
             yield Finding(code="zip-name", severity="warning", message=message, key=None, file=file, offset=offset)
+        if member.link:
+            message = f"the member {name} is a symbolic link"
+            advice = "nothing is unpacked here; do not unpack it elsewhere"
+            yield Finding(code="zip-link", severity="warning", message=message, file=file, offset=offset, advice=advice)
         parts = member.name.replace("\\", "/").split("/")
         if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
             advice = "nothing is unpacked here; do not unpack it elsewhere"

@@ -5,6 +5,7 @@ Whatever can be read in two ways is refused; ``Member.problem`` then says why.
 
 from __future__ import annotations
 
+import stat
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -39,6 +40,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     stored_nbytes: int
     nbytes: int
     crc32: int
+    link: bool = False
+    """Whether it is a symbolic link, whose bytes are the path that it leads to."""
     problem: str | None = None
     """Why it is refused, or None."""
     error: type[CheckpointError] = DamagedFileError
@@ -63,6 +66,7 @@ def _read_member(source: Source, raw: RawEntry, base: int, limit: int) -> Spanne
     member = Member(
         name=decode_name(raw.name, entry.flags), method=entry.method, offset=start,
         stored_nbytes=entry.stored_nbytes, nbytes=entry.nbytes, crc32=entry.crc32,
+        link=stat.S_ISLNK(entry.external >> 16),
     )  # fmt: skip
     if header is None:
         missing = f"its header and bytes are not at byte {at:,}, as stated"

@@ -60,6 +60,10 @@ def name_tensorflow_tensors(tensors: Sequence[TensorInfo], evidence: TensorFlowE
     return [*found, *graph]
 
 
+OBJECTS = ("variant", "resource")
+"""The dtypes of TensorFlow's own objects: iterators of a dataset, say."""
+
+
 class NamedVariable(msgspec.Struct, frozen=True):
     """What the object graph records of the variable of one key."""
 
@@ -180,6 +184,8 @@ def _describe_variable(
     role: Role | None = variable.role
     if role == "model" and name.endswith(graph_v1.AVERAGE):
         role = "ema"
+    if info.dtype in OBJECTS:
+        role = "bookkeeping"
     return msgspec.structs.replace(
         info,
         variable=name or None,

@@ -64,6 +64,14 @@ def parse_object_graph(data: bytes | None) -> list[GraphNode]:
     return [_make_node(message, len(messages)) for message in messages]
 
 
+def has_missing_objects(data: bytes) -> bool:
+    """Whether an edge or a slot of an object graph leads to an object that is not there."""
+    nodes = OBJECT_GRAPH.decode(data)["nodes"]
+    edges = [child.get("node_id", 0) for node in nodes for child in node["children"]]
+    slots = [slot.get(end, 0) for node in nodes for slot in node["slots"] for end in ("original", "slot_variable")]
+    return any(not 0 <= number < len(nodes) for number in (*edges, *slots))
+
+
 def _make_node(message: dict[str, Any], count: int) -> GraphNode:
     edges = ((child.get("local_name", ""), child.get("node_id", 0)) for child in message["children"])
     slots = ((s.get("original", 0), s.get("slot_name", ""), s.get("slot_variable", 0)) for s in message["slots"])

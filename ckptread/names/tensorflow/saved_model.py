@@ -51,6 +51,11 @@ def parse_saved_model(saved_model: bytes | None, meta_graph: bytes | None) -> Sa
     )
 
 
+def is_saved_model(data: bytes) -> bool:
+    """Whether bytes are a SavedModel: a protocol buffer with at least one graph."""
+    return bool(_decode_or_empty(SAVED_MODEL, data).get("meta_graphs"))
+
+
 def _decode_or_empty(message: Message, data: bytes | None) -> dict[str, Any]:
     try:
         return message.decode(data) if data else {}

@@ -6,7 +6,7 @@ It collects the problems that opening found, checks the names of the tensors, an
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -113,7 +113,7 @@ def verify_reader(reader: Reader, meter: Meter = SILENT) -> Verification:
     tensors = [info for info in reader.tensors.values() if info.alias_of is None]
     regions, unlisted = _regions_of(reader)
     tally = check_regions(regions, meter)
-    findings = [*reader.problems, *_tensor_findings(reader), *unlisted]
+    findings = [*reader.problems, *_tensor_findings(reader, _sound_keys(regions, tally)), *unlisted]
     findings += _findings_of_regions(reader, regions, tally)
     findings += _read_placeless(reader, tensors, regions)
     findings += _differing_copies(reader, tensors)
@@ -129,6 +129,13 @@ def verify_reader(reader: Reader, meter: Meter = SILENT) -> Verification:
         unchecked=tuple(unchecked),
         doubtful=doubtful_keys(tensors, regions, tally.damaged),
     )
+
+
+def _sound_keys(regions: Sequence[Region], tally: RegionTally) -> set[str]:
+    """Return the keys of tensors whose bytes have a checksum that agrees."""
+    wrong = {finding.key for finding in tally.findings}
+    agrees = (r.key for n, r in enumerate(regions) if r.checksum is not None or n in tally.inner)
+    return {key for key in agrees if key is not None and key not in wrong}
 
 
 def _findings_of_regions(reader: Reader, regions: Sequence[Region], tally: RegionTally) -> Iterator[Finding]:
@@ -161,13 +168,15 @@ def _rank(finding: Finding) -> int:
     return ("error", "warning", "note").index(finding.severity)
 
 
-def _tensor_findings(reader: Reader) -> Iterator[Finding]:
+def _tensor_findings(reader: Reader, sound: Container[str]) -> Iterator[Finding]:
     """Yield what is wrong with each tensor in the listing, and with its name."""
     tensors = reader.tensors.values()
     codes = {finding.key: finding.code for finding in reader.problems if finding.severity == "error"}
     others = "the other tensors are not affected" if any(info.problem is None for info in tensors) else ""
     for info in tensors:
-        if info.unsupported and info.problem is not None:
+        if info.unsupported and info.problem is not None and info.key in sound:
+            yield _finding(info, "tensor-unsupported", "note", info.problem, "its bytes agree with their checksum")
+        elif info.unsupported and info.problem is not None:
             yield _finding(info, "tensor-unsupported", "warning", info.problem, "it was not checked")
         elif info.problem is not None:
             yield _finding(info, codes.get(info.key, "tensor-unreadable"), "error", info.problem, others)
