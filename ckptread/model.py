@@ -35,7 +35,11 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Whether that optimizer has variables for each weight once it is built."""
     loss: str | None = None
     dtype_policy: str | None = None
-    """The dtype policy of the model, or the one that all its layers share."""
+    """The dtype policy that all layers share, or else the model's own."""
+    quantized: tuple[str, ...] = ()
+    """The quantized layers by mode: ``int8: embedding, dense``."""
+    lora: tuple[str, ...] = ()
+    """The layers with LoRA by rank: ``rank 4: query, value``."""
     custom_objects: tuple[str, ...] = ()
     """Registered names of classes and functions that are not part of Keras."""
     runs_code: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
 """Which tensors a user's names and globs match.
 
-A name is a stored key or a variable name. In a glob, ``*`` and ``?`` stay within one component of a name, and ``**``
-crosses any number of them. A pattern without wildcards matches the tensor of that name; if there is none, everything
-below that path (TensorFlow 1 stores ``dense/kernel/Adam`` below ``dense/kernel``).
+A name is a stored key, a variable name or the path of an object. In a glob, ``*`` and ``?`` stay within one component
+of a name, and ``**`` crosses any number of them. A pattern without wildcards matches the tensor of that name; if there
+is none, everything below that path (TensorFlow 1 stores ``dense/kernel/Adam`` below ``dense/kernel``).
 
 A glob is matched in time proportional to the lengths of pattern and name. A regular expression tries every way to
 divide a name among the stars, which takes hours for ``*a*a*a*b`` and a name of 60,000 letters; here all ways are
@@ -152,8 +152,8 @@ def _make_predicate(pattern: str) -> Matches:
 
 
 def _names_of(tensor: TensorInfo) -> set[str]:
-    """Return a tensor's name and its key: as stored, as printed, and with every backslash doubled."""
-    return {tensor.name, tensor.key, escape(tensor.key), tensor.key.replace("\\", "\\\\")}
+    """Return a tensor's name and path, and its key: as stored, as printed, and with every backslash doubled."""
+    return {tensor.name, tensor.path, tensor.key, escape(tensor.key), tensor.key.replace("\\", "\\\\")}
 
 
 def _suggest_names(tensors: Tensors, name: str) -> str:

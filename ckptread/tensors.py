@@ -5,6 +5,7 @@ numpy is not imported here, so that a listing starts fast. Dtypes are strings, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,7 +34,9 @@ ITEM_BYTES = {
 """Bytes of one element, for every dtype of fixed size in TensorFlow and safetensors files."""
 
 
-OBJECT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+OBJECT_ATTRIBUTES = "/.ATTRIBUTES/"
+"""Part of every TensorFlow 2 key: the path of the object comes before it."""
+OBJECT_VALUE = OBJECT_ATTRIBUTES + "VARIABLE_VALUE"
 """The ending of a TensorFlow 2 key, after the path of the object."""
 
 Role = Literal["model", "optimizer", "ema", "metric", "bookkeeping"]
@@ -82,6 +85,8 @@ class TensorInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The variable's name in Keras or TensorFlow; None if the file does not record it."""
     layer: str | None = None
     """The name of the layer that it belongs to; None if the file does not record it."""
+    outer: str | None = None
+    """The beginning of ``layer`` that names the outermost layer, if the file records it: it may have slashes."""
     role: Role | None = None
     """What it is for; None if unknown."""
     trainable: bool | None = None
@@ -103,8 +108,15 @@ class TensorInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The variable's name if it is known, else the key, without the ending of TensorFlow 2."""
-        return self.variable or self.key.removesuffix(OBJECT_VALUE)
+        """The variable's name if it is known, else the path."""
+        return self.variable or self.path
+
+    @property
+    def path(self) -> str:
+        """The key; of a TensorFlow 2 object its path, without the ending and with its parts as the user wrote them."""
+        if OBJECT_ATTRIBUTES not in self.key:
+            return self.key
+        return re.sub(r"\.([.S])", _unescape, self.key.removesuffix(OBJECT_VALUE))
 
     @property
     def repeats(self) -> str | None:
@@ -184,6 +196,11 @@ def trouble(error: CheckpointError) -> Finding:
         offset=error.offset,
         advice=error.advice,
     )
+
+
+def _unescape(match: re.Match[str]) -> str:
+    """Undo TensorFlow's escaping of a part of a path: ``.S`` is a slash, and ``..`` a dot."""
+    return "/" if match[1] == "S" else "."
 
 
 def element_count(shape: tuple[int, ...]) -> int:

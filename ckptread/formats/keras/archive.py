@@ -74,7 +74,7 @@ class KerasReader(Reader):
         self.config: dict[str, Any] | None = self._json(CONFIG)
         """The parsed config.json; None where it is missing or cannot be read."""
         about = self._json(METADATA)
-        self.metadata: Mapping[str, str] = _metadata(about or {}, self.config or {})
+        self.metadata: Mapping[str, str] = archive_metadata(about or {}, self.config or {})
         self.weights: Reader | None = self._open_weights()
         """The reader of the weights; None where the archive has none."""
         self.tensors: Mapping[str, TensorInfo] = {} if self.weights is None else self.weights.tensors
@@ -190,7 +190,7 @@ class KerasReader(Reader):
         super().close()
 
 
-def _metadata(about: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
+def archive_metadata(about: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
     """Return the contents of metadata.json, and the model's class and name."""
     inner = config.get("config")
     named = {

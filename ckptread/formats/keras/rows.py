@@ -19,6 +19,10 @@ def _is_index(c: Candidate) -> bool:
     return is_weight_map(c) and not c.mentions(b".safetensors")
 
 
+def _is_folder(c: Candidate) -> bool:
+    return c.has("config.json") and (c.has("model.weights.h5") or c.has("model.weights.json"))
+
+
 def _resolve_index(storage: Storage, name: str) -> Located | None:
     return index_in(storage, name, SHARDS)
 
@@ -41,4 +45,13 @@ SHARDS = Format(
     resolve=_resolve_index,
     parts=list_shards,
 )
-ROWS = (ARCHIVE, SHARDS)
+FOLDER = Format(
+    name="keras-folder",
+    about="Keras folders",
+    endings=(),
+    recognise=_is_folder,
+    open=on_first_use("keras.folder", "open_keras_folder"),
+    backends={"h5py": on_first_use("keras.folder", "open_keras_folder_by_h5py")},
+    parts=on_first_use("keras.folder", "list_files"),
+)
+ROWS = (ARCHIVE, FOLDER, SHARDS)

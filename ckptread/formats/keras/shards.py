@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.opening import open_by_h5py, open_hdf5
-from ckptread.formats.hdf5.reader import Hdf5Reader
+from ckptread.formats.hdf5.reader import Archive, Hdf5Reader
 from ckptread.formats.json_shards import ShardsReader, is_plain, read_index
 from ckptread.limits import MAX_SHARD_FILES
+from ckptread.model import ModelFacts
 from ckptread.names.keras.describe import name_keras_tensors
 from ckptread.names.keras.evidence import gather_keras_evidence
+from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.reader import Reader, Remains
 from ckptread.storage.source import CloseOnError, Storage
 from ckptread.tensors import TensorInfo
@@ -26,6 +29,8 @@ from ckptread.wording import quoted
 
 Groups = dict[str, list[str]]
 """The files of each group of variables."""
+ALONE = Archive(format="keras-shards")
+"""Shards without a model's folder around them."""
 
 
 def open_keras_shards(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
@@ -46,9 +51,9 @@ class KerasShardsReader(ShardsReader[Hdf5Reader]):
 
     format = "keras-shards"
 
-    def __init__(self, storage: Storage, name: str, *, backend: str = "native") -> None:
+    def __init__(self, storage: Storage, name: str, around: Archive = ALONE, *, backend: str = "native") -> None:
         super().__init__(storage, name)
-        self.backend = backend
+        self.format, self.backend = around.format, backend
         groups = _groups(self.path, read_index(storage, name))
         found: dict[str, TensorInfo] = {}
         with CloseOnError(self):
@@ -56,10 +61,17 @@ class KerasShardsReader(ShardsReader[Hdf5Reader]):
                 self._open(file, count, found)
         found.update(self._missing(groups, found))
         attributes = self._attributes()
-        self.metadata = {"shards": str(len(self._shards))}
-        self.evidence, problems = gather_keras_evidence(attributes, None, self.metadata, lambda _key, _other: False)
+        self.metadata = {**around.metadata, "shards": str(len(self._shards))}
+        self.evidence, problems = gather_keras_evidence(
+            attributes, around.config, self.metadata, lambda _key, _other: False
+        )
         self.problems += problems
         self.tensors = {t.key: t for t in name_keras_tensors(list(found.values()), self.evidence)}
+
+    @cached_property
+    def model(self) -> ModelFacts | None:
+        """What the config says, of a folder that has one."""
+        return read_model_facts(self.evidence)
 
     def _open(self, name: str, count: int, found: dict[str, TensorInfo]) -> None:
         open_file = open_by_h5py if self.backend == "h5py" else open_hdf5

@@ -11,6 +11,9 @@
 - ``walk``: visits those groups along the config
 - ``optimizers``: the table of optimizers and their variables
 - ``optimizer_state``: the variables of a file's optimizer
+- ``optimizer_groups``: recognises optimizers under other attributes of a model
+- ``lora``: layers that train factors of a weight
+- ``policies``: dtypes and quantization
 - ``legacy``: the HDF5 layout of Keras 1 and 2
 - ``legacy_places``: the layer that each weight of that layout belongs to
 """

@@ -6,11 +6,12 @@ the module, and a ``Package>Class`` in ``class_name`` for a registered custom cl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
+from ckptread.limits import JSON_DEPTH, MAX_ENTRIES
 from ckptread.names.keras.layers import EXPORTED_AS, Inner
 
 Config = Mapping[str, Any]
@@ -116,6 +117,32 @@ def inner_layers(inner: Inner, outer: Configured) -> list[Configured]:
         base = layer.name.removeprefix("forward_").removeprefix("backward_")
         return [msgspec.structs.replace(layer, name=inner.prefix + base)]
     return [layer]
+
+
+def find_objects(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every serialized object of a config, the outermost first."""
+    pending: list[tuple[Any, int]] = [(value, 0)]
+    for _ in range(MAX_ENTRIES):
+        if not pending:
+            return
+        each, depth = pending.pop()
+        if isinstance(each, Mapping):
+            if isinstance(each.get("class_name"), str):
+                yield each
+            children = list(each.values())
+        else:
+            children = each if isinstance(each, list) else []
+        if depth < JSON_DEPTH:
+            pending += [(child, depth + 1) for child in reversed(children) if isinstance(child, (Mapping, list))]
+
+
+def list_layers(found: Iterable[tuple[str, Config]]) -> tuple[str, ...]:
+    """Return the names of serialized layers, joined by what they have in common: ``int8: embedding, dense``."""
+    names: dict[str, dict[str, None]] = {}
+    for shared, layer in found:
+        name = as_text(as_mapping(layer.get("config")).get("name")) or as_text(layer.get("name"))
+        names.setdefault(shared, {})[name or str(layer.get("class_name"))] = None
+    return tuple(f"{shared}: {', '.join(each)}" for shared, each in names.items())
 
 
 def as_mapping(value: Any) -> Config:

@@ -16,9 +16,12 @@ import msgspec
 from ckptread.names.keras import groups, legacy
 from ckptread.names.keras.configs import ANYTHING, Configured, as_mapping, parse_config
 from ckptread.names.keras.layers import LAYERS, LAYERS_KERAS_2
+from ckptread.names.keras.optimizer_groups import count_shapes, optimizer_config
 from ckptread.names.keras.optimizer_state import describe_optimizer
 from ckptread.names.keras.walk import LayerWalk, Scope
 from ckptread.tensors import TensorInfo
+
+MATLAB_INTERNAL = ("#refs#/", "#subsystem#/")
 
 
 class KerasEvidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,14 +46,21 @@ class KerasEvidence(msgspec.Struct, frozen=True, kw_only=True):
 def name_keras_tensors(tensors: Sequence[TensorInfo], evidence: KerasEvidence) -> list[TensorInfo]:
     """Return the same tensors in the model's own order, with names, layers, roles and trainable flags filled in.
 
-    A field stays None if the file does not record it. Tensors that Keras did not write come last, unchanged.
+    A field stays None if the file does not record it. Tensors that Keras did not write come last, unchanged,
+    and after them those that MATLAB keeps for itself.
     """
     if legacy.is_legacy(evidence.attributes):
         found = legacy.name_legacy_tensors(tensors, evidence.config, evidence.attributes, evidence.same_bytes)
     else:
         found = _describe_groups(tensors, evidence)
     named = {info.key: info for info in found}
-    return drop_shared_names([*named.values(), *(info for info in tensors if info.key not in named)])
+    rest = sorted((info for info in tensors if info.key not in named), key=_is_internal)
+    return drop_shared_names([*named.values(), *rest])
+
+
+def _is_internal(info: TensorInfo) -> bool:
+    """Whether MATLAB keeps this for itself: the values that a cell array refers to are not variables."""
+    return info.key.startswith(MATLAB_INTERNAL)
 
 
 def drop_shared_names(tensors: Sequence[TensorInfo]) -> list[TensorInfo]:
@@ -73,12 +83,18 @@ def _describe_groups(tensors: Sequence[TensorInfo], evidence: KerasEvidence) -> 
     model = parse_config(evidence.config) or ANYTHING
     optimizer = root.children.pop("optimizer", None)
     version_2 = not any(names) and _is_keras_2(model, evidence.keras_version)
-    walk = LayerWalk(LAYERS_KERAS_2 if version_2 else LAYERS, version_2=version_2, has_names=any(names))
+    walk = LayerWalk(
+        LAYERS_KERAS_2 if version_2 else LAYERS,
+        version_2=version_2,
+        has_names=any(names),
+        shapes=count_shapes(groups.walk_groups(root)),
+    )
     walk.visit(model, root, Scope())
-    if optimizer is None:
-        return walk.found
-    config = _optimizer_config(evidence.config)
-    return [*walk.found, *describe_optimizer(optimizer, config, walk, version_2=version_2)]
+    optimizers = [(optimizer_config(*each), each[1]) for each in walk.optimizers]
+    if optimizer is not None:
+        optimizers.insert(0, (_optimizer_config(evidence.config), optimizer))
+    states = [describe_optimizer(group, config, walk, version_2=version_2) for config, group in optimizers]
+    return [*walk.found, *(info for each in states for info in each)]
 
 
 def _is_keras_2(model: Configured, version: str | None) -> bool:

@@ -46,19 +46,29 @@ class VariableGroup(msgspec.Struct):
 
 def build_groups(tensors: Iterable[TensorInfo], attributes: Attributes) -> VariableGroup:
     """Return the tree of groups, with the tensors that are variables in a ``vars`` group."""
-    root = VariableGroup()
-    for info in tensors:
-        parts = info.key.split("/")
+    root, listed = VariableGroup(), list(tensors)
+    separator = "\\" if _is_from_windows(info.key for info in listed) else "/"
+    for info in listed:
+        parts = info.key.replace(separator, "/").split("/")
         if len(parts) >= 2 and parts[-2] == "vars" and _is_position(parts[-1]) and len(parts) <= MAX_NAME_DEPTH:
             _descend(root, parts[:-2]).own.append(info)
     for path, values in attributes.items():
-        parts = path.split("/")
+        parts = path.replace(separator, "/").split("/")
         name = values.get("name")
         if parts[-1] == "vars" and isinstance(name, str) and name and len(parts) <= MAX_NAME_DEPTH:
             _descend(root, parts[:-1]).name = name
     for group in walk_groups(root):
         group.own.sort(key=lambda info: int(info.key.rsplit("/", 1)[1]))
     return root
+
+
+def _is_from_windows(keys: Iterable[str]) -> bool:
+    r"""Whether Keras 2.12 to 2.15 wrote the file on Windows: its groups are called ``layers\dense``.
+
+    It joined the components with a backslash, so that no group is in another one.
+    """
+    groups = {key.rpartition("/vars/")[0] for key in keys if "/vars/" in key}
+    return any("\\" in group for group in groups) and not any("/" in group for group in groups)
 
 
 def walk_groups(group: VariableGroup) -> Iterable[VariableGroup]:

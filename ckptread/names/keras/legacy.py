@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from ckptread.limits import MAX_LIST_PARTS
+from ckptread.names.keras import policies
 from ckptread.names.keras.configs import ANYTHING, Configured, parse_config
 from ckptread.names.keras.groups import Attributes
 from ckptread.names.keras.legacy_places import FitBudget, LegacyPlace, place_legacy_weights
@@ -34,6 +35,8 @@ class LegacyWeight(msgspec.Struct, frozen=True):
     where: LegacyPlace
     certain: bool
     """False if Keras 3.0 may have left out the layers between this and the weight: ``kernel``, in a nested model."""
+    outer: str
+    """The layer whose list has it."""
 
 
 def is_legacy(attributes: Attributes) -> bool:
@@ -45,7 +48,7 @@ def name_legacy_tensors(
     tensors: Sequence[TensorInfo], config: Any, attributes: Attributes, same_bytes: SameBytes | None = None
 ) -> list[TensorInfo]:
     """Return the tensors that the lists name, described, in the model's order; the others are left out."""
-    by_key = {info.key: info for info in tensors}
+    by_key = {info.key: info for info in policies.with_stated_dtypes(tensors, config)}
     group = WHOLE_MODEL if _read_names(attributes, WHOLE_MODEL, "layer_names") is not None else ""
     model = parse_config(config) or ANYTHING
     top_level = _listed_tensors(by_key, attributes, _join(group, TOP_LEVEL))
@@ -82,7 +85,7 @@ def _model_weights(
         places = place_legacy_weights(layer, [weight for _, weight in weights], model.trainable, flags, budget)
         for (info, weight), where in zip(weights, places, strict=True):
             certain = version_2 or "/" in weight or is_leaf(layer)
-            yield LegacyWeight(info, weight, msgspec.structs.replace(where, order=(turn, *where.order)), certain)
+            yield LegacyWeight(info, weight, msgspec.structs.replace(where, order=(turn, *where.order)), certain, name)
 
 
 def _find_copies(stored: Sequence[LegacyWeight], same_bytes: SameBytes | None) -> dict[str, str]:
@@ -136,16 +139,24 @@ def _join(group: str, name: str) -> str:
 
 
 def _model_tensor(each: LegacyWeight, copy_of: str | None) -> TensorInfo:
-    name = each.weight.rpartition("/")[2]
+    name = _weight_name(each)
     return msgspec.structs.replace(
         each.info,
         variable="/".join((*each.where.chain, name)) if each.certain else None,
         layer="/".join(each.where.chain),
+        outer=each.outer,
         role="model",
         trainable=each.where.trainable,
         positional=each.certain and name.startswith("param_"),
         copy_of=copy_of,
     )
+
+
+def _weight_name(each: LegacyWeight) -> str:
+    """Return a weight's name in its layer. With Theano, Keras 1 has no scopes: ``dense_1_W`` is W of ``dense_1``."""
+    scopes, _, name = each.weight.rpartition("/")
+    prefix = f"{each.where.chain[-1]}_" if each.where.chain and not scopes else "/"
+    return name.removeprefix(prefix) or name
 
 
 def _top_level_tensor(info: TensorInfo, weight: str, model: Configured) -> TensorInfo:

@@ -8,7 +8,7 @@ name.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
@@ -89,9 +89,25 @@ class _LayerPlaces:
 
     def place(self, weights: Sequence[str], budget: FitBudget) -> list[LegacyPlace]:
         """Return where each weight is."""
-        stored = [tuple(weight.split("/")) for weight in weights]
+        stored = self._drop_scope_numbers([tuple(weight.split("/")) for weight in weights])
         owners = self._find_owners(stored, budget)
         return [self._place(parts, owners.get(parts[:-1])) for parts in stored]
+
+    def _drop_scope_numbers(self, stored: Sequence[Scopes]) -> list[Scopes]:
+        """Return the names without the number that TensorFlow 1 appended to a scope when the model was loaded again.
+
+        The layer ``conv2d_1`` then has its weights in ``conv2d_1_1``, a name that no layer has.
+        """
+        scopes = {scope for parts in stored for scope in parts[:-1]}
+        plain = {scope: bare(scope) for scope in scopes - self._by_name.keys()}
+        renamed = {
+            scope: name
+            for scope, name in plain.items()
+            if name != scope and name in self._by_name and name not in scopes
+        }
+        counts = Counter(renamed.values())
+        once = {scope: name for scope, name in renamed.items() if counts[name] == 1}
+        return [(*(once.get(scope, scope) for scope in parts[:-1]), parts[-1]) for parts in stored]
 
     def _find_owners(self, stored: Sequence[Scopes], budget: FitBudget) -> dict[Scopes, Fit | None]:
         """Return the layer of each stored scope, choosing among the best agreements first."""

@@ -8,13 +8,23 @@ function that no model needs (``os.system``, ``keras.utils.get_file``). So is ev
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ckptread.limits import JSON_DEPTH, MAX_ENTRIES, MAX_NAME_DEPTH
+from ckptread.limits import MAX_NAME_DEPTH
 from ckptread.model import LayerFact, ModelFacts
-from ckptread.names.keras.configs import KERAS_MODULES, as_list, as_mapping, as_text, is_model, parse_config
+from ckptread.names.keras import policies
+from ckptread.names.keras.configs import (
+    KERAS_MODULES,
+    as_list,
+    as_mapping,
+    as_text,
+    find_objects,
+    is_model,
+    parse_config,
+)
 from ckptread.names.keras.describe import KerasEvidence
+from ckptread.names.keras.lora import adapted_layers
 from ckptread.names.keras.optimizer_state import keeps_slots
 from ckptread.names.keras.optimizers import OPTIMIZERS
 
@@ -39,7 +49,7 @@ def read_model_facts(evidence: KerasEvidence) -> ModelFacts | None:
     own = as_mapping(config.get("config"))
     layers = [layer for layer in as_list(own.get("layers")) if isinstance(layer, Mapping)]
     compiled = _compile_config(evidence)
-    objects = list(_find_objects([config, compiled]))
+    objects = list(find_objects([config, compiled]))
     return ModelFacts(
         class_name=config["class_name"],
         name=as_text(own.get("name")),
@@ -51,7 +61,9 @@ def read_model_facts(evidence: KerasEvidence) -> ModelFacts | None:
         optimizer=_optimizer_name(compiled),
         keeps_slots=keeps_slots(_optimizer_config(compiled)),
         loss=_describe_loss(compiled.get("loss")),
-        dtype_policy=_dtype_policy(own, layers),
+        dtype_policy=policies.model_policy(own, layers),
+        quantized=policies.quantized_layers(objects),
+        lora=adapted_layers(objects),
         custom_objects=tuple(sorted(_unique_descriptions(_custom_name, objects))),
         runs_code=_unique_descriptions(_describe_code, objects),
         reads_files=_unique_descriptions(_describe_file, objects),
@@ -63,23 +75,6 @@ def _unique_descriptions(
 ) -> tuple[str, ...]:
     """Return what ``describe`` returns for the objects, each once, without None."""
     return tuple(dict.fromkeys(found for each in objects if (found := describe(each)) is not None))
-
-
-def _find_objects(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield every serialized object of a config, the outermost first."""
-    pending: list[tuple[Any, int]] = [(value, 0)]
-    for _ in range(MAX_ENTRIES):
-        if not pending:
-            return
-        each, depth = pending.pop()
-        if isinstance(each, Mapping):
-            if isinstance(each.get("class_name"), str):
-                yield each
-            children = list(each.values())
-        else:
-            children = each if isinstance(each, list) else []
-        if depth < JSON_DEPTH:
-            pending += [(child, depth + 1) for child in reversed(children) if isinstance(child, (Mapping, list))]
 
 
 def _layer_facts(model: Mapping[str, Any], depth: int = 0) -> tuple[LayerFact, ...]:
@@ -185,21 +180,6 @@ def _keras_version(evidence: KerasEvidence) -> str | None:
     root = evidence.attributes.get("", {})
     weights = evidence.attributes.get("model_weights", {})
     return evidence.keras_version or as_text(root.get("keras_version")) or as_text(weights.get("keras_version"))
-
-
-def _dtype_policy(own: Mapping[str, Any], layers: list[Mapping[str, Any]]) -> str | None:
-    name = _policy_name(own.get("dtype"))
-    if name is not None:
-        return name
-    configs = [as_mapping(layer.get("config")) for layer in layers if layer.get("class_name") != "InputLayer"]
-    names = {each for config in configs if (each := _policy_name(config.get("dtype"))) is not None}
-    return names.pop() if len(names) == 1 else None
-
-
-def _policy_name(value: Any) -> str | None:
-    config = as_mapping(value.get("config")) if isinstance(value, Mapping) else {}
-    mode, source = as_text(config.get("mode")), as_text(config.get("source_name"))
-    return as_text(value) or as_text(config.get("name")) or (f"{mode}_from_{source}" if mode and source else mode)
 
 
 def _input_shape(config: Mapping[str, Any], layers: list[Mapping[str, Any]]) -> str | None:

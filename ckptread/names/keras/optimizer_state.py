@@ -142,10 +142,15 @@ def _name_variables(
 
 def _trained(walk: LayerWalk) -> list[Trained]:
     """Return the weights that the optimizer trains; none if some of them have no name."""
-    weights = [w for w in walk.found if w.role == "model" and w.repeats is None and w.trainable is not False]
-    if any(weight.variable is None or weight.shape is None for weight in weights):
-        return []
-    return [Trained(weight.variable or "", weight.shape or (), weight.positional) for weight in weights]
+    found: list[Trained] = []
+    for at, info in enumerate([*walk.found, None]):
+        found += [Trained(name, shape) for name, shape in walk.factors.get(at, ())]
+        if info is None or info.role != "model" or info.repeats is not None or info.trainable is False:
+            continue
+        if info.variable is None or info.shape is None:
+            return []
+        found.append(Trained(info.variable, info.shape, info.positional))
+    return found
 
 
 def _name_variable(info: TensorInfo, each: State, optimizer: ConfiguredOptimizer, version_2: bool) -> TensorInfo:

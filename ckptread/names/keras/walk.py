@@ -16,6 +16,8 @@ from ckptread.names.keras import variants
 from ckptread.names.keras.configs import ANYTHING, Config, Configured, inner_config, inner_layers, parse_config
 from ckptread.names.keras.groups import VariableGroup, in_saved_order, snake_case, split_number, walk_groups
 from ckptread.names.keras.layers import METRICS, WEIGHTLESS, Inner, Layer, Weight
+from ckptread.names.keras.lora import Factor, is_adapted, lora_factors
+from ckptread.names.keras.optimizer_groups import is_optimizer
 from ckptread.tensors import Role, TensorInfo
 
 Chain = tuple[str, ...] | None
@@ -54,6 +56,12 @@ class LayerWalk(msgspec.Struct):
     """Built-in classes by their name in a path."""
     visited: set[int] = msgspec.field(default_factory=set)
     """The numbers by which the config marks layers that occur twice."""
+    shapes: Counter[tuple[int, ...] | None] = msgspec.field(default_factory=Counter)
+    """How many variables of the file have each shape."""
+    optimizers: list[tuple[str, VariableGroup]] = msgspec.field(default_factory=list)
+    """The optimizers among the model's attributes, each with the attribute's name."""
+    factors: dict[int, list[Factor]] = msgspec.field(default_factory=dict)
+    """LoRA's factors, which are trained but not stored, by how many variables of ``found`` come before them."""
 
     def __post_init__(self) -> None:
         names = (*self.table, *WEIGHTLESS, "Sequential", "Functional")
@@ -84,6 +92,7 @@ class LayerWalk(msgspec.Struct):
         else:
             for at in variants.model_order(weights):
                 self._record_weight(weights[at], at, obj, group, scope)
+            self._note_factors(obj, weights, group, scope)
         done = {name for inner in row.inner for name in self._visit_inner(inner, obj, group, scope)}
         self._visit_rest(done, None, group, scope)
 
@@ -91,8 +100,15 @@ class LayerWalk(msgspec.Struct):
         if weight.shared:
             self._record_shared(weight.shared, group.own[at], obj, group, scope)
             return
-        trainable = scope.flag if weight.trainable else False
+        trainable = scope.flag if weight.trainable and not is_adapted(weight.name, obj.config) else False
         self._record(group.own[at], scope, weight.name or str(at), trainable, positional=not weight.name)
+
+    def _note_factors(self, obj: Configured, weights: Sequence[Weight], group: VariableGroup, scope: Scope) -> None:
+        """Note the factors of a layer with LoRA, which Keras merges into the kernel when it saves."""
+        for weight, info in zip(weights, group.own, strict=True):
+            if is_adapted(weight.name, obj.config) and scope.flag is not False:
+                factors = lora_factors("/".join((*(scope.chain or ()), weight.name)), info.shape or (), obj.config)
+                self.factors.setdefault(len(self.found), []).extend(factors)
 
     def _record_shared(
         self, attribute: str, info: TensorInfo, obj: Configured, group: VariableGroup, scope: Scope
@@ -206,13 +222,20 @@ class LayerWalk(msgspec.Struct):
     def _visit_rest(self, done: set[str], config: Config | None, group: VariableGroup, scope: Scope) -> None:
         """Record what is stored under attributes that neither the table nor the config lists."""
         rest = [(name, child) for name, child in in_saved_order(group) if name not in done]
-        count = sum(_holds_variables(child) for name, child in rest if name not in NOT_THE_MODEL)
+        count = sum(
+            _holds_variables(child) and not is_optimizer(name, child, self.shapes)
+            for name, child in rest
+            if name not in NOT_THE_MODEL
+        )
         if scope.role == "model" and (count > 1 or (count == 1 and done)):
             self.ordered = False  # attributes are stored by name, but weights are listed in the order of assignment
         for name, child in rest:
             self._visit_attribute(name, child, config or {}, scope)
 
     def _visit_attribute(self, name: str, child: VariableGroup, config: Config, scope: Scope) -> None:
+        if scope.role == "model" and is_optimizer(name, child, self.shapes):
+            self.optimizers.append((name, child))
+            return
         if name in METRIC_GROUPS:
             scope = msgspec.structs.replace(scope, role="metric")
         elif name in SEED_GROUPS:
@@ -243,7 +266,9 @@ class LayerWalk(msgspec.Struct):
             self.ordered = False
         for name, child in members:
             path_class = name if name in self.classes else split_number(name)[0]
-            if path_class in METRIC_CLASSES:
+            if scope.role == "model" and is_optimizer(name, child, self.shapes):
+                self.optimizers.append((name, child))
+            elif path_class in METRIC_CLASSES:
                 self.visit(ANYTHING, child, msgspec.structs.replace(scope, role="metric").inside(child.name))
             elif child.is_list and self.has_names:
                 self._visit_members(in_saved_order(child), scope)

@@ -8,6 +8,7 @@ them, and no other name of its scope is used. A SavedModel that ``export()`` wro
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
@@ -23,6 +24,8 @@ OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The key of the graph of saved objects, in TensorFlow 2."""
 OBJECT_KEY = "/.ATTRIBUTES/"
 """Part of the key of every value of an object."""
+DEFAULT_NAME = r"(Variable|StateVar)(_[0-9]+)?"
+"""What TensorFlow calls a variable that has no name: a tf.Variable, the state of a tf.random.Generator."""
 SECOND_LIST = "_all_variables/"
 SameBytes = Callable[[str, str], bool]
 
@@ -126,9 +129,15 @@ def _name_variables_by_key(
     for key, number in numbers.items():
         role = roles.get(number)
         flag = flags.get(number, False if number in frozen else None)
-        name = nodes[number].full_name.removesuffix(":0") or saved.names.get(number, "")
+        name = _given_name(nodes[number].full_name) or _given_name(saved.names.get(number, ""))
         found[key] = NamedVariable(name, role, flag if role == "model" else None)
     return found
+
+
+def _given_name(full_name: str) -> str:
+    """Return a variable's full name, or "" if it is TensorFlow's default, which says less than its path does."""
+    name = full_name.removesuffix(":0")
+    return "" if re.fullmatch(DEFAULT_NAME, name.rpartition("/")[2]) else name
 
 
 def _sort_key(info: TensorInfo, variables: Mapping[str, NamedVariable], position: int) -> tuple[bool, bool, int]:

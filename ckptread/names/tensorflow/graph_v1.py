@@ -31,6 +31,8 @@ KERAS_NUMBERS = frozenset(
 )  # fmt: skip
 POWERS = r"(?:.*/)?beta[12]_power(?:_[0-9]+)?"
 AVERAGE = "/ExponentialMovingAverage"
+AVERAGE_SLOT = "average"
+"""The slot of Keras 2's optimizers that average weights."""
 COUNTERS = r"save_counter|(?:.*/)?global_step"
 HINTS = ("Ada", "ada", "SGD", "RMS", "Ftrl", "LAMB", "lamb_", "Momentum", "_slot_", "_power", AVERAGE, "global_step",
            "save_counter")  # fmt: skip
@@ -76,6 +78,9 @@ def role_of(name: str, names: Container[str], hints: Sequence[str] = HINTS) -> R
     if (slot is not None and slot[1] in names) or re.fullmatch(POWERS, name):
         return "optimizer"
     state = re.fullmatch(KERAS_STATE, name)
-    if state is not None and (state[2] in KERAS_NUMBERS or state[2].rpartition("/")[0] in names):
+    if state is not None and state[2] in KERAS_NUMBERS:
         return "optimizer"
+    weight, _, kind = state[2].rpartition("/") if state is not None else ("", "", "")
+    if weight in names:
+        return "ema" if kind == AVERAGE_SLOT else "optimizer"
     return "model"

@@ -26,6 +26,10 @@ OPTIMIZER_CHILDREN = (
 )  # fmt: skip
 """An optimizer has all attributes of one of these sets."""
 AVERAGES = ("_model_variables_moving_average", "_average")
+AVERAGE_SLOT = "average"
+"""The slot of optimizers that average weights, as in TensorFlow Addons and the Model Garden."""
+GENERATOR_STATE = "_state_var"
+"""The attribute of a tf.random.Generator that has its state."""
 SEEDS = ("seed_generator", "_seed_generator", "_random_generator")
 COUNTERS = ("save_counter", "global_step", "step", "epoch")
 """Variables of the training loop, as TensorFlow's guides name them."""
@@ -107,7 +111,8 @@ def _optimizer_roles(nodes: Sequence[GraphNode], optimizers: set[int]) -> dict[i
         averages = {variable for name in AVERAGES for variable in _listed_variables(nodes, number, name)}
         for _, variable in _own_variables(nodes, number, skip=OF_THE_MODEL):
             found.setdefault(variable, "ema" if variable in averages else "optimizer")
-        found.update({slot: "optimizer" for _, _, slot in nodes[number].slots})
+        for _, name, slot in nodes[number].slots:
+            found[slot] = "ema" if name == AVERAGE_SLOT else "optimizer"
     return found
 
 
@@ -161,6 +166,8 @@ def _bookkeeping(nodes: Sequence[GraphNode]) -> Iterator[int]:
             yield number
     for node in nodes:
         for name, number in node.children:
+            if name == GENERATOR_STATE and nodes[number].key is not None:
+                yield number
             if name in SEEDS:
                 yield from (each for each in nodes_in_order(nodes, number, set()) if nodes[each].key is not None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -17,6 +17,8 @@ from ckptread.tensors import OBJECT_VALUE, TensorInfo
 
 ROW_BYTES = 1000
 """What a row counts for beside its name and its keys."""
+LISTS = ("layers", "_layer_checkpoint_dependencies")
+"""Attributes of a Keras model that list its layers."""
 STATES = ("optimizer", "ema")
 """The roles of what an optimizer keeps."""
 
@@ -106,7 +108,7 @@ def _summarized(reader: Reader, tensors: Iterable[TensorInfo] | None, depth: int
         # Nothing is trained, whatever the flags of the layers.
         weights = [msgspec.structs.replace(info, trainable=False) for info in weights]
     facts = reader.model.layers if reader.model is not None else ()
-    paths = _paths(weights, by_place=not records_roles(reader.tensors))
+    paths = _paths(weights, facts, by_place=not records_roles(reader.tensors))
     above = _around(paths, reader.model)
     inside = [(path[len(above) :] if path[: len(above)] == above else path, info) for path, info in paths]
     rows = _rows(inside, facts, () if facts else above, depth + (0 if facts else len(above)), empty=tensors is None)
@@ -128,10 +130,32 @@ Paths = Sequence[tuple[tuple[str, ...], TensorInfo]]
 """Weights, each with the names of the layers around it that are not dealt with yet."""
 
 
-def _paths(weights: Iterable[TensorInfo], *, by_place: bool) -> Paths:
+def _paths(weights: Iterable[TensorInfo], facts: Sequence[LayerFact], *, by_place: bool) -> Paths:
     if by_place:
         return [((info.layer or info.place,), info) for info in weights]
-    return [(tuple(info.layer.split("/", MAX_LAYER_DEPTH)) if info.layer else (), info) for info in weights]
+    taken = {fact.name for fact in facts}
+    return [(_path(info, taken), info) for info in weights]
+
+
+def _path(info: TensorInfo, taken: Container[str | None]) -> tuple[str, ...]:
+    """Return the names of the layers around a weight; where the file has no names, the path of the object.
+
+    An object's path is numbered by class: it may begin with the name of another layer, which is ``taken``.
+    """
+    if info.layer is None:
+        path = _object_path(info.path)
+        return () if path[:1] and path[0] in taken else path
+    if info.outer is None or not info.layer.startswith(info.outer):
+        return tuple(info.layer.split("/", MAX_LAYER_DEPTH))
+    rest = info.layer.removeprefix(info.outer).strip("/")
+    return (info.outer, *(rest.split("/", MAX_LAYER_DEPTH) if rest else ()))
+
+
+def _object_path(path: str) -> tuple[str, ...]:
+    """Return the objects around a weight that only a path names, without the attributes that list a model's layers."""
+    place, vars_, _ = path.rpartition("/vars/")
+    parts = place.replace("\\", "/") if vars_ else path.rpartition("/")[0]
+    return tuple(part for part in parts.split("/", MAX_LAYER_DEPTH) if part and part not in LISTS)
 
 
 def _around(paths: Paths, model: ModelFacts | None) -> tuple[str, ...]:

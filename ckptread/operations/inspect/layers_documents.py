@@ -76,6 +76,10 @@ class ModelFactsDocument(msgspec.Struct, kw_only=True):
     """Whether the optimizer keeps variables per weight."""
     loss: str | None
     dtype_policy: str | None
+    quantized: tuple[str, ...]
+    """The quantized layers by mode: ``int8: embedding, dense``."""
+    lora: tuple[str, ...]
+    """The layers with LoRA by rank: ``rank 4: query, value``."""
     custom_objects: tuple[str, ...]
     """Registered names of classes and functions that are not Keras' own."""
     runs_code: tuple[str, ...]

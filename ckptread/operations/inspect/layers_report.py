@@ -166,6 +166,8 @@ def _model_facts(model: ModelFacts) -> list[tuple[str, str]]:
         "optimizer": model.optimizer,
         "loss": model.loss,
         "dtype policy": model.dtype_policy,
+        "quantized": "; ".join(model.quantized),
+        "LoRA": "; ".join(model.lora),
         "custom objects": ", ".join(model.custom_objects) or "none",
         "runs code on loading": ", ".join(model.runs_code) or "nothing that is known to",
         "reads files on loading": ", ".join(model.reads_files),
