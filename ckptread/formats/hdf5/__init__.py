@@ -11,7 +11,8 @@
 - ``numpy_types``: what numpy calls a type; ``description``: a dataset as it is listed; ``dataset_layout``: how it is
   stored; ``index``: all that is listed.
 - ``chunk_index``: where chunks are; ``chunk_grid``, ``chunk_arrays``: how the index is stored.
-- ``chunks``: their bytes, decoded by ``filters``; the last ones are kept in ``chunk_cache``.
+- ``chunks``: their bytes, decoded by ``filters``; the last ones are kept in ``chunk_cache``,
+  or rows of them where they are many (``chunk_slabs``); ``open_chunks``: the datasets read last.
 - ``filter_names``: the filters that are not read.
 - ``elements``: strings, lists and references, decoded; ``values``: how they travel from the worker.
 - ``metadata``, ``group_trees``: checksums and trees, compared by `verify`.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.chunk_cache import DECODED
 from ckptread.formats.hdf5.chunk_grid import Chunk
+from ckptread.formats.hdf5.chunk_slabs import Box, element_number, holds, is_next, plan_slab
 from ckptread.formats.hdf5.dataset_layout import DatasetLayout
 from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, SHUFFLE, decompress_lzf, fletcher32, unshuffle
-from ckptread.limits import MAX_CHUNK_BYTES, MAX_CHUNKS
+from ckptread.limits import MAX_CHUNK_BYTES
 from ckptread.slicing import overlap
 from ckptread.storage.source import Source
 from ckptread.tensors import element_count
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 FEW = 16
 """Up to so many chunks are visited whether they were written or not."""
-MOST_OPEN = 4
-"""Datasets of a file whose chunks stay located: one for each thread."""
 SLACK_BYTES = 1 << 20
 """How much larger than the chunk its stored bytes may be: deflate adds little to what it cannot shrink."""
 
@@ -54,8 +53,16 @@ class Chunks:
         dtype: np.dtype[Any],
         table: Mapping[tuple[int, ...], Chunk],
         item_bytes: int,
+        shape: tuple[int, ...] = (),
     ) -> None:
-        """``dtype`` is that of what chunks are made of, ``item_bytes`` the size of the file's elements."""
+        """``dtype`` is that of what chunks are made of, ``item_bytes`` the size of the file's elements.
+
+        With the dataset's ``shape``, blocks that are read one after the other do not decode chunks again and again.
+        """
+        self._shape = shape
+        self._slab: Box | None = None
+        self._end = 0
+        """The number of the element after the last one that was read."""
         self._source = source
         self._key = key
         self._layout = layout
@@ -79,6 +86,38 @@ class Chunks:
 
     def read(self, ranges: Sequence[range], out: Array) -> None:
         """Fill ``out`` with the ranges of the whole dataset."""
+        slab = self._held_slab(ranges) if self._shape else None
+        if slab is None:
+            self._fill(ranges, out, self._piece)
+        else:
+            box, values = slab
+            out[...] = values[
+                tuple(slice(r.start - b.start, r.stop - b.start) for r, b in zip(ranges, box, strict=True))
+            ]
+        if self._shape:
+            self._end = element_number(self._shape, [r[-1] for r in ranges]) + 1
+
+    def _held_slab(self, ranges: Sequence[range]) -> tuple[Box, Array] | None:
+        """Return what was decoded together, a block included; None where chunks are decoded one by one."""
+        import numpy as np
+
+        box = self._slab
+        if box is not None and holds(box, ranges):
+            values = DECODED.get((self, (-1, *(r.start for r in box))))
+            if values is not None:
+                return box, values
+        box = plan_slab(self._shape, self._layout.chunk, self._dtype.itemsize, ranges)
+        if box is None or not is_next(self._shape, ranges, self._end):
+            return None
+        DECODED.make_room(element_count(tuple(map(len, box))) * self._dtype.itemsize)
+        values = np.empty(tuple(map(len, box)), self._dtype)
+        self._fill(box, values, self._decoded)
+        DECODED.keep((self, (-1, *(r.start for r in box))), values)
+        self._slab = box
+        return box, values
+
+    def _fill(self, ranges: Sequence[range], out: Array, piece: Callable[[tuple[int, ...]], Array]) -> None:
+        """Fill ``out`` chunk by chunk; ``piece`` gives the values of one."""
         steps = self._layout.chunk
         spans = [range(r[0] // n, r[-1] // n + 1) for r, n in zip(ranges, steps, strict=True)]
         if element_count(tuple(map(len, spans))) <= len(self._table) + FEW:
@@ -94,7 +133,7 @@ class Chunks:
             if len(found) == len(parts):
                 where: tuple[Any, ...] = (*(part[0] for part in found), ...)
                 with self._decoding():
-                    out[where] = self._piece(start)[tuple(part[1] for part in found)]
+                    out[where] = piece(start)[tuple(part[1] for part in found)]
 
     def _decoding(self) -> AbstractContextManager[object]:
         """Return a lock where chunks are large, so that one thread decodes at a time."""
@@ -112,17 +151,23 @@ class Chunks:
 
     def _piece(self, start: tuple[int, ...]) -> Array:
         """Return a chunk's values, or the fill value in its shape."""
+        if start not in self._table:
+            return self._decoded(start)
+        values = DECODED.get((self, start))
+        if values is None:
+            DECODED.make_room(self._nbytes)
+            values = self._decoded(start)
+            DECODED.keep((self, start), values)
+        return values
+
+    def _decoded(self, start: tuple[int, ...]) -> Array:
+        """Return a chunk's values, or the fill value in its shape, and keep neither."""
         import numpy as np
 
         chunk = self._table.get(start)
         if chunk is None:
             return np.broadcast_to(fill_value(self._layout, self._dtype), self._layout.chunk)
-        values = DECODED.get((self, start))
-        if values is None:
-            DECODED.make_room(self._nbytes)
-            values = np.frombuffer(self.decode(start, chunk), self._dtype).reshape(self._layout.chunk)
-            DECODED.keep((self, start), values)
-        return values
+        return np.frombuffer(self.decode(start, chunk), self._dtype).reshape(self._layout.chunk)
 
     def check(self, start: tuple[int, ...], chunk: Chunk) -> bool:
         """Decode a chunk; return whether it has a checksum, which then matched. Raises as ``decode`` does."""
@@ -192,32 +237,6 @@ class Chunks:
             file, f"the chunk of {quoted(self._key)} at {list(start)}, byte {offset:,}, {problem}",
             advice="the file is damaged: fetch it again", offset=offset, code=code,
         )  # fmt: skip
-
-
-class OpenChunks:
-    """The chunked datasets of a file that were read last, by key; MAX_CHUNKS chunks in all, or a single dataset."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, Chunks] = {}
-
-    def get(self, key: str) -> Chunks | None:
-        """Return the chunks of a dataset, None where they are not kept."""
-        return self._open.get(key)
-
-    def add(self, key: str, chunks: Chunks) -> None:
-        """Keep a dataset, and drop the oldest ones where there are too many."""
-        self._open[key] = chunks
-        known = list(self._open.items())
-        while len(known) > MOST_OPEN or (len(known) > 1 and sum(len(each) for _, each in known) > MAX_CHUNKS):
-            first, gone = known.pop(0)
-            self._open.pop(first, None)
-            gone.forget()
-
-    def close(self) -> None:
-        """Drop all."""
-        for chunks in list(self._open.values()):
-            chunks.forget()
-        self._open.clear()
 
 
 def fill_value(layout: DatasetLayout, dtype: np.dtype[Any], ranges: Sequence[range] = ()) -> Array:

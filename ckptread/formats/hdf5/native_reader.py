@@ -7,12 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import CheckpointError, UnsafeFileError
-from ckptread.formats.hdf5.chunks import Chunks, OpenChunks, fill_value
+from ckptread.formats.hdf5.chunks import Chunks, fill_value
 from ckptread.formats.hdf5.elements import TooLarge, decode_elements
 from ckptread.formats.hdf5.h5py_reader import copied
 from ckptread.formats.hdf5.library import Hdf5Library
 from ckptread.formats.hdf5.metadata import check_metadata
 from ckptread.formats.hdf5.native import NativeFile
+from ckptread.formats.hdf5.open_chunks import OpenChunks
 from ckptread.formats.hdf5.reader import NO_ARCHIVE, Archive, Hdf5Reader
 from ckptread.formats.hdf5.storage_layout import CHUNKED
 from ckptread.formats.hdf5.superblock import extra_bytes, stated_end, truncation_error
@@ -146,7 +147,7 @@ class NativeHdf5Reader(Hdf5Reader):
             dataset = native.datasets[info.key]
             table = {(*at, *(0 for _ in layout.dims)): chunk for at, chunk in native.chunks(info.key).items()}
             dtype = np.dtype(f"V{dataset.kind.size}") if layout.encoded else numpy_dtype(info.dtype, self.path)
-            found = Chunks(self._source, info.key, layout, dtype, table, dataset.kind.size)
+            found = Chunks(self._source, info.key, layout, dtype, table, dataset.kind.size, info.shape or ())
             self._chunks.add(info.key, found)
         return found
 
