@@ -6,13 +6,14 @@ The formats themselves are in the table of ``registry.py``.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from posixpath import basename, dirname, join
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsupportedError, UsageError
 from ckptread.formats.candidate import Candidate, look
-from ckptread.formats.format import Located
+from ckptread.formats.format import Format, Located
 from ckptread.formats.mistakes import find_mistake
 from ckptread.formats.registry import FORMATS, installed_formats, recognise_candidate, recognise_name
 from ckptread.formats.signatures import find_second_format
@@ -125,16 +126,24 @@ def _locate_installed(storage: Storage, name: str, candidate: Candidate | None) 
 
 
 def _only_in(folder: Candidate) -> Located | None:
-    """Return the only checkpoint among the files of a folder; None if there is none. Raises if there are several."""
+    """Return the only checkpoint in a folder, None if there is none. Raises if there are several.
+
+    Folders in it count where none of its files is a checkpoint: an export has a SavedModel in a folder for each time.
+    """
     storage = folder.storage
     names = [join(folder.path, name) for name in storage.list(folder.path)]
-    files = [name for name in names if storage.kind(name) == "file"]
-    found = [(name, row) for name in files if (row := recognise_name(storage, name)) is not None]
+    found = _recognised(storage, names, "file") or _recognised(storage, names, "folder")
     where = storage.address(folder.path)
     if len(found) > 1:
         shown = ", ".join(escape(basename(name)) for name, _ in found[:3]) + (" …" if len(found) > 3 else "")
         raise UnknownFormatError(where, f"the folder has {len(found)} checkpoints", advice=f"name one: {shown}")
     return Located(storage, *found[0], f"the only checkpoint in {quoted(where)}") if found else None
+
+
+def _recognised(storage: Storage, names: Sequence[str], kind: str) -> list[tuple[str, Format]]:
+    """Return which of these files, or folders, are checkpoints by themselves, and their formats."""
+    wanted = [name for name in names if storage.kind(name) == kind and not (kind == "folder" and storage.is_link(name))]
+    return [(name, row) for name in wanted if (row := recognise_name(storage, name)) is not None]
 
 
 def _unknown(candidate: Candidate) -> UnknownFormatError:

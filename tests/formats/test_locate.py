@@ -11,6 +11,7 @@ import pytest
 
 import ckptread
 from tests.conformance.cases import FIXTURES
+from tests.conftest import ARRAYS, write
 
 OBJECT = FIXTURES / "tf-object"
 
@@ -203,3 +204,42 @@ def test_a_saved_model_is_its_folder_and_says_when_it_has_no_variables(run):
     assert "no variables" in ran.out + ran.err
     with pytest.raises(ckptread.UnknownFormatError, match="Give the folder"):
         ckptread.open(FIXTURES / "saved-model-keras" / "saved_model.pb")
+
+
+@pytest.fixture
+def steps(tmp_path):
+    """A folder with ckpt-2 and ckpt-3."""
+    for step in (2, 3):
+        write(tmp_path / f"ckpt-{step}", ARRAYS)
+    return tmp_path
+
+
+def test_a_state_file_written_on_windows_is_followed(steps):
+    (steps / "checkpoint").write_text('model_checkpoint_path: "C:\\\\Users\\\\me\\\\run\\\\ckpt-2"\n')
+    found = ckptread.locate(str(steps))
+    assert found.path == str(steps / "ckpt-2")
+    assert "'C:\\Users\\me\\run\\ckpt-2' is not here" in found.note
+
+
+def test_a_stale_state_file_names_what_is_there(steps):
+    (steps / "checkpoint").write_text('model_checkpoint_path: "ckpt-9"\n')
+    with pytest.raises(ckptread.CheckpointError, match=r"'ckpt-9'.* Give one that is here: ckpt-2, ckpt-3") as raised:
+        ckptread.open(steps)
+    assert "ownload" not in raised.value.advice
+
+
+def test_a_folder_with_nothing_but_data_names_the_missing_indexes(steps):
+    for step in (2, 3):
+        (steps / f"ckpt-{step}.index").unlink()
+    with pytest.raises(ckptread.CheckpointError, match=r"Download ckpt-2\.index and ckpt-3\.index too"):
+        ckptread.open(steps)
+
+
+def test_the_only_saved_model_of_an_export_is_opened_and_of_several_none(tmp_path):
+    shutil.copytree(FIXTURES / "saved-model-keras", tmp_path / "1795613670")
+    found = ckptread.locate(str(tmp_path))
+    assert found.path == str(tmp_path / "1795613670")
+    assert "the only checkpoint in" in found.note
+    shutil.copytree(FIXTURES / "saved-model-keras", tmp_path / "1795613999")
+    with pytest.raises(ckptread.UnknownFormatError, match=r"2 checkpoints. Name one: 1795613670, 1795613999"):
+        ckptread.open(tmp_path)

@@ -315,3 +315,22 @@ def test_a_real_run_of_an_estimator_is_followed(run):
     rows = list(csv.DictReader(io.StringIO(ran.out)))
     assert [(row["step"], row["tensors"]) for row in rows] == [("999", "20"), ("1000", "20")]
     assert 0 < float(rows[1]["change"]) < 1e-3
+
+
+def test_checkpoints_that_are_no_series_are_named(run, tmp_path):
+    for name in ("before.npz", "step-1.npz", "step-2.npz"):
+        np.savez(tmp_path / name, w=np.arange(3.0))
+    assert "not one numbered series (before.npz, step-#.npz)" in run("history", tmp_path).err
+    (tmp_path / "before.npz").unlink()
+    assert run("history", tmp_path).err == ""
+
+
+def test_what_a_save_that_died_left_is_no_step(run, tmp_path):
+    for step in (2, 3):
+        write(tmp_path / f"ckpt-{step}", {"w": np.arange(3, dtype="float32")})
+    for folder in ("ckpt-4_temp", "ckpt-4_temp_0123abcd"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "part-00000-of-00001", {"w": np.arange(3, dtype="float32")})
+    ran = run("history", tmp_path)
+    assert "2 checkpoints, steps 2 to 3" in ran.out
+    assert (ran.code, ran.err) == (0, "")

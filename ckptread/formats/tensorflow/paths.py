@@ -14,9 +14,11 @@ import msgspec
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.limits import SMALL_FILE_BYTES
 from ckptread.storage.source import Storage
-from ckptread.wording import quoted
+from ckptread.wording import escape, quoted
 
 STATE_FILE = "checkpoint"
+SHOWN = 3
+"""How many checkpoints that are in a folder an error names."""
 
 _SHARD = re.compile(r"(?P<prefix>.*)\.data-\d{5}-of-\d{5}\Z", re.DOTALL)
 _V1_SHARD = re.compile(r"(?P<prefix>.*)-\d{5}-of-(?P<count>\d{5})\Z", re.DOTALL)
@@ -87,7 +89,9 @@ def read_state(storage: Storage, name: str) -> LatestStep:
         problem = f"it points outside its folder, to {quoted(latest)}"
         raise UnsafeFileError(path, problem, advice="such a path is not followed: give the checkpoint itself")
     problem = f"it names {quoted(latest)}, but there is no .index of that name"
-    raise CheckpointError(path, problem, advice="download the missing files")
+    here = [basename(prefix) for prefix in prefixes_in(storage, folder)]
+    advice = f"give one that is here: {', '.join(map(escape, here[-SHOWN:]))}" if here else "download the missing files"
+    raise CheckpointError(path, problem, advice=advice)
 
 
 def _latest_path(storage: Storage, name: str) -> tuple[str, int]:
@@ -108,10 +112,22 @@ def latest_in(storage: Storage, folder: str) -> LatestStep | None:
     state = join(folder, STATE_FILE)
     if storage.kind(state) == "file":
         return read_state(storage, state)
-    prefixes = [name.removesuffix(".index") for name in storage.list(folder) if name.endswith(".index")]
+    prefixes = prefixes_in(storage, folder)
     if not prefixes:
         return None
-    latest = max(prefixes, key=lambda prefix: (step_of(prefix), prefix))
     where = storage.address(folder)
     note = f"the highest step of {len(prefixes)} in {quoted(where)}" if len(prefixes) > 1 else ""
-    return LatestStep(join(folder, latest), note)
+    return LatestStep(prefixes[-1], note)
+
+
+def prefixes_in(storage: Storage, folder: str) -> list[str]:
+    """Return the prefixes of the indexes in a folder, in the order of their steps."""
+    prefixes = [name.removesuffix(".index") for name in storage.list(folder) if name.endswith(".index")]
+    return [join(folder, prefix) for prefix in sorted(prefixes, key=lambda prefix: (step_of(prefix), prefix))]
+
+
+def only_data_in(storage: Storage, folder: str) -> list[str]:
+    """Return the prefixes of the data files in a folder that has no other files; empty for any other folder."""
+    files = [name for name in storage.list(folder) if storage.kind(join(folder, name)) == "file" and name[0] != "."]
+    prefixes = [prefix_of_shard(name) for name in files if name != STATE_FILE]
+    return [] if None in prefixes else list(dict.fromkeys(prefix for prefix in prefixes if prefix is not None))

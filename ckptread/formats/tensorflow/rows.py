@@ -10,16 +10,18 @@ from ckptread.formats.format import Format, Located, Opener, on_first_use
 from ckptread.formats.mistakes import find_mistake
 from ckptread.formats.signatures import begins_as
 from ckptread.formats.tensorflow.paths import (
+    SHOWN,
     LatestStep,
     has_data,
     latest_in,
+    only_data_in,
     prefix_of_shard,
     read_state,
     v1_files,
 )
 from ckptread.reader import Reader, Remains
 from ckptread.storage.source import Storage
-from ckptread.wording import escape, quoted
+from ckptread.wording import escape, plural, quoted
 
 _STATE_HEADS = (b"model_checkpoint_path", b"all_model_checkpoint_paths")
 
@@ -54,7 +56,21 @@ def _resolve_bundle(storage: Storage, name: str) -> Located | None:
     if kind != "folder":
         return _resolve_file(look(storage, name))
     latest = latest_in(storage, name)
-    return _same_name(storage, name) if latest is None else _step(storage, latest)
+    if latest is not None:
+        return _step(storage, latest)
+    same = _same_name(storage, name)
+    if same is None:
+        _refuse_only_data(storage, name)
+    return same
+
+
+def _refuse_only_data(storage: Storage, folder: str) -> None:
+    """Raise CheckpointError for a folder that has the data of checkpoints, and no index."""
+    prefixes = only_data_in(storage, folder)
+    if prefixes:
+        names = " and ".join(f"{escape(prefix)}.index" for prefix in prefixes[:SHOWN])
+        problem = f"the folder has the data of {plural(len(prefixes), 'checkpoint')}, but no .index"
+        raise CheckpointError(storage.address(folder), problem, advice=f"download {names} too, into the same folder")
 
 
 def _resolve_prefix(storage: Storage, name: str) -> Located | None:

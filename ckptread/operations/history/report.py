@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,11 +10,14 @@ import msgspec
 
 from ckptread.operations.history.follow_steps import GroupStatistics, StepStatistics
 from ckptread.operations.history.history import History
+from ckptread.operations.history.steps import series_of
 from ckptread.reports.cells import name_text
 from ckptread.reports.document import Document, Number
 from ckptread.reports.report import Block, Line, Report, Table
 from ckptread.reports.table import without
 from ckptread.wording import plural
+
+SHOWN_SERIES = 4
 
 
 class GroupDocument(msgspec.Struct, kw_only=True):
@@ -108,7 +112,8 @@ class HistoryReport(Report):
             yield from (Line(text, "prose") for text in _summary(self._found))
 
     def notes(self) -> Iterator[str]:
-        """Yield what could not be read."""
+        """Yield what could not be read, and whether the checkpoints may be of several models."""
+        yield from _series_notes(self._found)
         for step in self._found.steps:
             if step.problem:
                 yield f"ckptread: {step.problem}"
@@ -116,6 +121,14 @@ class HistoryReport(Report):
                 where = f"step {name_text(step.step.label)}: {name_text(entry.tensor.name)}"
                 yield f"{where} could not be read: {entry.problem}"
             yield from (f"step {name_text(step.step.label)}: {note}" for note in step.notes)
+
+
+def _series_notes(found: History) -> Iterator[str]:
+    series = series_of(step.step for step in found.steps)
+    if len(series) > 1:
+        shown = ", ".join(name_text(os.path.basename(name.rstrip("/"))) for name in series[:SHOWN_SERIES])
+        more = ", …" if len(series) > SHOWN_SERIES else ""
+        yield f"note: these are not one numbered series ({shown}{more}): a change may be between two models"
 
 
 def _first_nan_document(step: StepStatistics, group: GroupStatistics) -> FirstNanDocument:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from posixpath import basename, dirname, join
 
 import msgspec
@@ -23,6 +23,8 @@ from ckptread.storage.source import Storage
 
 _NUMBER = re.compile(r"\d+")
 _WHOLE_OR_NOT = re.compile(r"\d+(?:\.\d+)?")
+_UNFINISHED = re.compile(r"_temp(_[0-9a-f]+)?/part-\d+-of-\d+\Z")
+"""What TensorFlow leaves of a save that did not come to its end."""
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\Z")
 
 
@@ -59,6 +61,16 @@ def order_steps(paths: Iterable[str]) -> list[Step]:
     return [step for group in alike.values() for step in _counted(group)]
 
 
+def series_of(steps: Iterable[Step]) -> list[str]:
+    """Return the names of checkpoints with ``#`` for every number: one name, if they are one series.
+
+    >>> series_of(order_steps(["ckpt-1000", "ckpt-999", "best.keras"]))
+    ['ckpt-#', 'best.keras']
+    """
+    ends = ((step.path, _ending(step.path)) for step in steps)
+    return list(dict.fromkeys(_NUMBER.sub("#", path.removesuffix(end)) + end for path, end in ends))
+
+
 def _counted(group: list[str]) -> list[Step]:
     """Return the steps of paths that differ only in numbers: the first one that differs counts them."""
     numbered = sorted(([int(n) for n in _NUMBER.findall(path)], path) for path in group)
@@ -72,13 +84,14 @@ def _counted(group: list[str]) -> list[Step]:
 def _only_number(path: str) -> int | None:
     """Return the last whole number in a name; None where there is none."""
     name = _SHARD.sub("", os.path.basename(path.rstrip("/")))
-    name = name.removesuffix(max((end for end in _endings() if name.endswith(end)), key=len, default=""))
-    whole = [number for number in _WHOLE_OR_NOT.findall(name) if "." not in number]
+    whole = [number for number in _WHOLE_OR_NOT.findall(name.removesuffix(_ending(name))) if "." not in number]
     return int(whole[-1]) if whole else None
 
 
-def _endings() -> Iterator[str]:
-    return (ending for row in FORMATS for ending in row.endings)
+def _ending(name: str) -> str:
+    """Return the longest ending of a format that a name has, "" if it has none."""
+    endings = (ending for row in FORMATS for ending in row.endings)
+    return max((ending for ending in endings if name.endswith(ending)), key=len, default="")
 
 
 def _steps_of(path: str) -> list[str]:
@@ -114,7 +127,7 @@ def checkpoints_in(storage: Storage, folder: str, *, deeper: bool = True) -> lis
             found |= _checkpoint_of(storage, name)
         elif deeper and not storage.is_link(name):
             inner = checkpoints_in(storage, name, deeper=False)
-            found |= {each: {each} for each in inner if len(inner) == 1}
+            found |= {each: {each} for each in inner if len(inner) == 1 and not _UNFINISHED.search(each)}
     return _without_parts(found)
 
 
