@@ -23,6 +23,7 @@ from ckptread.limits import (
     RECENT_SECONDS,
     WORKER_SECONDS,
 )
+from ckptread.storage.source import CloseOnError
 from ckptread.storage.threads import ONE_THREAD
 from ckptread.wording import escape
 from ckptread.worker.protocol import (
@@ -119,11 +120,8 @@ class Worker:
         self._lock = threading.Lock()
         self._ready = self._timed_out = False
         self._process = _start(module, opening.descriptor if isinstance(opening, OpenHdf5) else None)
-        try:
+        with CloseOnError(self):
             self._send(opening)
-        except BaseException:
-            self.close()
-            raise
 
     @property
     def alive(self) -> bool:

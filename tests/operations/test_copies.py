@@ -73,7 +73,7 @@ def test_every_verdict_on_values_reads_a_copy(pair):
     assert "of which it is a copy" in str(ckptread.textconv(bad))
     assert ckptread.history([str(good), str(bad)]).first_nan is not None
     stats = ckptread.inspect(bad, stats=True).statistics
-    assert stats[COPY].figure.nans == 1
+    assert stats[COPY].value.nans == 1
 
 
 @pytest.mark.keras

@@ -58,8 +58,8 @@ def test_one_flipped_bit_changes_the_digest(array, data):
     octets[data.draw(st.integers(0, len(octets) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     other = np.frombuffer(octets, array.dtype).reshape(array.shape)
     before, after = (digest(InMemory(t=a, u=np.arange(3))) for a in (array, other))
-    assert before.tensors[0].figure != after.tensors[0].figure
-    assert before.tensors[1].figure == after.tensors[1].figure
+    assert before.tensors[0].value != after.tensors[0].value
+    assert before.tensors[1].value == after.tensors[1].value
     assert before.whole != after.whole
 
 
@@ -105,7 +105,7 @@ def test_strings_are_digested_by_their_lengths_and_bytes():
             values = reader.read(entry.tensor.key).reshape(-1).tolist()
             head = f"string[{','.join(map(str, entry.tensor.shape))}]\n".encode()
             body = b"".join(len(value).to_bytes(8, "little") + value for value in values)
-            assert entry.figure == hashlib.sha256(head + body).hexdigest()
+            assert entry.value == hashlib.sha256(head + body).hexdigest()
 
 
 def h5_arrays(path):
@@ -140,11 +140,11 @@ def test_every_tensor_has_the_digest_of_its_values_whatever_the_parts(case, monk
     with ckptread.open(case.path) as reader:
         whole = digest(reader, role="all")
         for entry in whole.tensors:
-            if entry.figure is None or canonical_dtype(entry.tensor.dtype) == "string":
+            if entry.value is None or canonical_dtype(entry.tensor.dtype) == "string":
                 continue
             values = reader.read(entry.tensor.key)
             if values.dtype.names is None and entry.tensor.shape is not None:
-                assert entry.figure == tensor_digest(values, canonical_dtype(entry.tensor.dtype))
+                assert entry.value == tensor_digest(values, canonical_dtype(entry.tensor.dtype))
         for threads in (1, 3):
             monkeypatch.setattr("ckptread.storage.threads.thread_count", lambda count=threads: count)
             monkeypatch.setattr(digests, "PART_BYTES", 5)
@@ -167,7 +167,7 @@ SAME_WEIGHTS = [
 def test_one_model_in_every_container_has_one_digest(path):
     with ckptread.open(FIXTURES / SAME_WEIGHTS[0]) as one, ckptread.open(FIXTURES / path) as other:
         assert digest(one).whole == digest(other).whole
-        assert {e.figure for e in digest(one).tensors} == {e.figure for e in digest(other).tensors}
+        assert {e.value for e in digest(one).tensors} == {e.value for e in digest(other).tensors}
 
 
 def test_ten_models_have_one_digest_each_in_all_five_formats(ten_models, run):
@@ -216,8 +216,8 @@ def check_flips(path, random, some):
         with ckptread.open(path) as reader:
             after = digest(reader)
         assert after.whole != before.whole
-        figures = {e.tensor.key: e.figure for e in after.tensors}  # one more, where two names were of one tensor
-        assert [e.tensor.key for e in before.tensors if figures[e.tensor.key] != e.figure] == [key]
+        figures = {e.tensor.key: e.value for e in after.tensors}  # one more, where two names were of one tensor
+        assert [e.tensor.key for e in before.tensors if figures[e.tensor.key] != e.value] == [key]
         flip(extent.file, at, undo[0], [])
 
 
@@ -269,5 +269,5 @@ def test_arrays_in_fortran_order_are_not_mixed_up_between_threads(tmp_path):
     np.savez(tmp_path / "fortran.npz", **arrays)
     with pytest.MonkeyPatch.context() as patch, ckptread.open(tmp_path / "fortran.npz") as reader:
         patch.setattr(Tensor.blocks, "__defaults__", (20_000,))
-        found = {e.tensor.key: e.figure for e in digest(reader).tensors}
+        found = {e.tensor.key: e.value for e in digest(reader).tensors}
     assert found == {name: tensor_digest(array) for name, array in arrays.items()}

@@ -109,7 +109,7 @@ def values_of(path, name):
 def file_digest(path, name):
     with ckptread.open(path) as reader:
         [entry] = digest_tensors(reader, [reader[name].info])
-        return entry.figure
+        return entry.value
 
 
 def test_a_model_that_was_saved_twice_is_the_same_to_git(repository):
@@ -141,7 +141,7 @@ def test_every_tensor_of_every_fixture_has_its_digest_in_the_text(run, case):
     with ckptread.open(case.path) as reader:
         entries = digest(reader, role="all").tensors
     for entry in entries:
-        assert f"  sha256 {entry.figure}\n" in ran.out if entry.figure else "  cannot be read: " in ran.out
+        assert f"  sha256 {entry.value}\n" in ran.out if entry.value else "  cannot be read: " in ran.out
 
 
 @pytest.mark.parametrize("name", ["temporary", "x.txt", "model.h5", ".git-blob-abc123"])

@@ -26,6 +26,7 @@ from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection, Slicing, normalize
 from ckptread.storage.addresses import find_storage
+from ckptread.storage.source import CloseOnError
 from ckptread.tensors import ITEM_BYTES, TensorInfo, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.dtypes import numpy_dtype
@@ -57,12 +58,9 @@ class TfCheckpointReader(Reader):
         prefix = os.path.join(path, "variables", "variables") if format == "saved-model" else path
         self._prefix = prefix
         self._worker = Worker(MODULE, LIBRARY, path, OpenCheckpoint(prefix=prefix))
-        try:
+        with CloseOnError(self._worker):
             self.tensors = self._list()
             graph = self._object_graph()
-        except BaseException:
-            self.close()
-            raise
         storage, name = find_storage(path)
         beside = {field: join(name, file) for field, file in DESCRIPTION_FILES.items()}
         beside["meta_graph"] = (join(name, VARIABLES) if format == "saved-model" else name) + ".meta"

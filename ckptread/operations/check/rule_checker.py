@@ -17,7 +17,7 @@ from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.diff.match.pairs import Pair
 from ckptread.operations.diff.tensor_difference import SAME, TensorDifference
 from ckptread.operations.digest.digest import canonical_dtype
-from ckptread.operations.each_tensor import TensorResult, survey
+from ckptread.operations.each_tensor import TensorResult, for_each_tensor
 from ckptread.operations.inspect.layers import summarize
 from ckptread.operations.inspect.totals import total
 from ckptread.operations.opening import opened
@@ -116,7 +116,7 @@ class _RuleChecker:
                 wanted |= {tensor.key: tensor for tensor in self._tensors(rule)}
             except TensorNotFoundError:
                 continue  # the rule's own outcome says so
-        for entry in survey(self._reader, wanted.values(), measure, meter=self._meter):
+        for entry in for_each_tensor(self._reader, wanted.values(), measure, meter=self._meter):
             self._measured[entry.tensor.key] = entry
 
     def _tensors(self, rule: Rule) -> list[TensorInfo]:
@@ -164,7 +164,7 @@ class _RuleChecker:
         judged = [self._dtype(rule, t) if rule.name == "dtype" else self._values(rule, t) for t in tensors]
         offenders = tuple(offender for offender in judged if offender is not None)
         of_values = rule.name in OF_VALUES
-        idle = of_values and not offenders and not any(applies(rule, self._measured[t.key].figure) for t in tensors)
+        idle = of_values and not offenders and not any(applies(rule, self._measured[t.key].value) for t in tensors)
         return RuleResult(rule=rule, checked=len(tensors), offenders=offenders, problem=_idle(tensors) if idle else "")
 
     def _nothing(self) -> str:
@@ -179,9 +179,9 @@ class _RuleChecker:
 
     def _values(self, rule: Rule, tensor: TensorInfo) -> Offender | None:
         entry = self._measured[tensor.key]
-        if entry.figure is None:
+        if entry.value is None:
             return Offender(tensor.name, tensor.key, entry.problem, unreadable=True)
-        reason = violation(rule, entry.figure)
+        reason = violation(rule, entry.value)
         return Offender(tensor.name, tensor.key, reason) if reason else None
 
     def _params(self, rule: Rule) -> RuleResult:

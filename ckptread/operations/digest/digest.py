@@ -18,7 +18,7 @@ from ckptread.errors import UnsupportedError
 from ckptread.operations.copies import copy_notes, tensors_to_judge
 from ckptread.operations.digest.listing import LineResult, check_listing, read_listing
 from ckptread.operations.documents import checkpoint_fields
-from ckptread.operations.each_tensor import TensorResult, survey
+from ckptread.operations.each_tensor import TensorResult, for_each_tensor
 from ckptread.operations.notes import role_notes
 from ckptread.operations.opening import Checkpoint, as_texts, opened
 from ckptread.reader import Reader, Tensor
@@ -68,7 +68,7 @@ class Digest(Reportable, msgspec.Struct, frozen=True, kw_only=True):
     @property
     def unreadable(self) -> list[TensorResult[str]]:
         """The tensors that could not be read."""
-        return [entry for entry in self.tensors if entry.figure is None]
+        return [entry for entry in self.tensors if entry.value is None]
 
     @property
     def agrees(self) -> bool:
@@ -148,16 +148,16 @@ def digest_tensors(
     """Return the digest of each tensor, in order."""
     sizes = [tensor.nbytes for tensor in tensors]
     threads = 1 if max(sizes, default=0) * 2 > sum(sizes) else None  # of one large tensor, the threads read parts
-    return tuple(survey(reader, tensors, digest_tensor, meter=meter, threads=threads))
+    return tuple(for_each_tensor(reader, tensors, digest_tensor, meter=meter, threads=threads))
 
 
 def whole_digest(tensors: Sequence[TensorResult[str]], naming: Naming | None = None) -> str | None:
     """Return the digest over the sorted distinct lines; None where a tensor has no digest."""
     import hashlib
 
-    if any(entry.figure is None for entry in tensors):
+    if any(entry.value is None for entry in tensors):
         return None
-    lines = {f"{e.figure}  {escape(naming(e.tensor))}" if naming else f"{e.figure}" for e in tensors}
+    lines = {f"{e.value}  {escape(naming(e.tensor))}" if naming else f"{e.value}" for e in tensors}
     return hashlib.sha256("".join(f"{line}\n" for line in sorted(lines)).encode()).hexdigest()
 
 

@@ -104,9 +104,9 @@ class _DigestsByName:
         self._by_name = by_name
         for entry in tensors:
             name = escape(naming(entry.tensor))
-            self.names.setdefault(name, []).append(entry.figure)
-            if entry.figure is not None:
-                self._called.setdefault(entry.figure, name)
+            self.names.setdefault(name, []).append(entry.value)
+            if entry.value is not None:
+                self._called.setdefault(entry.value, name)
 
     def check(self, line: ListingLine) -> LineResult:
         """Return what came of a line."""

@@ -90,8 +90,8 @@ class DigestReport(Report):
     def _rows(self) -> Iterator[tuple[str, str]]:
         naming = NAMINGS[self._found.names or "variable"]
         for entry in self._found.tensors:
-            if entry.figure is not None:
-                yield entry.figure, name_text(naming(entry.tensor))
+            if entry.value is not None:
+                yield entry.value, name_text(naming(entry.tensor))
         if self._found.whole is not None:
             yield self._found.whole, name_text(self._found.path)
 
@@ -143,7 +143,7 @@ def _tensor_document(entry: TensorResult[str]) -> TensorDigestDocument:
     info = entry.tensor
     return TensorDigestDocument(
         key=info.key, variable=info.variable, shape=info.shape,
-        dtype=info.dtype if entry.figure is None else canonical_dtype(info.dtype), digest=entry.figure,
+        dtype=info.dtype if entry.value is None else canonical_dtype(info.dtype), digest=entry.value,
         problem=entry.problem or None,
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ import msgspec
 from ckptread.errors import CheckpointError, TensorNotFoundError
 from ckptread.operations.copies import copy_notes, tensors_to_judge
 from ckptread.operations.diff.match.by_name import align
-from ckptread.operations.each_tensor import TensorResult, survey
+from ckptread.operations.each_tensor import TensorResult, for_each_tensor
 from ckptread.operations.history.steps import Step
 from ckptread.operations.opening import opened
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
@@ -135,15 +135,15 @@ def _measure_step(
     def read(tensor: Tensor) -> _Read:
         return _Read(statistics(tensor), _distance(earlier.get(tensor.info.key), tensor))
 
-    found = {entry.tensor.key: entry for entry in survey(reader, tensors, read)}
-    norms = {key: entry.figure.statistics.l2 or 0.0 for key, entry in found.items() if entry.figure is not None}
+    found = {entry.tensor.key: entry for entry in for_each_tensor(reader, tensors, read)}
+    norms = {key: entry.value.statistics.l2 or 0.0 for key, entry in found.items() if entry.value is not None}
     past = {} if before is None else {key: before.norms[t.info.key] for key, t in earlier.items()}
     step_statistics = [
         _without_change(_sum_up(name, [found[t.key] for t in members if t.key in found], past), members, paired)
         for name, members in groups.items()
     ]
-    unreadable = tuple(entry for entry in found.values() if entry.figure is None)
-    unjudged = tuple(entry.tensor for entry in found.values() if entry.figure and entry.figure.statistics.unjudged)
+    unreadable = tuple(entry for entry in found.values() if entry.value is None)
+    unjudged = tuple(entry.tensor for entry in found.values() if entry.value and entry.value.statistics.unjudged)
     measured = StepStatistics(
         step, tuple(step_statistics), unreadable=unreadable, unjudged=unjudged, notes=tuple(copy_notes(tensors))
     )
@@ -216,7 +216,7 @@ def _squares(before: Array, now: Array) -> float:
 
 def _sum_up(name: str, members: Sequence[TensorResult[_Read]], past: Mapping[str, float]) -> GroupStatistics:
     """Sum up the statistics of a group's tensors."""
-    known = [(entry.tensor, entry.figure) for entry in members if entry.figure is not None]
+    known = [(entry.tensor, entry.value) for entry in members if entry.value is not None]
     norms = [read.statistics.l2 for _, read in known if read.statistics.l2 is not None]
     moved = [(past[t.key], read.distance) for t, read in known if read.distance is not None]
     distance = math.hypot(*(far for _, far in moved)) if moved else None

@@ -64,7 +64,7 @@ class Listing(Reportable, msgspec.Struct, frozen=True, kw_only=True, eq=False):
     @property
     def complete(self) -> bool:
         """Whether every tensor could be read that had to be read for its statistics."""
-        return all(result.figure is not None for result in (self.statistics or {}).values())
+        return all(result.value is not None for result in (self.statistics or {}).values())
 
     def report(self) -> Report:
         """Return what ``ckptread inspect`` prints."""
@@ -150,13 +150,13 @@ def _statistics_of(
 ) -> dict[str, TensorResult[Statistics]]:
     """Read every tensor once; an alias, or a copy that is the same, has the statistics of its original."""
     from ckptread.operations.copies import tensors_to_judge
-    from ckptread.operations.each_tensor import survey
+    from ckptread.operations.each_tensor import for_each_tensor
     from ckptread.storage.progress import Meter
     from ckptread.values.statistics import statistics
 
     own = tensors_to_judge(reader, tensors)
     meter = Meter(progress, sum(tensor.nbytes for tensor in own))
-    read = {result.tensor.key: result for result in survey(reader, own, statistics, meter=meter)}
+    read = {result.tensor.key: result for result in for_each_tensor(reader, own, statistics, meter=meter)}
     by_key = {tensor.key: tensor for tensor in tensors}
     return {tensor.key: _result_of(tensor, by_key, read) for tensor in tensors}
 

@@ -61,7 +61,7 @@ class StatisticsReport(ListingReport):
 
 
 def _tensor(result: TensorResult[Statistics]) -> TensorStatisticsDocument:
-    statistics = None if result.figure is None else statistics_document(result.figure)
+    statistics = None if result.value is None else statistics_document(result.value)
     fields = {**tensor_fields(result.tensor), "problem": result.problem or None}
     return TensorStatisticsDocument(**fields, statistics=statistics)
 
@@ -73,7 +73,7 @@ def _row(result: TensorResult[Statistics], names: Names, *, exact: bool) -> list
 
 
 def _exact_cells(result: TensorResult[Statistics]) -> list[str]:
-    found = result.figure
+    found = result.value
     if found is None:
         return [*[""] * len(TITLES), name_text(result.problem)]
     values = (found.minimum, found.maximum, found.mean, found.std, found.l2)
@@ -82,7 +82,7 @@ def _exact_cells(result: TensorResult[Statistics]) -> list[str]:
 
 
 def _short_cells(result: TensorResult[Statistics]) -> list[str]:
-    found = result.figure
+    found = result.value
     if found is None:
         return _exact_cells(result)
     values = (found.minimum, found.maximum, found.mean, found.std, found.l2)
@@ -99,7 +99,7 @@ def _note(result: TensorResult[Statistics]) -> str:
         return f"differs from {short(tensor.copy_of)}"
     if tensor.repeats is not None:
         return f"same as {short(tensor.repeats)}"
-    return "" if result.figure is None else _unjudged(result.figure)
+    return "" if result.value is None else _unjudged(result.value)
 
 
 def _unjudged(found: Statistics) -> str:
@@ -127,14 +127,14 @@ def _short(table: Table) -> Table:
 
 def _is_repeated(result: TensorResult[Statistics], original: TensorResult[Statistics] | None) -> bool:
     """Whether a result is that of another tensor: then the values were the same, and read once."""
-    return original is not None and original.figure is result.figure and original.problem == result.problem
+    return original is not None and original.value is result.value and original.problem == result.problem
 
 
 def _verdict(results: Sequence[TensorResult[Statistics]]) -> str:
     """Return one line on what is not an ordinary number; another name for the same values does not count."""
     by_key = {result.tensor.key: result for result in results}
     own = [result for result in results if not _is_repeated(result, by_key.get(result.tensor.repeats or ""))]
-    known = [result.figure for result in own if result.figure is not None]
+    known = [result.value for result in own if result.value is not None]
     counts = {"NaN": sum(bool(found.nans) for found in known), "Inf": sum(bool(found.infs) for found in known)}
     found = [f"{word} in {plural(count, 'tensor')}" for word, count in counts.items() if count]
     unread = len(own) - len(known)

@@ -24,7 +24,7 @@ class TextReport(Report):
         """Return a row per tensor."""
         rows = [
             [name_text(result.tensor.name), name_text(result.tensor.dtype), shape_text(result.tensor.shape),
-             result.figure.sha256 if result.figure is not None else "", name_text(result.problem)]
+             result.value.sha256 if result.value is not None else "", name_text(result.problem)]
             for result in self._found.tensors
         ]  # fmt: skip
         return [Table(["name", "dtype", "shape", "sha256", "problem"], rows)]
@@ -49,16 +49,16 @@ def text_lines(found: CheckpointText) -> Iterator[str]:
 
 
 def _tensor_lines(result: TensorResult[TensorText]) -> Iterator[str]:
-    if result.figure is None and not result.problem:
+    if result.value is None and not result.problem:
         yield f"  same as {short(result.tensor.repeats or '')}"
         return
     if result.tensor.copy_of is not None:
         yield f"  differs from {short(result.tensor.copy_of)}, of which it is a copy"
     yield f"  {name_text(result.tensor.dtype)} {shape_text(result.tensor.shape)}"
-    if result.figure is None:
+    if result.value is None:
         yield f"  cannot be read: {name_text(result.problem)}"
         return
-    found = result.figure.statistics
+    found = result.value.statistics
     if found.l2 is not None:
         values = {"min": found.minimum, "max": found.maximum, "mean": found.mean, "std": found.std, "L2": found.l2}
         yield "  " + "  ".join(f"{name} {number_text(value)}" for name, value in values.items() if value is not None)
@@ -66,4 +66,4 @@ def _tensor_lines(result: TensorResult[TensorText]) -> Iterator[str]:
     counted = [f"{name} {count}" for name, count in counts.items() if count is not None]
     if counted or found.unjudged:
         yield "  " + "  ".join([*counted, *([f"{found.unjudged} cannot be judged"] if found.unjudged else [])])
-    yield f"  sha256 {result.figure.sha256}"
+    yield f"  sha256 {result.value.sha256}"

@@ -11,7 +11,7 @@ from ckptread.errors import CheckpointError
 from ckptread.formats.locate import open_in
 from ckptread.operations.copies import tensors_to_judge
 from ckptread.operations.digest.digest import digest_tensor
-from ckptread.operations.each_tensor import TensorResult, survey
+from ckptread.operations.each_tensor import TensorResult, for_each_tensor
 from ckptread.operations.inspect.totals import Totals, total
 from ckptread.operations.opening import Checkpoint
 from ckptread.reader import Reader, Tensor
@@ -44,7 +44,7 @@ class CheckpointText(Reportable, msgspec.Struct, frozen=True, kw_only=True):
     totals: Totals | None = None
     problems: tuple[Finding, ...] = ()
     tensors: tuple[TensorResult[TensorText], ...] = ()
-    """An alias, or a copy that is the same as its original, has neither a figure nor a problem."""
+    """An alias, or a copy that is the same as its original, has neither a value nor a problem."""
 
     def report(self) -> Report:
         """Return what ``ckptread textconv`` prints."""
@@ -87,7 +87,7 @@ def _text_of(reader: Reader, progress: Progress | None) -> CheckpointText:
     tensors = list(reader.tensors.values())
     own = tensors_to_judge(reader, tensors)
     meter = Meter(progress, sum(info.nbytes for info in own))
-    read = {result.tensor.key: result for result in survey(reader, own, _tensor_text, meter=meter)}
+    read = {result.tensor.key: result for result in for_each_tensor(reader, own, _tensor_text, meter=meter)}
     return CheckpointText(
         format=reader.format,
         metadata={key: reader.metadata[key] for key in STABLE if key in reader.metadata},
