@@ -40,6 +40,7 @@ def reader_of(array):
     return read_into, read
 
 
+@pytest.mark.slow
 @given(selections(), st.sampled_from(["u1", "<f4", "<c16"]), st.sampled_from([(1 << 22, 1 << 16), (64, 8), (16, 1)]))
 @settings(max_examples=400)
 def test_any_selection_agrees_with_numpy(case, dtype, limits):

@@ -65,6 +65,7 @@ def test_no_command_makes_its_classes_by_the_slow_library(checkpoint):
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1] == "False"
 
 
+@pytest.mark.slow
 def test_the_hdf5_library_is_never_loaded_by_us(tmp_path):
     import h5py
 
@@ -78,6 +79,7 @@ def test_the_hdf5_library_is_never_loaded_by_us(tmp_path):
     assert "h5py" not in loaded_by("diff", tmp_path / "x.h5", tmp_path / "x.h5")
 
 
+@pytest.mark.slow
 def test_digests_of_plain_tensors_need_no_numpy(checkpoint):
     assert "numpy" not in loaded_by("digest", checkpoint)
     for case in CASES:

@@ -56,11 +56,16 @@ EXTERNAL_LINKS = {
 """Where we differ from the reference on purpose: links out of a file are listed, and never followed."""
 
 
-IN_WORKERS = {"hdf5", "keras", "keras-shards"}
-"""Formats that are opened with a worker, whose start takes a quarter of a second: one test runs over all, quickly."""
+ONE_EACH = {case.format: case for case in CASES}
+"""One checkpoint of each format."""
 
 
-def each(cases: list[Case], slow: Callable[[Case], bool] = lambda case: case.format in IN_WORKERS) -> Any:
+def all_but_one(case: Case) -> bool:
+    """For a test that takes long for any checkpoint: all but one of each format are slow."""
+    return ONE_EACH.get(case.format) is not case
+
+
+def each(cases: list[Case], slow: Callable[[Case], bool] = lambda _: False) -> Any:
     """Run a test for each of these cases, some marked slow; where there are none, skip it once."""
     absent = pytest.param(None, marks=needs_shared, id="absent")
     params = [pytest.param(case, id=case.name, marks=pytest.mark.slow if slow(case) else ()) for case in cases]

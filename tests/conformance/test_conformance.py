@@ -38,7 +38,7 @@ def check(case: Case, reader: ckptread.Reader) -> None:
     assert all(info.problem is not None for info in unexpected), "a tensor is listed that the reference does not know"
 
 
-@each(CASES, slow=lambda case: False)
+@each(CASES)
 def test_every_fixture_agrees_with_the_library_that_wrote_it(case):
     with ckptread.open(case.path) as reader:
         check(case, reader)

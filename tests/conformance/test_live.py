@@ -49,6 +49,7 @@ def steps_of(path):
     return steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rewritten", "replaced", "safetensors"])
 def test_a_checkpoint_that_is_being_written_gives_an_error_or_one_step(tmp_path, kind):
     target = tmp_path / ("live.safetensors" if kind == "safetensors" else "live")

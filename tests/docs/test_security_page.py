@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text()
 
 
+@pytest.mark.slow
 def test_every_test_that_the_page_names_is_there():
     named = set(re.findall(r"`(tests/[\w/]+\.py::[^`]+)`", PAGE))
     files = sorted({name.partition("::")[0] for name in named})

@@ -12,12 +12,10 @@ import ckptread
 from ckptread.operations.verify.verify import verify
 from ckptread.testing import damage
 from ckptread.testing.damage import assert_equal_where_read, changed, contents, flipped
-from tests.conformance.cases import CASES, IN_WORKERS, Case, each
+from tests.conformance.cases import CASES, Case, all_but_one, each
 
 CUTS = 12
 FLIPS = 40
-MOST_WORKERS = 10
-"""HDF5 files start a worker each time they are opened: few places in all are tried, whatever a case consists of."""
 WITH_CHECKSUMS = {"tf-bundle", "tf-v1", "saved-model", "npz"}
 """Formats in which a checksum covers every value, and every key, shape and dtype."""
 
@@ -31,12 +29,9 @@ def parts(path: str) -> list[Path]:
     return [p for p in found if p.is_file() and p.name != "expected.json" and p.stat().st_size]
 
 
-def places(case: Case, files: list[Path], count: int, scale: int = 1):
-    """Yield files with places in them, in bytes times ``scale``: ``count`` of each, or a few in all for a worker."""
+def places(files: list[Path], count: int, scale: int = 1):
+    """Yield files with places in them, in bytes times ``scale``: ``count`` of each."""
     random = np.random.default_rng(count)
-    if case.format in IN_WORKERS:
-        tries = MOST_WORKERS // (2 * max(1, len(files) - 1))
-        files, count = [files[n] for n in random.integers(0, len(files), max(2, tries))], 1
     for file in files:
         for place in random.integers(0, file.stat().st_size * scale, count).tolist():
             yield file, place
@@ -66,22 +61,22 @@ def holders(infos, file: Path, place: int):
     }
 
 
-@each(CASES)
+@each(CASES, slow=all_but_one)
 def test_a_truncated_file_gives_an_error_of_ours_or_the_values_that_were_there(case, copy):
     path = copy(case)
     files, before = parts(path), read_again(path)
-    for file, cut in [*((file, 0) for file in files if case.format not in IN_WORKERS), *places(case, files, CUTS)]:
+    for file, cut in [*((file, 0) for file in files), *places(files, CUTS)]:
         with changed(file, file.read_bytes()[:cut]):
             assert_equal_where_read(before, read_again(path), (file.name, cut))
 
 
-@each(CASES)
+@each(CASES, slow=all_but_one)
 def test_a_flipped_bit_changes_at_most_the_tensor_that_holds_it(case, copy):
     """A bit outside the values may change what the file says of them, where no checksum covers it."""
     path = copy(case)
     with ckptread.open(path) as reader:
         infos, before = dict(reader.tensors), contents(reader)
-    for file, bit in places(case, parts(path), FLIPS, scale=8):
+    for file, bit in places(parts(path), FLIPS, scale=8):
         with changed(file, flipped(file, bit)):
             after, holding = read_again(path), holders(infos, file, bit // 8)
         if after and holding:
@@ -89,11 +84,11 @@ def test_a_flipped_bit_changes_at_most_the_tensor_that_holds_it(case, copy):
             assert_equal_where_read(before, {key: after[key] for key in after.keys() - holding}, (file.name, bit))
 
 
-@each([case for case in CASES if case.format in WITH_CHECKSUMS and not case.path.endswith(".npy")])
+@each([case for case in CASES if case.format in WITH_CHECKSUMS and not case.path.endswith(".npy")], slow=all_but_one)
 def test_a_flipped_bit_gives_an_error_of_ours_or_an_equal_result_where_there_are_checksums(case, copy):
     path = copy(case)
     before = read_again(path)
-    for file, bit in places(case, parts(path), 60, scale=8):
+    for file, bit in places(parts(path), 60, scale=8):
         with changed(file, flipped(file, bit)):
             assert_equal_where_read(before, read_again(path), (file.name, bit))
 

@@ -58,6 +58,7 @@ def killed_at(monkeypatch, moment, work):
         os._exit(0)
 
 
+@pytest.mark.slow
 @FORKS
 @pytest.mark.parametrize("before", [None, OLD])
 @pytest.mark.parametrize("hidden", [False, True])
@@ -101,6 +102,7 @@ with ckptread.open(sys.argv[1]) as reader:
 """
 
 
+@pytest.mark.slow
 def test_sigkill_at_any_time_of_an_extract_leaves_a_whole_file(big):
     folder, _, whole = big
     target = folder / "out" / "w.npy"

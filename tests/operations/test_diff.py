@@ -39,6 +39,7 @@ def pairs(draw, dtypes):
     return a, b
 
 
+@pytest.mark.slow
 @given(pairs(FLOATS), st.sampled_from([(1 << 16, 1 << 22), (3, 16), (1, 8)]))
 @settings(max_examples=300)
 def test_floats_agree_with_numpy(pair, sizes):

@@ -45,6 +45,7 @@ def arrays_of_any_dtype():
     return plain | small
 
 
+@pytest.mark.slow
 @given(arrays_of_any_dtype(), st.integers(1, 64))
 def test_a_digest_is_that_of_the_documented_program_whatever_the_blocks(array, block):
     with pytest.MonkeyPatch.context() as patch:

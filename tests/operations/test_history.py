@@ -148,6 +148,7 @@ def test_figures_agree_with_numpy(tmp_path):
     assert found[2].groups[1].change == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(["float16", "float32", "float64", "int8", "uint64", "bool", "complex64"]).flatmap(
         lambda dtype: hnp.arrays(dtype, st.integers(0, 40)).flatmap(

@@ -80,6 +80,7 @@ def check_cut(data, at, path, folder, values, keys):
     return {keys[offset] for _, offset, _ in found if offset in keys}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["earliest", "latest"])
 def test_all_that_is_whole_before_a_cut_is_saved_and_nothing_else(version, tmp_path):
     data = nested(tmp_path / "w.h5", version)

@@ -74,6 +74,7 @@ def repository(tmp_path):
     return git
 
 
+@pytest.mark.slow
 def test_git_shows_which_tensors_changed(repository):
     model = repository.folder / "model.keras"
     shutil.copy(MODEL, model)
@@ -112,6 +113,7 @@ def file_digest(path, name):
         return entry.value
 
 
+@pytest.mark.slow
 def test_a_model_that_was_saved_twice_is_the_same_to_git(repository):
     model = repository.folder / "model.keras"
     shutil.copy(MODEL, model)
@@ -121,6 +123,7 @@ def test_a_model_that_was_saved_twice_is_the_same_to_git(repository):
     assert repository("diff", "--no-textconv").count("Binary files") == 1
 
 
+@pytest.mark.slow
 def test_a_damaged_file_ends_neither_diff_nor_log(repository):
     model = repository.folder / "model.keras"
     shutil.copy(MODEL, model)
@@ -168,6 +171,7 @@ def test_the_path_is_in_no_message(run, tmp_path):
     assert str(tmp_path) not in ran.out
 
 
+@pytest.mark.slow
 def test_a_folder_named_like_a_layer_changes_no_name(repository):
     """The tree has dense/model.keras, and git compares it with a copy elsewhere: both have the tensor dense/kernel."""
     model = repository.folder / "dense" / "model.keras"

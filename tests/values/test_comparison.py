@@ -57,6 +57,7 @@ def alike(draw, dtypes=("float32", "float64", "float16")):
     return a, b
 
 
+@pytest.mark.slow
 @given(alike(), st.sampled_from([(8, 1), (16, 2), (32, 3), (1 << 20, 8)]), st.sampled_from([1, 2]))
 @settings(max_examples=200, deadline=None)
 def test_figures_agree_with_numpy_whatever_the_parts(folder, pair, parts, threads):
@@ -66,6 +67,7 @@ def test_figures_agree_with_numpy_whatever_the_parts(folder, pair, parts, thread
     check_floats(found, a.astype(float), b.astype(float), same_bits=a.tobytes() == b.tobytes())
 
 
+@pytest.mark.slow
 @given(alike(), st.floats(0, 2), st.floats(0, 10))
 @settings(deadline=None)
 def test_the_tolerance_is_numpys_in_parts_too(folder, pair, rtol, atol):

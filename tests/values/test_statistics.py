@@ -29,6 +29,7 @@ def arrays(dtype):
     return hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=12))
 
 
+@pytest.mark.slow
 @given(st.sampled_from(PLAIN).flatmap(arrays), st.integers(1, 50))
 @settings(max_examples=300)
 def test_statistics_agree_with_numpy(array, piece):
@@ -65,6 +66,7 @@ def test_statistics_do_not_depend_on_where_values_are_cut(array, cuts):
     check(running.result(), array)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["complex64", "complex128"]).flatmap(arrays), st.integers(1, 50))
 def test_statistics_of_complex_numbers_agree_with_numpy(array, piece):
     with pytest.MonkeyPatch.context() as patch:

@@ -108,6 +108,7 @@ def test_a_flipped_byte_is_found_by_every_whole_read(tmp_path: Path, order: str,
             list(reader["w"].blocks(100))
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     np.savez(path, a=np.arange(3, dtype="i2"), b=np.float32(2))
@@ -311,6 +312,7 @@ print(total, re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_a_large_array_streams_in_little_memory(tmp_path: Path, save) -> None:

@@ -174,6 +174,7 @@ def test_a_file_that_is_cut_short_keeps_what_is_whole_and_says_how_much_is_missi
             reader.read("b")
 
 
+@pytest.mark.slow
 def test_random_damage_gives_an_error_or_the_same_bytes(tmp_path: Path) -> None:
     rng = random.Random(5)
     data = save({"a": np.arange(4, dtype="f4"), "b": np.eye(3, dtype="i2")}, {"k": "v"})

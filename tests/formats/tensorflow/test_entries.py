@@ -1,5 +1,6 @@
 """Entries of a TensorFlow index: the fast way to decode the usual ones agrees with the message's own table."""
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -25,12 +26,14 @@ def by_the_table(data):
     return tf_entries._decode_entry(data, Allowance(1000, "values"))
 
 
+@pytest.mark.slow
 @given(entries)
 @settings(max_examples=500)
 def test_an_entry_is_what_its_fields_say(data):
     assert decode_entries({b"k": data})[b"k"] == by_the_table(data)
 
 
+@pytest.mark.slow
 @given(entries, st.data())
 @settings(max_examples=500)
 @example(bytes.fromhex("08011200280435aabbccdd"), None)

@@ -313,6 +313,7 @@ def test_a_deflated_member_is_read_at_any_offset(tmp_path: Path) -> None:
     assert source.locate(0)[1] == 6
 
 
+@pytest.mark.slow
 def test_what_a_deflated_member_keeps_is_bounded(tmp_path: Path) -> None:
     source = inflated(tmp_path, bytes((MAX_STOPS + 40) * STOP_PAGES * PAGE_BYTES))
     assert source.read(source.size - 10, 10) == bytes(10)

@@ -97,6 +97,7 @@ def test_all_nan_are_one_value_and_so_are_both_zeros():
     assert found.tensors[0].change.signed_zeros == 1
 
 
+@pytest.mark.slow
 @given(st.sampled_from(DTYPES), shapes, st.randoms(), st.sampled_from([(1, 4), (64, 64), (1 << 25, 1 << 24)]))
 @settings(max_examples=200)
 def test_permuted_tensors_are_found_in_blocks_of_any_size(dtype, shape, random, sizes):
