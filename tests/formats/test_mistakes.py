@@ -1,4 +1,4 @@
-"""Files that are not checkpoints are named, with what to do; only what may be damaged is to be downloaded again."""
+"""What is not a checkpoint is named as what it is, with what to do; only what may be damaged is downloaded again."""
 
 import json
 import shutil
