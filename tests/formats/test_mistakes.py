@@ -156,3 +156,11 @@ def test_a_pointer_in_place_of_a_shard_is_named(tmp_path):
     with ckptread.open(tmp_path / "model.safetensors.index.json") as reader:
         assert "Git LFS pointer" in reader.problems[0].message
         assert "git lfs pull" in reader.problems[0].advice
+
+
+@pytest.mark.parametrize(
+    ("data", "what"), [(b"\x81\xa6params\x80", "MessagePack"), (POINTER.encode(), "Git LFS pointer")]
+)
+def test_what_is_called_checkpoint_and_is_no_state_file_is_named(tmp_path, data, what):
+    (tmp_path / "checkpoint").write_bytes(data)
+    assert what in problem_of(tmp_path).problem

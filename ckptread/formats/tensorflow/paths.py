@@ -11,7 +11,9 @@ from posixpath import basename, dirname, join, split
 
 import msgspec
 
-from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
+from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsafeFileError
+from ckptread.formats.candidate import look
+from ckptread.formats.mistakes import find_mistake
 from ckptread.limits import SMALL_FILE_BYTES
 from ckptread.storage.source import Storage
 from ckptread.wording import escape, quoted
@@ -102,6 +104,9 @@ def _latest_path(storage: Storage, name: str) -> tuple[str, int]:
     fields = [(found["field"], re.sub(r"\\(.)", r"\1", found["path"])) for found in lines]
     latest = [value for field, value in fields if field == "model_checkpoint_path"]
     if not latest or "\0" in latest[0]:
+        mistake = find_mistake(look(storage, name))
+        if mistake is not None:
+            raise UnknownFormatError(storage.address(name), f"this is {mistake.what}", advice=mistake.advice)
         problem = "it is not a state file of TensorFlow: it has no model_checkpoint_path"
         raise DamagedFileError(storage.address(name), problem)
     return latest[0], sum(field == "all_model_checkpoint_paths" for field, _ in fields)

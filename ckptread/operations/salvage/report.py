@@ -133,7 +133,8 @@ def _lines(found: Salvage) -> Iterator[str]:
     hidden = any(finding.severity == "error" and finding.key not in tensors for finding in found.findings)
     least = "at least " if hidden else ""
     count = f"{len(found.saved):,} of {least}{plural(len(tensors), 'tensor')}"
-    yield f"{count} saved to {name_text(found.folder)}; {least}{len(lost):,} lost"
+    gone = "an unknown number" if hidden and not lost else f"{least}{len(lost):,}"
+    yield f"{count} saved to {name_text(found.folder)}; {gone} lost"
     for trust, meaning in TRUST.items():
         if number := sum(saved.trust == trust for saved in found.saved):
             yield f"{number:,} of the saved {'is' if number == 1 else 'are'} {trust}: {meaning}"
