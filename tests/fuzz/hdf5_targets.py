@@ -139,7 +139,7 @@ def superblock(data):
     """The superblock, and what says where a file ends."""
     source = Image(data, "fuzz")
     superblocks.stated_end(source)
-    superblocks.truncation_error(source)
+    superblocks.truncation_error(source, superblocks.find_superblock(source, superblocks.HEAD_BYTES))
     superblocks.repaired_superblock(source)
     Rounds(source).run(superblocks.read_superblock(source.size))
 

@@ -21,9 +21,10 @@ from ckptread.formats.hdf5.listing import Listed, Lister, Noted
 from ckptread.formats.hdf5.objects import DatasetObject, LostObject, ObjectReader
 from ckptread.formats.hdf5.orphans import object_addresses
 from ckptread.formats.hdf5.rounds import Parser, Rounds
-from ckptread.formats.hdf5.superblock import Unsupported, read_superblock, truncation_error
+from ckptread.formats.hdf5.superblock import Unsupported, extra_bytes, find_head, read_superblock, truncation_error
 from ckptread.limits import MAX_ORPHANS
 from ckptread.storage.source import Source
+from ckptread.tensors import Finding, trouble
 from ckptread.untrusted.binary import Malformed
 from ckptread.wording import quoted
 from ckptread.worker.protocol import FoundDataset
@@ -40,6 +41,8 @@ class NativeFile:
         Raises CheckpointError, and Unsupported for what only HDF5 reads.
         """
         self._remains = remains
+        self._ends: list[Finding] = []
+        """What is wrong with where the file ends."""
         self.datasets: dict[str, DatasetObject] = {}
         """By key."""
         self._path = path
@@ -75,9 +78,12 @@ class NativeFile:
         """Raise where the file is one of several, or is truncated and only complete ones are wanted."""
         with suppress(DamagedFileError, Unsupported):
             check_driver(self._path, self.run(read_driver(self.head)))
-        cut = truncation_error(self._source)
+        head = self.run(find_head(self._source.size))
+        cut = truncation_error(self._source, head)
         if cut is not None and not self._remains:
             raise cut
+        ends = (None if cut is None else trouble(cut), extra_bytes(self._source, head))
+        self._ends = [each for each in ends if each is not None]
 
     def _check_objects(self) -> None:
         """Raise where nothing can be listed; Unsupported where the library may read what is not read here."""
@@ -90,6 +96,7 @@ class NativeFile:
     def index(self) -> Hdf5Index:
         """Return all that the file lists. Raises UnsafeFileError where that is too much."""
         index = Hdf5Index(self._source, self._path)
+        index.problems += self._ends
         if self.head.open_for_writing:
             message = "its writer never closed it: the HDF5 library refuses it, and what it wrote last may be missing"
             advice = "extract its tensors, or mark it as closed with 'h5clear -s'"

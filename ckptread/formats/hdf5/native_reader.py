@@ -16,12 +16,12 @@ from ckptread.formats.hdf5.native import NativeFile
 from ckptread.formats.hdf5.open_chunks import OpenChunks
 from ckptread.formats.hdf5.reader import NO_ARCHIVE, Archive, Hdf5Reader
 from ckptread.formats.hdf5.storage_layout import CHUNKED
-from ckptread.formats.hdf5.superblock import extra_bytes, stated_end, truncation_error
+from ckptread.formats.hdf5.superblock import stated_end
 from ckptread.limits import MAX_READ_BYTES
 from ckptread.reader import readable
 from ckptread.slicing import Selection, Slicing, normalize, read_box
 from ckptread.storage.source import Source
-from ckptread.tensors import Region, TensorInfo, element_count, trouble
+from ckptread.tensors import Region, TensorInfo, element_count
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import quoted
@@ -48,11 +48,7 @@ class NativeHdf5Reader(Hdf5Reader):
         self._found: set[str] = set()
         """Datasets that the library reads, whose chunks were found."""
         self._compared = 0
-        index = self._native.index()
-        cut = truncation_error(source)
-        ends = (None if cut is None else trouble(cut), extra_bytes(source))
-        index.problems[:0] = [each for each in ends if each is not None]
-        super().__init__(source, index, archive)
+        super().__init__(source, self._native.index(), archive)
 
     def _same_bytes(self, key: str, other: str) -> bool:
         """Whether two contiguous datasets hold the same bytes."""

@@ -157,9 +157,20 @@ def _end_of(head: bytes) -> int | None:
     return int.from_bytes(head[start : start + OFFSET_BYTES], "little")
 
 
-def truncation_error(source: Source) -> DamagedFileError | None:
+def find_head(size: int) -> Parser[Head | None]:
+    """Return the beginning of the superblock, as ``find_superblock`` does."""
+    at = 0
+    while at + HEAD_BYTES <= size:
+        head = yield Range(at, HEAD_BYTES)
+        if head.startswith(SIGNATURE):
+            return Head(at, head)
+        at = max(512, 2 * at)
+    return None
+
+
+def truncation_error(source: Source, head: Head | None) -> DamagedFileError | None:
     """Return the error of a file that is shorter than it records, None of any other."""
-    end = stated_end(source)
+    end = None if head is None else _end_of(head.data)
     missing = 0 if end is None else end - source.size
     if missing <= 0 or end is None or end >> 63:
         return None
@@ -171,9 +182,8 @@ def truncation_error(source: Source) -> DamagedFileError | None:
     )
 
 
-def extra_bytes(source: Source) -> Finding | None:
+def extra_bytes(source: Source, head: Head | None) -> Finding | None:
     """Return a warning where bytes follow the end that the file records: other programs may read them."""
-    head = find_superblock(source, HEAD_BYTES)
     end = None if head is None else _end_of(head.data)
     if head is None or end is None:
         return None

@@ -1,0 +1,63 @@
+"""How many times in a row a Keras file is read before it is listed: what a remote one takes, in round trips."""
+
+import io
+import json
+import zipfile
+
+import h5py
+import numpy as np
+
+from ckptread.formats.hdf5.opening import open_hdf5_source
+from ckptread.formats.keras.archive import KerasReader
+from tests.storage.test_another_storage import MemorySource
+
+LAYERS = 85
+
+
+class CountingSource(MemorySource):
+    """Bytes in memory; ``rounds`` counts reads, where several that are made together are one."""
+
+    rounds = 0
+
+    def read_into(self, offset, buffer):
+        self.rounds += 1
+        super().read_into(offset, buffer)
+
+    def read_many(self, ranges):
+        before = self.rounds
+        found = super().read_many(ranges)
+        self.rounds = before + 1
+        return found
+
+
+def keras_weights():
+    """Return 512 datasets in the layout of Keras 3: layers with two variables, and the optimizer's two for each."""
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        for number in range(LAYERS):
+            layer = file.create_group(f"layers/dense_{number}/vars" if number else "layers/dense/vars")
+            layer.attrs["name"] = f"dense_{number}"
+            layer["0"], layer["1"] = np.full((64, 32), number, "f4"), np.zeros(32, "f4")
+        file["optimizer/vars/0"], file["optimizer/vars/1"] = 1, 0.1
+        for number in range(4 * LAYERS):
+            file[f"optimizer/vars/{number + 2}"] = np.zeros((64, 32) if number % 4 < 2 else 32, "f4")
+    return stream.getvalue()
+
+
+def test_keras_weights_are_listed_in_few_rounds():
+    source = CountingSource("m.weights.h5", keras_weights())
+    with open_hdf5_source(source) as reader:
+        assert len(reader.tensors) == 512
+        assert source.rounds <= 12
+
+
+def test_a_keras_archive_is_listed_in_few_rounds():
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.15.1", "date_saved": "2026-01-01@00:00:00"}))
+        archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": []}}))
+        archive.writestr("model.weights.h5", keras_weights())
+    source = CountingSource("m.keras", stream.getvalue())
+    with KerasReader(source) as reader:
+        assert len(reader.tensors) == 512
+        assert source.rounds <= 15
