@@ -183,7 +183,7 @@ def decode_attribute(raw: RawAttribute, heap: GlobalHeap) -> Parser[Value]:
 
 def _text(data: bytes, kind: Datatype) -> str:
     if kind.kind != STRING:
-        return text(data)
+        return text(data.split(b"\0", 1)[0])
     padding = kind.flags & 15
     if padding == NULL_TERMINATED:
         data = data.split(b"\0")[0]

@@ -18,9 +18,9 @@ from ckptread.untrusted.binary import Malformed
 CHECKSUM_BYTES = 4
 FIXED_HEAD = Struct("<4sBBBBQQ")
 """Mark, version, client, bytes of an element, bits of a page, elements, the data block's address."""
-EXTENSIBLE_HEAD = Struct("<4sBBBBBBBB48xQ")
+EXTENSIBLE_HEAD = Struct("<4sBBBBBBBB32xQ8xQ")
 """Mark, version, client, bytes of an element, bits of the largest number, elements of the index block, of the smallest
-data block, the fewest pointers of a super block, bits of a page; statistics; the index block's address."""
+data block, the fewest pointers of a super block, bits of a page; statistics, of which one is the number behind the last entry ever set; the index block's address."""
 MAX_DATA_BLOCKS = 100_000
 
 Numbered = list[tuple[int, Chunk]]
@@ -119,7 +119,7 @@ class ArrayShape(NamedTuple):
 def read_extensible_array(head: Superblock, address: int, grid: ChunkGrid) -> Parser[Numbered]:
     """Return the chunks of the extensible array at ``address``, by number. Raises Malformed."""
     fields = EXTENSIBLE_HEAD.unpack((yield head.range(address, EXTENSIBLE_HEAD.size)))
-    mark, _, _, size, bits, in_index, smallest, pointers, page_bits, block = fields
+    mark, _, _, size, bits, in_index, smallest, pointers, page_bits, count, block = fields
     powers = all(each and not each & (each - 1) for each in (smallest, pointers))
     if mark != b"EAHD" or size != grid.entry_bytes or not powers or bits > 64 or page_bits > 32:
         raise Malformed(f"no extensible array is at byte {head.base + address:,}", head.base + address)
@@ -128,7 +128,8 @@ def read_extensible_array(head: Superblock, address: int, grid: ChunkGrid) -> Pa
         return []
     shape = ArrayShape((bits + 7) // 8, in_index, smallest, pointers, 1 << page_bits,
                        1 + max(0, bits - (smallest.bit_length() - 1)))  # fmt: skip
-    return (yield from _read_index_block(head, block, grid, shape))
+    found = yield from _read_index_block(head, block, grid, shape)
+    return [(number, chunk) for number, chunk in found if number < count]  # the library looks no further either
 
 
 def _read_index_block(head: Superblock, block: int, grid: ChunkGrid, shape: ArrayShape) -> Parser[Numbered]:

@@ -18,6 +18,8 @@ CLASS_NAMES = ("integer", "float", "time", "string", "bitfield", "opaque", "comp
                "array")  # fmt: skip
 HEAD_BYTES = 8
 """Class and version, three bytes of flags, the size of an element."""
+HEAP_BYTES = 16
+"""Of a string or list of any length: a length, the address of a collection of the global heap, a number in it."""
 MAX_DEPTH = 16
 MAX_MEMBERS = 4096
 MAX_ARRAY_RANK = 32
@@ -97,6 +99,8 @@ def read_datatype(data: bytes, at: int, offset: int, depth: int = MAX_DEPTH) -> 
     if kind >= len(CLASS_NAMES) or not 1 <= version <= 4:
         raise Malformed(f"a type is of the unknown class {kind}, version {version}", offset + at)
     flags, size = int.from_bytes(data[at + 1 : at + 4], "little"), int.from_bytes(data[at + 4 : at + 8], "little")
+    if size == 0 or (kind == VARIABLE and size != HEAP_BYTES):
+        raise Malformed(f"a type of class {kind} has elements of {size} bytes", offset + at)
     found = Datatype(kind=kind, size=size, flags=flags)
     at += HEAD_BYTES
     try:

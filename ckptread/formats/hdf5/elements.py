@@ -121,9 +121,14 @@ def _converter(kind: Datatype) -> Callable[[bytes], Any]:
 
     element = None if kind.is_text or kind.base is None else element_of(kind.base)
     if element is None:
-        return bytes
+        return _until_null
     dtype: np.dtype[Any] = _dtype(element.name)
     return lambda data: np.frombuffer(data, dtype).copy()
+
+
+def _until_null(data: bytes) -> bytes:
+    """Return a string as the library does: it ends at the first NUL."""
+    return data.split(b"\0", 1)[0]
 
 
 def _dtype(name: str) -> np.dtype[Any]:

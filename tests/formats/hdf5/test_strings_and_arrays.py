@@ -1,0 +1,31 @@
+"""Where the HDF5 library stops reading: at the NUL of a string, and behind the last entry of a chunk index."""
+
+import h5py
+import numpy as np
+
+import ckptread
+from tests.fuzz.hdf5_anatomy import lookup3
+
+
+def test_a_string_of_any_length_ends_at_its_first_nul(tmp_path):
+    path = tmp_path / "strings.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("d", data=["abXcd", "e"], dtype=h5py.string_dtype())
+    path.write_bytes(path.read_bytes().replace(b"abXcd", b"ab\0cd"))
+    with h5py.File(path) as file, ckptread.open(path) as reader:
+        assert reader.read("d").tolist() == file["d"][()].tolist() == [b"ab", b"e"]
+
+
+def test_an_extensible_array_ends_behind_the_last_entry_that_was_set(tmp_path):
+    path = tmp_path / "array.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_dataset("d", data=np.arange(9), chunks=(1,), maxshape=(None,), fillvalue=7)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"EAHD")
+    count_at, checksum_at = start + 12 + 32, start + 68
+    assert int.from_bytes(data[count_at : count_at + 8], "little") == 9
+    data[count_at : count_at + 8] = (5).to_bytes(8, "little")
+    data[checksum_at : checksum_at + 4] = lookup3(bytes(data[start:checksum_at])).to_bytes(4, "little")
+    path.write_bytes(data)
+    with h5py.File(path) as file, ckptread.open(path) as reader:
+        assert reader.read("d").tolist() == file["d"][()].tolist() == [0, 1, 2, 3, 4, 7, 7, 7, 7]
