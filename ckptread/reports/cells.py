@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from ckptread.untrusted.binary import Malformed
+from ckptread.untrusted.literals import read_literal
 from ckptread.wording import escape, printable
 
 ELLIPSIS = "…"
@@ -27,6 +29,25 @@ def shape_text(shape: tuple[int, ...] | None) -> str:
     if shape is None:
         return "-"
     return str(shape) if len(shape) <= 16 else f"({', '.join(map(str, shape[:16]))}, {ELLIPSIS})"
+
+
+@lru_cache(maxsize=1024)
+def dtype_text(dtype: str) -> str:
+    """Return a dtype as it is shown: a record with gaps by its fields, as one without them.
+
+    >>> dtype_text("{'names': ['a', 'b'], 'formats': ['<u4', '<f4'], 'offsets': [0, 4], 'itemsize': 16}")
+    "[('a', '<u4'), ('b', '<f4')], 16 bytes each"
+    """
+    return name_text(_fields_text(dtype) if dtype.startswith("{") else dtype)
+
+
+def _fields_text(dtype: str) -> str:
+    try:
+        record = read_literal(dtype)
+        fields = list(zip(record["names"], record["formats"], strict=True))
+        return f"{fields}, {int(record['itemsize'])} bytes each"
+    except (Malformed, KeyError, TypeError, ValueError):
+        return dtype
 
 
 def number_text(value: float | None) -> str:

@@ -28,6 +28,8 @@ REGION_KIND = 1
 MAX_OLD_KIND = 1
 
 Collections = Mapping[int, Mapping[int, bytes]]
+PathOf = Callable[[int], str | None]
+"""Returns the path of the object at an address, for references; None where there is none."""
 ReadCollections = Callable[[list[int]], Collections]
 """Reads collections of the global heap, by address."""
 
@@ -52,12 +54,12 @@ def _is_plain(kind: Datatype) -> bool:
     return element is not None and element.plain and not element.dims and element.format != "bfloat16"
 
 
-def decode_elements(raw: Array, kind: Datatype, read: ReadCollections) -> Array:
+def decode_elements(raw: Array, kind: Datatype, read: ReadCollections, path_of: PathOf) -> Array:
     """Return the values of elements as they are stored: an array of the same shape. Raises Malformed."""
     if kind.kind == STRING:
         return _unpadded(raw, kind)
     if kind.kind == REFERENCE:
-        return _references(raw, kind)
+        return _references(raw, kind, path_of)
     return _heap_values(raw, kind, read)
 
 
@@ -73,14 +75,18 @@ def _unpadded(raw: Array, kind: Datatype) -> Array:
     return octets.view(f"S{kind.size}").reshape(raw.shape)
 
 
-def _references(raw: Array, kind: Datatype) -> Array:
+def _references(raw: Array, kind: Datatype, path_of: PathOf) -> Array:
     import numpy as np
 
     name = "region" if kind.flags & 15 == REGION_KIND else "object"
-    null, other = Reference(name, True), Reference(name, False)
-    empty = bytes(kind.size)
+    null, empty = Reference(name, True), bytes(kind.size)
+    known: dict[bytes, Reference] = {empty: null}
     values = np.empty(raw.size, object)
-    values[:] = [null if each == empty else other for each in _pieces(raw, kind.size)]
+    for n, each in enumerate(_pieces(raw, kind.size)):
+        if each not in known:
+            path = path_of(int.from_bytes(each, "little")) if kind.size == OBJECT_BYTES else None
+            known[each] = Reference(name, False, path)
+        values[n] = known[each]
     return values.reshape(raw.shape)
 
 

@@ -81,6 +81,10 @@ class Lister:
                 "hdf5-depth", "", f"its groups are nested {self._deepest:,} deep, which other programs may fail on"
             )
 
+    def path_of(self, address: int) -> str | None:
+        """Return the first path of the object at an address; None if no name leads there."""
+        return self._first.get(address)
+
     @property
     def names_lost(self) -> bool:
         """Whether some group could not be listed, or only in part."""

@@ -102,6 +102,7 @@ class NativeFile:
             advice = "extract its tensors, or mark it as closed with 'h5clear -s'"
             index.add_problem("hdf5-open-for-writing", "warning", message, None, advice)
         lister = Lister(self._path, self.head, self._objects.found)
+        self.path_of = lister.path_of
         for entry in lister.entries():
             self._add(index, entry)
         if self._remains and lister.names_lost:

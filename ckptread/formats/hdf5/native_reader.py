@@ -102,7 +102,7 @@ class NativeHdf5Reader(Hdf5Reader):
         raw = self._empty(info, slicing, np.dtype(f"V{dataset.kind.size}"))
         self._fill(info, slicing, raw, info.shape or ())
         try:
-            return decode_elements(raw, dataset.kind, native.collections)
+            return decode_elements(raw, dataset.kind, native.collections, native.path_of)
         except TooLarge as error:
             raise UnsafeFileError(self.path, f"{quoted(info.key)} is too large: {error}") from error
         except Malformed as error:

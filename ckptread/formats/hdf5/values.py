@@ -24,21 +24,27 @@ STRING, LIST, REFERENCE, REGION, NOTHING = b"s", b"l", b"r", b"g", b"n"
 class Reference:
     """A reference from an HDF5 file to one of its objects: shown, never followed."""
 
-    def __init__(self, kind: str, null: bool) -> None:
+    def __init__(self, kind: str, null: bool, path: str | None = None) -> None:
         self.kind = kind
         self.null = null
+        self.path = path
+        """The path of the object; None where it is not known."""
 
     def __repr__(self) -> str:
+        if self.path is not None:
+            return f"<HDF5 {self.kind} reference to /{self.path}>"
         return f"<HDF5 {self.kind} reference{' (null)' if self.null and self.kind == 'object' else ''}" + self._close()
 
     def _close(self) -> str:
         return " (null>" if self.null and self.kind == "region" else ">"  # h5py's own spelling
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Reference) and repr(self) == repr(other)
+        if not isinstance(other, Reference) or (self.kind, self.null) != (other.kind, other.null):
+            return False
+        return self.path == other.path or None in (self.path, other.path)
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return hash((self.kind, self.null))
 
 
 def encode(values: Array) -> bytes:

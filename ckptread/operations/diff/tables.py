@@ -11,10 +11,9 @@ import msgspec
 from ckptread.operations.diff.diff import DiffSort
 from ckptread.operations.diff.summary import COUNTED
 from ckptread.operations.diff.tensor_difference import TensorDifference
-from ckptread.reports.cells import name_text, number_text, shape_text
+from ckptread.reports.cells import dtype_text, name_text, number_text, shape_text
 from ckptread.reports.report import Table
 from ckptread.values.difference import FIGURES, larger
-from ckptread.wording import escape
 
 MARKS = {"added": "+", "removed": "-", "not-comparable": "!"}
 """Any other difference is marked with ~."""
@@ -83,7 +82,7 @@ def _note(entry: TensorDifference) -> str:
     """Return what no number shows: dtypes, NaN and Inf, signed zeros, permuted axes, reasons."""
     notes = []
     if entry.a and entry.b and entry.a.dtype != entry.b.dtype:
-        notes.append(_both([escape(entry.a.dtype), escape(entry.b.dtype)]) + _values_agree(entry))
+        notes.append(_both([dtype_text(entry.a.dtype), dtype_text(entry.b.dtype)]) + _values_agree(entry))
     if entry.arrangement is not None and entry.a is not None and not entry.suspect:
         notes.append(entry.arrangement.text(entry.a.shape or ()))
     if (entry.reason and (entry.by != "content" or entry.suspect) and entry.status != "transposed") or entry.suspect:

@@ -232,12 +232,39 @@ def _bytes(block: Array, info: TensorInfo) -> memoryview | bytes:
     import numpy as np
 
     if block.dtype.hasobject:
-        return b"".join(_string(value, info) for value in block.reshape(-1).tolist())
+        flat, names = block.reshape(-1), block.dtype.names
+        if names is None:
+            return b"".join(_object(value, info) for value in flat.tolist())
+        return b"".join(bytes(_bytes(flat[n : n + 1][name], info)) for n in range(flat.size) for name in names)
     values = np.ascontiguousarray(block.astype(_little(block.dtype), copy=False)).reshape(-1)
     return values.view("u1").data if values.dtype.itemsize else b""
 
 
-def _string(value: object, info: TensorInfo) -> bytes:
-    if not isinstance(value, bytes):
-        raise UnsupportedError(info.key, f"values of {escape(info.dtype)} that are not strings have no digest")
-    return len(value).to_bytes(8, "little") + value
+def _object(value: object, info: TensorInfo) -> bytes:
+    """Return a value of variable length: its length in eight bytes, and its bytes."""
+    data = _object_bytes(value, info)
+    return len(data).to_bytes(8, "little") + data
+
+
+def _object_bytes(value: object, info: TensorInfo) -> bytes:
+    """Return a string as it is, a list as a tensor is digested, and the path that a reference leads to."""
+    import numpy as np
+
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, np.ndarray):
+        return f"{_dtype_of(value)}[{value.size}]\n".encode() + bytes(_bytes(value, info))
+    path = getattr(value, "path", None)
+    if path is None and not getattr(value, "null", False):
+        raise UnsupportedError(info.key, f"there is no digest of such values of {escape(info.dtype)}")
+    return b"" if path is None else f"/{path}".encode("utf-8", "surrogateescape")
+
+
+def _dtype_of(values: Array) -> str:
+    """Return the canonical dtype of a list's values."""
+    dtype = values.dtype
+    if dtype.names is not None:
+        return str(_little(dtype))
+    if dtype.hasobject:
+        return "string"
+    return dtype.str[1:] if dtype.kind in "SUV" and dtype.type.__module__ == "numpy" else str(dtype.name)

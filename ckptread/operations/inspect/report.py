@@ -18,7 +18,7 @@ from ckptread.operations.documents import (
 )
 from ckptread.operations.inspect.heading import heading, problem_notes
 from ckptread.operations.inspect.totals import group
-from ckptread.reports.cells import bytes_text, name_text, shape_text
+from ckptread.reports.cells import bytes_text, dtype_text, name_text, shape_text
 from ckptread.reports.report import Block, Report, Table
 from ckptread.tensors import TensorInfo, element_count
 from ckptread.wording import cut
@@ -195,7 +195,7 @@ def _facts(
     """Return the cells that thousands of tensors have alike."""
     count = 0 if shape is None else element_count(shape)
     sizes = [str(count), str(nbytes)] if exact else [f"{count:,}", bytes_text(nbytes)]
-    return [name_text(dtype), shape_text(shape), *sizes, FLAGS[trainable], name_text(remark)]
+    return [dtype_text(dtype), shape_text(shape), *sizes, FLAGS[trainable], name_text(remark)]
 
 
 def _without_empty(table: Table, keep: int) -> Table:

@@ -9,7 +9,7 @@ from ckptread.operations.documents import TensorDocument, tensor_fields
 from ckptread.operations.inspect.heading import heading
 from ckptread.operations.inspect.report import NAME_TITLES, ListingDocument, ListingReport, listing_fields, name_cells
 from ckptread.operations.show.report import StatisticsDocument, statistics_document
-from ckptread.reports.cells import name_text, shape_text
+from ckptread.reports.cells import dtype_text, name_text, shape_text
 from ckptread.reports.report import Block, Line, Table
 from ckptread.reports.table import without
 from ckptread.wording import plural, short
@@ -69,7 +69,7 @@ def _tensor(result: TensorResult[Statistics]) -> TensorStatisticsDocument:
 def _row(result: TensorResult[Statistics], names: Names, *, exact: bool) -> list[str]:
     tensor = result.tensor
     cells = _exact_cells(result) if exact else _short_cells(result)
-    return [*name_cells(tensor, names), name_text(tensor.dtype), shape_text(tensor.shape), *cells]
+    return [*name_cells(tensor, names), dtype_text(tensor.dtype), shape_text(tensor.shape), *cells]
 
 
 def _exact_cells(result: TensorResult[Statistics]) -> list[str]:

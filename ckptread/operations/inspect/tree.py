@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from ckptread.limits import MAX_NAME_DEPTH, ROWS_BYTES
-from ckptread.reports.cells import bytes_text, name_text, shape_text
+from ckptread.reports.cells import bytes_text, dtype_text, name_text, shape_text
 from ckptread.reports.report import Table
 from ckptread.tensors import TensorInfo
 
@@ -71,7 +71,7 @@ def _label(node: Branch, left: int | None) -> str:
 
 def _cells(node: Branch, *, exact: bool) -> list[str]:
     only = node.tensors[0] if node.tensors else None
-    described = [name_text(only.dtype), shape_text(only.shape)] if only else ["", ""]
+    described = [dtype_text(only.dtype), shape_text(only.shape)] if only else ["", ""]
     if exact:
         return [*described, str(node.parameters), str(node.nbytes)]
     return [*described, f"{node.parameters:,}", bytes_text(node.nbytes)]

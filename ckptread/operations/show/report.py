@@ -9,7 +9,7 @@ import msgspec
 
 from ckptread.operations.documents import CheckpointDocument, TensorDocument, tensor_fields
 from ckptread.operations.show.values import value_list, values_text
-from ckptread.reports.cells import bytes_text, name_text, number_text, shape_text
+from ckptread.reports.cells import bytes_text, dtype_text, name_text, number_text, shape_text
 from ckptread.reports.document import Number
 from ckptread.reports.report import Block, Facts, Line, Report, Table
 from ckptread.wording import plural
@@ -128,7 +128,7 @@ def _facts(found: TensorStatistics) -> Iterator[tuple[str, str]]:
     yield from ((label, name_text(value)) for label, value in names.items() if value is not None)
     if info.trainable is not None:
         yield "trainable", "yes" if info.trainable else "no"
-    yield "dtype", name_text(info.dtype)
+    yield "dtype", dtype_text(info.dtype)
     yield "shape", shape_text(info.shape)
     yield "parameters", f"{info.size:,}"
     yield "bytes", f"{info.nbytes:,}" + (f" ({bytes_text(info.nbytes)})" if info.nbytes >= 1024 else "")
@@ -150,6 +150,8 @@ def _checksum(found: TensorStatistics) -> str:
     own = found.tensor.extent.checksum if found.tensor.extent is not None else None
     if own is not None:
         return f"{own.algorithm} {own.value:08x}, agrees"
+    if found.checked_within:
+        return "stored with the values, agrees"
     if found.covered_by is None:
         return "none in this file"
     return f"none of its own; 'ckptread verify' compares that of {name_text(found.covered_by.name)}"

@@ -8,7 +8,7 @@ import msgspec
 
 from ckptread.operations.documents import checkpoint_fields
 from ckptread.operations.opening import Checkpoint, opened
-from ckptread.operations.verify.coverage import around
+from ckptread.operations.verify.coverage import around, has_checksum_within
 from ckptread.reports.report import Report, Reportable
 from ckptread.tensors import Region, TensorInfo
 from ckptread.values import statistics as of_values
@@ -41,6 +41,8 @@ class TensorStatistics(Reportable, Statistics, frozen=True, kw_only=True, eq=Fal
     """Path, format, backend and metadata of the checkpoint."""
     covered_by: Region | None
     """The part of the file whose checksum covers the bytes of the tensor and others; None if there is none."""
+    checked_within: bool = False
+    """Whether the bytes contain a checksum of their own, as strings of TensorFlow do, and it agrees."""
 
     def report(self) -> Report:
         """Return what ``ckptread show`` prints."""
@@ -106,4 +108,5 @@ def _statistics(reader: Reader, tensor: Tensor) -> TensorStatistics:
         first=tensor.read() if first is None else first,  # a tensor without elements has no blocks
         checkpoint=checkpoint_fields(reader),
         covered_by=around(reader, tensor.info),
+        checked_within=has_checksum_within(reader, tensor.info),
     )

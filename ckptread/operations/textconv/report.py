@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ckptread.reports.cells import name_text, number_text, shape_text
+from ckptread.reports.cells import dtype_text, name_text, number_text, shape_text
 from ckptread.reports.report import Line, Report, Table
 from ckptread.wording import plural, short
 
@@ -23,7 +23,7 @@ class TextReport(Report):
     def tables(self) -> list[Table]:
         """Return a row per tensor."""
         rows = [
-            [name_text(result.tensor.name), name_text(result.tensor.dtype), shape_text(result.tensor.shape),
+            [name_text(result.tensor.name), dtype_text(result.tensor.dtype), shape_text(result.tensor.shape),
              result.value.sha256 if result.value is not None else "", name_text(result.problem)]
             for result in self._found.tensors
         ]  # fmt: skip
@@ -54,7 +54,7 @@ def _tensor_lines(result: TensorResult[TensorText]) -> Iterator[str]:
         return
     if result.tensor.copy_of is not None:
         yield f"  differs from {short(result.tensor.copy_of)}, of which it is a copy"
-    yield f"  {name_text(result.tensor.dtype)} {shape_text(result.tensor.shape)}"
+    yield f"  {dtype_text(result.tensor.dtype)} {shape_text(result.tensor.shape)}"
     if result.value is None:
         yield f"  cannot be read: {name_text(result.problem)}"
         return

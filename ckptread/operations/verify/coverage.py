@@ -64,6 +64,17 @@ def around(reader: Reader, info: TensorInfo) -> Region | None:
     return next((region for region in structure if region.checksum and Cover([region]).holds(bytes_of)), None)
 
 
+def has_checksum_within(reader: Reader, info: TensorInfo) -> bool:
+    """Whether a tensor's own bytes contain a checksum, where the file has none for them as a whole; it is compared.
+
+    Raises CheckpointError if it does not agree.
+    """
+    if info.extent is None or info.extent.checksum is not None or info.problem is not None:
+        return False
+    own = [region for region in reader.regions() if region.key == info.key]
+    return bool(own) and all(region.check is not None and region.check() for region in own)
+
+
 def doubtful_keys(
     tensors: Iterable[TensorInfo], regions: Iterable[Region], damaged: Sequence[Region]
 ) -> frozenset[str]:
