@@ -6,6 +6,7 @@
 ``candidate``   the first and last bytes of a file, by which it is recognised
 ``signatures``  the formats that programs may recognise in one file
 ``mistakes``    what people open instead of a checkpoint
+``foreign``     how files of formats that are not read here are recognised
 ``json_index``  JSON indexes that name the files of a checkpoint
 ``json_shards`` reading the files that such an index names
 

@@ -24,7 +24,7 @@ from ckptread.storage.source import Storage
 _NUMBER = re.compile(r"\d+")
 _WHOLE_OR_NOT = re.compile(r"\d+(?:\.\d+)?")
 _UNFINISHED = re.compile(r"_temp(_[0-9a-f]+)?/part-\d+-of-\d+\Z")
-"""What TensorFlow leaves of a save that did not come to its end."""
+"""What TensorFlow leaves of a save that did not finish."""
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\Z")
 
 
