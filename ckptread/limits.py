@@ -138,6 +138,8 @@ ELEMENT_BYTES = 64 << 20
 """The largest element of an array: a block holds at least one."""
 SAFETENSORS_HEADER_BYTES = 100_000_000
 """The format's own limit."""
+REORDERED_BYTES = 128 << 20
+"""A deflated array in Fortran order: all of it is inflated for each half of its rows, and half of it is kept."""
 MAX_SHARD_FILES = 500
 """Each stays open, and a process may have 1,024 files open; the largest published models have some 200."""
 MAX_ASSETS = 500

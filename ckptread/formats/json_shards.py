@@ -12,7 +12,7 @@ from ckptread.limits import JSON_BYTES
 from ckptread.reader import Reader, readable
 from ckptread.slicing import Selection
 from ckptread.storage.small_files import read_small_file
-from ckptread.storage.source import Source, Stamp, Storage
+from ckptread.storage.source import Source, Stamp, Storage, check_unchanged
 from ckptread.tensors import Finding, Region
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
@@ -51,6 +51,7 @@ class ShardsReader(Reader, Generic[Shard]):
         self.path = storage.address(name)
         self.problems: list[Finding] = []
         self._storage = storage
+        self._index = name
         self._folder = dirname(name)
         self._stamp = storage.stamp(name)
         self._shards: dict[str, Shard] = {}
@@ -81,6 +82,13 @@ class ShardsReader(Reader, Generic[Shard]):
             return problem
         self.problems += self._shards[file].problems
         return ""
+
+    def _check_one_save(self) -> None:
+        """Raise DamagedFileError where a file was replaced while the others were opened."""
+        opened = {self._index: self._stamp}
+        for file, shard in self._shards.items():
+            opened.update({join(self._folder, file): source.stamp for source in shard.open_sources()})
+        check_unchanged(self._storage, opened)
 
     def regions(self) -> Iterator[Region]:
         """Yield the regions of every file."""

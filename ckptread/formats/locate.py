@@ -19,12 +19,14 @@ from ckptread.formats.registry import FORMATS, installed_formats, recognise_cand
 from ckptread.formats.signatures import find_second_format
 from ckptread.reader import Reader, Remains
 from ckptread.storage.addresses import find_storage
-from ckptread.storage.source import CloseOnError, Storage
+from ckptread.storage.source import CHANGED, CloseOnError, Storage
 from ckptread.tensors import trouble
 from ckptread.wording import escape, quoted
 
 BACKENDS = ("auto", "native", *dict.fromkeys(name for row in FORMATS for name in row.backends))
 READ_HERE = "ckptread reads checkpoints of TensorFlow and Keras, HDF5, .npz, .npy and safetensors"
+MOST_OPENINGS = 5
+"""How often a checkpoint of several files is opened that is replaced while it is opened."""
 MOST_SUGGESTED = 1000
 """Names of a folder that are compared with a misspelt one."""
 
@@ -57,11 +59,22 @@ def open_in(storage: Storage, name: str) -> Reader:
 def _open(located: Located, backend: str) -> Reader:
     row = located.format
     if backend in {"auto", "native"}:
-        return _with_warnings(row.open(located.storage, located.name, Remains.refused), located)
+        return _with_warnings(_open_one_save(located), located)
     if backend not in row.backends:
         problem = f"the {backend} backend does not read {row.about}"
         raise UnsupportedError(located.path, problem, advice=f"leave --backend {backend} off")
     return row.backends[backend](located.storage, located.name, Remains.refused)
+
+
+def _open_one_save(located: Located) -> Reader:
+    """Open all files of a checkpoint as they are at one time; again, where one was replaced meanwhile."""
+    for left in reversed(range(MOST_OPENINGS)):
+        try:
+            return located.format.open(located.storage, located.name, Remains.refused)
+        except DamagedFileError as error:
+            if error.code != CHANGED or not left:
+                raise
+    raise AssertionError("the last time returns or raises")
 
 
 def _with_warnings(reader: Reader, located: Located) -> Reader:

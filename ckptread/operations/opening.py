@@ -33,6 +33,11 @@ def opened_remains(checkpoint: Checkpoint) -> Iterator[Reader]:
         yield reader
 
 
+def has_recent_file(reader: Reader) -> bool:
+    """Whether a file of the checkpoint changed in the last two seconds: somebody may be writing to it."""
+    return any(stamp is not None and stamp.is_recent() for stamp in reader.stamps().values())
+
+
 def as_sequence(checkpoints: Checkpoint | Iterable[Checkpoint]) -> list[Checkpoint]:
     """Return one checkpoint, or several, as a list."""
     return [checkpoints] if isinstance(checkpoints, str | os.PathLike | Reader) else list(checkpoints)

@@ -84,8 +84,11 @@ class FileSource(Source):
         """Open ``path``, or take over a descriptor on which it is already open (in a worker, say)."""
         self.name = path
         self._descriptor = _open_regular(path) if descriptor is None else descriptor
-        self.stamp: Stamp = _stamp_of(os.fstat(self._descriptor))
+        status = os.fstat(self._descriptor)
+        self.stamp: Stamp = _stamp_of(status)
         self.size = self.stamp.size
+        self._seen = self.stamp
+        self._links = status.st_nlink
 
     def recipe(self) -> tuple[int, list[Step]]:
         """Return the open file's descriptor, and no steps."""
@@ -140,8 +143,12 @@ class FileSource(Source):
         )
 
     def _check_stamp(self) -> None:
-        if _stamp_of(os.fstat(self._descriptor)) != self.stamp:
-            raise changed_error(self.name)
+        status = os.fstat(self._descriptor)
+        found = _stamp_of(status)
+        if found != self._seen:
+            if status.st_nlink == self._links or not found.has_same_contents(self._seen):
+                raise changed_error(self.name)
+            self._seen, self._links = found, status.st_nlink  # another file took its name: its bytes are the same
 
     def close(self) -> None:
         """Close the file."""
@@ -151,8 +158,8 @@ class FileSource(Source):
 
 
 def _stamp_of(status: os.stat_result) -> Stamp:
-    """Return the size of a file and the times of its last change: writing it again changes one of them."""
-    return Stamp(status.st_size, (status.st_mtime_ns, status.st_ctime_ns))
+    """Return the size of a file, its times and its number: writing it again, or another in its place, changes one."""
+    return Stamp(status.st_size, (status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
 
 
 def _open_regular(path: str) -> int:

@@ -6,14 +6,17 @@ raises an error, never a signal, and one that changes raises an error instead of
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
 
 from ckptread.errors import CheckpointError, DamagedFileError
 from ckptread.tensors import Checksum, Extent
 
+RECENT_NS = 2_000_000_000
+"""File systems note the time of a change in steps of up to two seconds, or when a mapped page reaches the disk."""
 Step = dict[str, int]
 """How a source is made from another one, in numbers: see :func:`ckptread.storage.inflate.rebuild_source`."""
 Range = tuple[int, int]
@@ -27,7 +30,17 @@ class Stamp(NamedTuple):
 
     size: int
     version: tuple[int, ...] | str
-    """Times of the last change, or an object store's ETag."""
+    """The times in ns when the contents and anything else last changed, and the file's number; or an ETag."""
+
+    def has_same_contents(self, other: Stamp) -> bool:
+        """Whether only the name, the links or the permissions of a file changed."""
+        if isinstance(self.version, str) or isinstance(other.version, str):
+            return self == other
+        return (self.size, self.version[0], self.version[2:]) == (other.size, other.version[0], other.version[2:])
+
+    def is_recent(self) -> bool:
+        """Whether the contents changed in the last two seconds: somebody may be writing to the file."""
+        return not isinstance(self.version, str) and time.time_ns() - self.version[0] < RECENT_NS
 
 
 class Source(ABC):
@@ -137,11 +150,22 @@ class Storage(ABC):
         """Return what a user would type for a name: a path, or a URL. Sources, extents and errors use it."""
 
 
+CHANGED = "changed"
+"""The code of the error for a file that changed."""
+
+
 def changed_error(name: str) -> DamagedFileError:
     """Return the error for a file that is no longer the one that was opened."""
     return DamagedFileError(
-        name, "it changed while it was read", advice="wait until its writer is done, and try again", code="changed"
+        name, "it changed while it was read", advice="wait until its writer is done, and try again", code=CHANGED
     )
+
+
+def check_unchanged(storage: Storage, stamps: Mapping[str, Stamp | None]) -> None:
+    """Raise where one of several files, by name, is no longer the one that was opened: they are of two saves then."""
+    for name, stamp in stamps.items():
+        if storage.stamp(name) != stamp:
+            raise changed_error(storage.address(name))
 
 
 def closed_error(path: str) -> CheckpointError:

@@ -243,3 +243,16 @@ def test_the_only_saved_model_of_an_export_is_opened_and_of_several_none(tmp_pat
     shutil.copytree(FIXTURES / "saved-model-keras", tmp_path / "1795613999")
     with pytest.raises(ckptread.UnknownFormatError, match=r"2 checkpoints. Name one: 1795613670, 1795613999"):
         ckptread.open(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["saved_model.pb", "keras_metadata.pb", "variables/variables.index"])
+def test_links_out_of_a_saved_model_are_refused(tmp_path, file):
+    folder, outside = tmp_path / "model", tmp_path / "outside"
+    (folder / "variables").mkdir(parents=True)
+    for name in ("saved_model.pb", "keras_metadata.pb"):
+        (folder / name).write_bytes(b"")
+    outside.write_bytes(b"")
+    (folder / file).unlink(missing_ok=True)
+    (folder / file).symlink_to(outside)
+    with pytest.raises(ckptread.UnsafeFileError, match=f"{file} is a link out of the folder"):
+        ckptread.open(folder)

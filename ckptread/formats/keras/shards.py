@@ -59,6 +59,7 @@ class KerasShardsReader(ShardsReader[Hdf5Reader]):
         with CloseOnError(self):
             for file, count in Counter(file for files in groups.values() for file in files).items():
                 self._open(file, count, found)
+            self._check_one_save()
         found.update(self._missing(groups, found))
         attributes = self._attributes()
         self.metadata = {**around.metadata, "shards": str(len(self._shards))}

@@ -32,11 +32,15 @@ class FortranArray:
         dtype: np.dtype[Any],
         read_into: ReadInto,
         verify: Callable[[Array | None], None],
+        *,
+        inflated: bool = False,
     ) -> None:
         self._shape = shape
         self._dtype = dtype
         self._read_into = read_into
         self._verify = verify
+        self._inflated = inflated
+        self._axis = next((axis for axis, dim in enumerate(shape) if dim > 1), 0)
         self._band = range(0)
         self._kept: Array | None = None
 
@@ -46,24 +50,39 @@ class FortranArray:
         if band is None:
             out[...] = self._read(ranges).T
             return
+        first = ranges[self._axis]
+        if first[-1] >= band.stop:  # a block over the end of a band
+            inside = len(range(first.start, band.stop, first.step))
+            for rows in (slice(inside), slice(inside, None)):
+                self.fill(self._with_rows(ranges, first[rows]), out[(slice(None),) * self._axis + (rows,)])
+            return
         if self._kept is None or band != self._band:
-            everything = [range(dim) for dim in self._shape[1:]]
             self._kept, self._band = None, band  # the old band goes before the new one comes
-            self._kept = self._read([band, *everything])
-        first = ranges[0]
-        rows = slice(first.start - band.start, first.stop - band.start, first.step)
-        out[...] = self._kept.T[(rows, *(slice(r.start, r.stop, r.step) for r in ranges[1:]))]
+            self._kept = self._read(self._with_rows([range(dim) for dim in self._shape], band))
+        rows = range(first.start - band.start, first.stop - band.start, first.step)
+        out[...] = self._kept.T[tuple(slice(r.start, r.stop, r.step) for r in self._with_rows(ranges, rows))]
+
+    def _with_rows(self, ranges: Sequence[range], rows: range) -> list[range]:
+        """Return the ranges with other rows: an axis of one element before them is none."""
+        return [*ranges[: self._axis], rows, *ranges[self._axis + 1 :]]
 
     def _band_of(self, ranges: Sequence[range]) -> range | None:
-        """Return the band of rows that contains the ranges; None where they are better read alone."""
-        row = self._dtype.itemsize
-        for dim in self._shape[1:]:
-            row *= dim
-        count = BAND_BYTES // max(1, row)
+        """Return the band of rows that contains the first of the ranges; None where they are better read alone."""
+        count = self._rows_of_band()
         if not count or not all(ranges) or not _is_run(ranges, self._shape):
             return None
-        start = ranges[0][0] // count * count
-        return range(start, min(start + count, self._shape[0])) if ranges[0][-1] < start + count else None
+        start = ranges[self._axis][0] // count * count
+        return range(start, min(start + count, self._shape[self._axis]))
+
+    def _rows_of_band(self) -> int:
+        """Return how many rows are read at once: of what is inflated for it, half of all rows at least."""
+        if not self._shape:
+            return 0
+        row = self._dtype.itemsize
+        for dim in self._shape[self._axis + 1 :]:
+            row *= dim
+        half = (self._shape[self._axis] + 1) // 2
+        return max(BAND_BYTES // max(1, row), half if self._inflated else 0)
 
     def _read(self, ranges: Sequence[range]) -> Array:
         """Return the values of the ranges, with the axes in the order of the file."""

@@ -27,6 +27,7 @@ from ckptread.formats.numpy.fortran import FortranArray
 from ckptread.formats.numpy.npy_header import MAGIC, OBJECTS, NpyHeader, read_npy_header
 from ckptread.formats.zip.archive import ZipArchive
 from ckptread.formats.zip.members import Member
+from ckptread.limits import REORDERED_BYTES
 from ckptread.reader import BLOCK_BYTES, Reader, Remains, Tensor, readable
 from ckptread.slicing import ReadInto, Selection, normalize, read_box
 from ckptread.storage.source import CloseOnError, Source, Storage
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
 OPEN_MEMBERS = 4
 """Members that stay open: a deflated one caches some 20 MiB."""
 LAST_CHARACTER = 0x10FFFF
+TOO_LARGE = (
+    f"it is deflated and in Fortran order, and more than {REORDERED_BYTES >> 20} MiB: "
+    "load it with numpy, and save it with 'np.savez'"
+)
 
 
 def open_npz(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
@@ -66,6 +71,14 @@ class _Stored(msgspec.Struct, frozen=True):
     header: NpyHeader
     open: Callable[[], Source]
     covered: Extent
+    inflated: bool = False
+    """Whether its bytes are deflated, so that none is read without all before it."""
+
+    def is_too_large_to_reorder(self) -> bool:
+        """Whether reading it in C order would inflate all of it again and again."""
+        header = self.header
+        mixed = header.fortran and sum(dim > 1 for dim in header.shape or ()) > 1
+        return self.inflated and mixed and header.nbytes > REORDERED_BYTES
 
 
 class _Last(threading.local):
@@ -104,7 +117,9 @@ class _ArrayReader(Reader):
             stored = msgspec.structs.replace(stored, covered=msgspec.structs.replace(stored.covered, checksum=None))
         extent = None if problem or header.fortran or not source.addressable else stored.covered
         nbytes = header.nbytes or (source.size - header.offset if problem else 0)
-        objects = problem == OBJECTS
+        if problem is None and stored.is_too_large_to_reorder():
+            problem = TOO_LARGE
+        unsupported = problem in (OBJECTS, TOO_LARGE)
         self.tensors[key] = TensorInfo(
             key=key,
             shape=header.shape,
@@ -112,7 +127,7 @@ class _ArrayReader(Reader):
             nbytes=nbytes,
             extent=extent,
             problem=problem,
-            unsupported=objects,
+            unsupported=unsupported,
         )
         self._arrays[key] = stored
 
@@ -137,7 +152,7 @@ class _ArrayReader(Reader):
         """Return the array that this thread read last, or start another one."""
         if self._last.array is None or self._last.key != info.key:
             verify = partial(self._verify, info.key, stored)
-            self._last.array = FortranArray(info.shape or (), dtype, _reading(stored), verify)
+            self._last.array = FortranArray(info.shape or (), dtype, _reading(stored), verify, inflated=stored.inflated)
             self._last.key = info.key
         return self._last.array
 
@@ -224,7 +239,8 @@ class NpzReader(_ArrayReader):
             return
         checksum = Checksum("crc32", member.crc32, state) if source.addressable else None
         covered = source.extent(header.offset, header.nbytes, checksum)
-        self._add(key, _Stored(header, partial(self._open, member.name), covered), source)
+        opened = partial(self._open, member.name)
+        self._add(key, _Stored(header, opened, covered, inflated=not source.addressable), source)
 
     def regions(self) -> Iterator[Region]:
         """Yield the members, each with its array."""

@@ -43,6 +43,7 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
                 file: self._open_shard(file, open_safetensors, f"{n:,} of the tensors")
                 for file, n in Counter(weights.values()).items()
             }
+            self._check_one_save()
         self._place = weights = self._rename(weights)
         self.tensors = {key: self._describe(key, name, missing[name]) for key, name in weights.items()}
         self.problems += [finding for name in self._shards for finding in self._not_named(name)]

@@ -28,7 +28,7 @@ from ckptread.limits import MAX_KEY_BYTES, MAX_STRINGS_BYTES
 from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, normalize, read_box
-from ckptread.storage.source import CloseOnError, Source, Stamp, Storage
+from ckptread.storage.source import CloseOnError, Source, Stamp, Storage, check_unchanged
 from ckptread.storage.tensor_bytes import RunningChecksum
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.binary import Malformed, text
@@ -87,6 +87,7 @@ class TfBundleReader(Reader):
         self._shards = Shards(self._storage, self._prefix, self._header.num_shards, self._folder)
         with CloseOnError(self._shards):
             self._describe_all()
+            check_unchanged(self._storage, {self._prefix + ".index": self._source.stamp, **self._shards.names()})
 
     def _describe_all(self) -> None:
         self._entries = decode_entries(self._index.entries)

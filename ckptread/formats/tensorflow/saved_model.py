@@ -9,6 +9,7 @@ Not read: graphs, functions, assets.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from posixpath import join
 from typing import TYPE_CHECKING
@@ -31,12 +32,18 @@ if TYPE_CHECKING:
 def open_saved_model(storage: Storage, folder: str, remains: Remains = Remains.refused) -> Reader:
     """Open a SavedModel's folder. Raises CheckpointError where its variables cannot be read."""
     index = join(folder, VARIABLES + ".index")
+    _refuse_links(storage, folder, [*DESCRIPTION_FILES.values(), "saved_model.pbtxt", VARIABLES + ".index"])
     if storage.kind(index) in {None, "other"}:
         return EmptySavedModel(storage, folder)
-    if not storage.within(folder, index):
-        problem = "its variables are a link out of the folder"
-        raise UnsafeFileError(storage.address(folder), problem, advice="copy them into it")
     return SavedModelReader(storage, folder)
+
+
+def _refuse_links(storage: Storage, folder: str, files: Iterable[str]) -> None:
+    """Raise UnsafeFileError where one of the files is a link out of the folder."""
+    outside = next((file for file in files if not storage.within(folder, join(folder, file))), None)
+    if outside is not None:
+        problem = f"{outside} is a link out of the folder"
+        raise UnsafeFileError(storage.address(folder), problem, advice="copy the file into it")
 
 
 class SavedModelReader(TfBundleReader):

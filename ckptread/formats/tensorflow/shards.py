@@ -214,6 +214,10 @@ class Shards:
                     offset=start,
                 )
 
+    def names(self) -> dict[str, Stamp | None]:
+        """Return the stamps of the shards that entries were looked for in, by name."""
+        return {self.name(shard): stamp for shard, stamp in self._stamps.items()}
+
     def stamps(self) -> dict[str, Stamp | None]:
         """Return the stamps of the shards that entries were looked for in, by path."""
         return {self.path(shard): stamp for shard, stamp in self._stamps.items()}

@@ -20,7 +20,7 @@ from ckptread.operations.digest.listing import LineResult, check_listing, read_l
 from ckptread.operations.documents import checkpoint_fields
 from ckptread.operations.each_tensor import TensorResult, for_each_tensor
 from ckptread.operations.notes import role_notes
-from ckptread.operations.opening import Checkpoint, as_texts, opened
+from ckptread.operations.opening import Checkpoint, as_texts, has_recent_file, opened
 from ckptread.reader import Reader, Tensor
 from ckptread.reports.report import Report, Reportable
 from ckptread.select import filter_tensors, match_tensors
@@ -122,6 +122,7 @@ def digest(
     with opened(checkpoint, backend=backend) as reader:
         matching = match_tensors(reader.path, reader.tensors, as_texts(patterns), as_texts(exclude))
         chosen = tensors_to_judge(reader, filter_tensors(reader.tensors, matching, role or "model"))
+        recent = has_recent_file(reader)
         meter = Meter(progress, sum(tensor.nbytes for tensor in chosen))
         found = digest_tensors(reader, chosen, meter=meter)
         naming = NAMINGS[names or "variable"]
@@ -131,12 +132,14 @@ def digest(
             checked = tuple(check_listing(reader.path, found, whole, lines, naming, by_name=bool(names)))
         return Digest(
             **checkpoint_fields(reader), role=role or "model", names=names, tensors=found, whole=whole, checked=checked,
-            notes=tuple(_notes(reader, chosen, role)),
+            notes=tuple(_notes(reader, chosen, role, recent)),
         )  # fmt: skip
 
 
-def _notes(reader: Reader, chosen: Sequence[TensorInfo], role: str | None) -> Iterator[str]:
+def _notes(reader: Reader, chosen: Sequence[TensorInfo], role: str | None, recent: bool) -> Iterator[str]:
     yield from role_notes([reader], role)
+    if recent and any(info.nbytes and (info.extent is None or info.extent.checksum is None) for info in chosen):
+        yield f"note: {escape(reader.path)} changed in the last two seconds: a write during the reading is not detected"
     yield from copy_notes(chosen)
     if not chosen:
         yield f"note: there is no tensor of the role {role or 'model'}; --role all takes all"

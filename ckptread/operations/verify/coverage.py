@@ -11,6 +11,8 @@ from ckptread.storage.spans import Cover
 from ckptread.tensors import Finding, Region, TensorInfo
 from ckptread.wording import plural
 
+BEING_WRITTEN = "the file changed in the last two seconds: verify it again once its writer is done"
+
 
 def mixed_steps(regions: Sequence[Region], damaged: Sequence[Region], known: Iterable[Finding]) -> Iterator[Finding]:
     """Say where the checksums that one file states for another are mostly wrong: they are of two saves.
@@ -87,8 +89,11 @@ def doubtful_keys(
     return frozenset(info.key for info in tensors if placed.get(info.key, True))
 
 
-def note_missing_checksums(unchecked: Sequence[TensorInfo], count: int) -> Iterator[Finding]:
-    """Note what has no checksum, of ``count`` tensors with values that can be read: no change in it can be found."""
+def note_missing_checksums(unchecked: Sequence[TensorInfo], count: int, recent: bool) -> Iterator[Finding]:
+    """Note what has no checksum, of ``count`` tensors with values that can be read: no change in it can be found.
+
+    ``recent``: the file was written just now, and a change while it is read cannot be found either.
+    """
     if unchecked:
         nbytes = sum(info.nbytes for info in unchecked)
         have, whose = ("has", "its") if len(unchecked) == 1 else ("have", "their")
@@ -104,5 +109,5 @@ def note_missing_checksums(unchecked: Sequence[TensorInfo], count: int) -> Itera
             key=None,
             file=None,
             offset=None,
-            advice="compare with another copy: 'ckptread diff'",
+            advice=BEING_WRITTEN if recent else "compare with another copy: 'ckptread diff'",
         )

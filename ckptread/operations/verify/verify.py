@@ -14,7 +14,7 @@ import msgspec
 from ckptread.errors import CheckpointError
 from ckptread.limits import UNPLACED_BYTES
 from ckptread.operations.copies import is_same
-from ckptread.operations.opening import Checkpoint, opened
+from ckptread.operations.opening import Checkpoint, has_recent_file, opened
 from ckptread.operations.verify.coverage import doubtful_keys, mixed_steps, note_missing_checksums, unchecked_tensors
 from ckptread.operations.verify.region_checks import RegionTally, check_regions
 from ckptread.reader import Reader, Tensor
@@ -111,6 +111,7 @@ def verify(checkpoint: Checkpoint, *, backend: str = "auto", progress: Progress 
 def verify_reader(reader: Reader, meter: Meter = SILENT) -> Verification:
     """Check an open checkpoint. Never raises CheckpointError."""
     tensors = [info for info in reader.tensors.values() if info.alias_of is None]
+    recent = has_recent_file(reader)
     regions, unlisted = _regions_of(reader)
     tally = check_regions(regions, meter)
     findings = [*reader.problems, *_tensor_findings(reader, _sound_keys(regions, tally)), *unlisted]
@@ -118,7 +119,7 @@ def verify_reader(reader: Reader, meter: Meter = SILENT) -> Verification:
     findings += _read_placeless(reader, tensors, regions)
     findings += _differing_copies(reader, tensors)
     unchecked = unchecked_tensors(tensors, regions, tally.inner)
-    findings += _missing_checksums(tensors, unchecked, findings)
+    findings += _missing_checksums(tensors, unchecked, findings, recent)
     return Verification(
         path=reader.path,
         format=reader.format,
@@ -147,11 +148,11 @@ def _findings_of_regions(reader: Reader, regions: Sequence[Region], tally: Regio
 
 
 def _missing_checksums(
-    tensors: Iterable[TensorInfo], unchecked: Iterable[TensorInfo], findings: Iterable[Finding]
+    tensors: Iterable[TensorInfo], unchecked: Iterable[TensorInfo], findings: Iterable[Finding], recent: bool
 ) -> Iterator[Finding]:
     readable = sum(info.problem is None and info.nbytes > 0 for info in tensors)
     wrong = {finding.key for finding in findings if finding.severity == "error"}
-    yield from note_missing_checksums([info for info in unchecked if info.key not in wrong], readable)
+    yield from note_missing_checksums([info for info in unchecked if info.key not in wrong], readable, recent)
 
 
 def worst_exit_code(found: Iterable[Verification]) -> int:

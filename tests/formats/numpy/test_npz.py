@@ -293,7 +293,8 @@ def test_a_fortran_array_is_read_in_bands(tmp_path: Path, monkeypatch, save) -> 
     with open_npz(*find_storage(str(path))) as reader:
         blocks = [block.copy() for block in reader["w"].blocks(700)]
     assert b"".join(block.tobytes() for block in blocks) == array.tobytes()
-    assert bands == [range(start, start + 8) for start in range(0, 40, 8)]
+    rows = 8 if save is np.savez else 20  # what is deflated is inflated twice at most
+    assert bands == [range(start, start + rows) for start in range(0, 40, rows)]
     if save is np.savez:
         data = bytearray(path.read_bytes())
         data[-500] ^= 1
