@@ -53,8 +53,8 @@ class FortranArray:
         first = ranges[self._axis]
         if first[-1] >= band.stop:  # a block over the end of a band
             inside = len(range(first.start, band.stop, first.step))
-            for rows in (slice(inside), slice(inside, None)):
-                self.fill(self._with_rows(ranges, first[rows]), out[(slice(None),) * self._axis + (rows,)])
+            for part in (slice(inside), slice(inside, None)):
+                self.fill(self._with_rows(ranges, first[part]), out[(slice(None),) * self._axis + (part,)])
             return
         if self._kept is None or band != self._band:
             self._kept, self._band = None, band  # the old band goes before the new one comes
