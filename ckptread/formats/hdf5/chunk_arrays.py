@@ -20,7 +20,8 @@ FIXED_HEAD = Struct("<4sBBBBQQ")
 """Mark, version, client, bytes of an element, bits of a page, elements, the data block's address."""
 EXTENSIBLE_HEAD = Struct("<4sBBBBBBBB32xQ8xQ")
 """Mark, version, client, bytes of an element, bits of the largest number, elements of the index block, of the smallest
-data block, the fewest pointers of a super block, bits of a page; statistics, of which one is the number behind the last entry ever set; the index block's address."""
+data block, the fewest pointers of a super block, bits of a page; statistics, of which one is
+the number behind the last entry ever set; the index block's address."""
 MAX_DATA_BLOCKS = 100_000
 
 Numbered = list[tuple[int, Chunk]]

@@ -58,8 +58,11 @@ def read_collection(head: Superblock, address: int) -> Parser[dict[int, bytes]]:
     while at + HEAP_OBJECT.size <= nbytes:
         number, _, length = HEAP_OBJECT.unpack_from(data, at)
         at += HEAP_OBJECT.size
-        if number == 0:  # free space, which ends the collection
+        if number == 0 and length > 0:  # free space, which ends the collection
             break
+        if number == 0:
+            raise Malformed("the free space of a collection of the global heap has no size, on which the library hangs",
+                            head.base + address + at)  # fmt: skip
         if at + length > nbytes:
             raise Malformed(f"an object of the global heap at byte {head.base + address + at:,} is too long",
                             head.base + address + at)  # fmt: skip

@@ -94,9 +94,10 @@ def _compare_values(tensor, dataset, values, rng, place):
         return
     assert tensor.shape == values.shape, place
     assert tensor.dtype == values.dtype, place
-    assert _same(np.asarray(tensor[()]), values), place
+    assert _same(np.asarray(tensor[()], tensor.dtype), values), place
     chosen = _selection(values.shape, rng)
-    assert _same(np.asarray(tensor[chosen]), np.asarray(values[chosen])), (place, chosen)
+    ours, theirs = (np.asarray(each[chosen], values.dtype) for each in (tensor, values))
+    assert _same(ours, theirs), (place, chosen)
     blocks = [np.asarray(block).reshape(-1) for block in tensor.blocks(int(rng.choice([64, 1000, 1 << 20])))]
     joined = np.concatenate(blocks) if blocks else np.empty(0, values.dtype)
     assert _same(joined, values.reshape(-1)), place

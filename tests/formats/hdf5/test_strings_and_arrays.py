@@ -2,6 +2,7 @@
 
 import h5py
 import numpy as np
+import pytest
 
 import ckptread
 from tests.fuzz.hdf5_anatomy import lookup3
@@ -29,3 +30,20 @@ def test_an_extensible_array_ends_behind_the_last_entry_that_was_set(tmp_path):
     path.write_bytes(data)
     with h5py.File(path) as file, ckptread.open(path) as reader:
         assert reader.read("d").tolist() == file["d"][()].tolist() == [0, 1, 2, 3, 4, 7, 7, 7, 7]
+
+
+def test_free_space_of_no_size_in_the_global_heap_is_damage(tmp_path):
+    path = tmp_path / "heap.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("d", data=["ab"], dtype=h5py.string_dtype())
+        file["n"] = np.arange(3)
+    data = bytearray(path.read_bytes())
+    free = data.index(b"GCOL") + 16 + 16 + 8
+    assert int.from_bytes(data[free : free + 2], "little") == 0
+    assert int.from_bytes(data[free + 8 : free + 16], "little") == 4096 - 40
+    data[free + 8 : free + 16] = bytes(8)
+    path.write_bytes(data)
+    with ckptread.open(path) as reader:  # h5py would never return
+        assert reader.read("n").tolist() == [0, 1, 2]
+        with pytest.raises(ckptread.CheckpointError, match="no size"):
+            reader.read("d")
