@@ -1,8 +1,9 @@
 """Which tensors a user's names and globs match.
 
 A name is a stored key, a variable name or the path of an object. In a glob, ``*`` and ``?`` stay within one component
-of a name, and ``**`` crosses any number of them. A pattern without wildcards matches the tensor of that name; if there
-is none, everything below that path (TensorFlow 1 stores ``dense/kernel/Adam`` below ``dense/kernel``).
+of a name, and ``**`` crosses any number of them; ``separator`` says what separates them. A pattern without wildcards
+matches the tensor of that name; if there is none, everything below that path (TensorFlow 1 stores ``dense/kernel/Adam``
+below ``dense/kernel``).
 
 A glob is matched in time proportional to the lengths of pattern and name. A regular expression tries every way to
 divide a name among the stars, which takes hours for ``*a*a*a*b`` and a name of 60,000 letters; here all ways are
@@ -17,16 +18,11 @@ from functools import lru_cache, partial, reduce
 from operator import and_
 
 from ckptread.errors import TensorNotFoundError
-from ckptread.tensors import TensorInfo
-from ckptread.wording import escape, quoted
+from ckptread.tensors import DOT, TensorInfo, separator
+from ckptread.wording import NEAREST, escape, nearest, parent_paths, quoted
 
 Tensors = Mapping[str, TensorInfo]
 Matches = Callable[[str], bool]
-
-NEAREST = 3
-"""How many similar names an error lists."""
-MOST_PARTS = 8
-"""Number of components of the longest path that is suggested."""
 
 
 def find_tensor(path: str, tensors: Tensors, name: str) -> TensorInfo:
@@ -76,7 +72,8 @@ def match_tensors(
     if patterns:
         hits = {t.key for pattern in patterns for t in _match_or_raise(path, tensors, pattern)}
         chosen = [t for t in chosen if t.key in hits]
-    for unwanted in map(_make_predicate, exclude):
+    dotted = separator(tensors.values()) == DOT
+    for unwanted in (_make_predicate(pattern, dotted=dotted) for pattern in exclude):
         chosen = [t for t in chosen if not any(map(unwanted, _names_of(t)))]
     return chosen
 
@@ -134,7 +131,8 @@ def _match_or_raise(path: str, tensors: Tensors, pattern: str) -> Sequence[Tenso
 
 def _find_matching(tensors: Iterable[TensorInfo], pattern: str) -> list[TensorInfo]:
     """Return the tensors whose name is ``pattern``, brackets and all; if there are none, those that it matches."""
-    listed, matches = list(tensors), _make_predicate(pattern)
+    listed = list(tensors)
+    matches = _make_predicate(pattern, dotted=separator(listed) == DOT)
     return _find_named(listed, pattern) or [t for t in listed if any(map(matches, _names_of(t)))]
 
 
@@ -143,8 +141,18 @@ def _find_named(tensors: Iterable[TensorInfo], name: str) -> list[TensorInfo]:
     return [t for t in tensors if not wanted.isdisjoint(_names_of(t))]
 
 
-def _make_predicate(pattern: str) -> Matches:
-    """Return a function that says whether a name matches a glob, or is this path or below it."""
+def _make_predicate(pattern: str, *, dotted: bool) -> Matches:
+    """Return a function that says whether a name matches a glob, or is this path or below it.
+
+    ``dotted`` states that dots separate the components of names; in a pattern, slashes then do as well.
+    """
+    if not dotted:
+        return _match_path(pattern)
+    matches = _match_path(re.sub(r"\[[^]]+\]|\.", lambda found: "/" if found[0] == DOT else found[0], pattern))
+    return lambda name: matches(name.replace(DOT, "/"))
+
+
+def _match_path(pattern: str) -> Matches:
     if is_glob(pattern):
         return matcher(pattern)
     plain, below = {pattern, pattern.removesuffix(":0")}, pattern.rstrip("/") + "/"
@@ -161,29 +169,14 @@ def _suggest_names(tensors: Tensors, name: str) -> str:
     if not tensors:
         return "the checkpoint has no tensors"
     names = [escape(t.name) for t in tensors.values()]
-    paths, plain = _parent_paths(names), name.strip("/")
+    paths, plain = parent_paths(names, separator(tensors.values())), name.strip("/")
     near = [plain] if plain in paths else nearest(plain, names) or nearest(plain, paths)
     if near:
         return "did you mean " + " or ".join(near) + "?"
-    if is_glob(name) and "/" not in name:
-        return f"'*' does not match a '/': try '**/{name}'"
+    mark = separator(tensors.values())
+    if is_glob(name) and not name.startswith("**"):
+        return f"'*' does not match a '{mark}': try '**{mark}{name}'"
     return "'ckptread inspect' lists the names"
-
-
-def _parent_paths(names: Sequence[str]) -> list[str]:
-    """Return the paths above the names, each once; of very long names the first few."""
-    parts = (name.split("/", MOST_PARTS)[:-1] for name in names)
-    return list(dict.fromkeys("/".join(path[:end]) for path in parts for end in range(1, len(path) + 1)))
-
-
-def nearest(name: str, names: Sequence[str]) -> list[str]:
-    """Return up to three names that are spelt like ``name`` or have the same ending, the most similar first."""
-    import difflib
-
-    tail = "/" + name.strip("*/")
-    endings = [candidate for candidate in names if candidate.endswith(tail) or "/" + candidate == tail][:NEAREST]
-    spelt = difflib.get_close_matches(name, names[:20_000], n=NEAREST, cutoff=0.6)
-    return list(dict.fromkeys([*endings, *spelt]))[:NEAREST]
 
 
 TOKENS = re.compile(r"(\*\*/|/\*\*$|\*\*|\*|\?|\[[^\]/]+\])")

@@ -6,7 +6,7 @@ numpy is not imported here, so that a listing starts fast. Dtypes are strings, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -34,6 +34,7 @@ ITEM_BYTES = {
 """Bytes of one element, for every dtype of fixed size in TensorFlow and safetensors files."""
 
 
+DOT = "."
 OBJECT_ATTRIBUTES = "/.ATTRIBUTES/"
 """Part of every TensorFlow 2 key: the path of the object comes before it."""
 OBJECT_VALUE = OBJECT_ATTRIBUTES + "VARIABLE_VALUE"
@@ -201,6 +202,15 @@ def trouble(error: CheckpointError) -> Finding:
 def _unescape(match: re.Match[str]) -> str:
     """Undo TensorFlow's escaping of a part of a path: ``.S`` is a slash, and ``..`` a dot."""
     return "/" if match[1] == "S" else "."
+
+
+def separator(tensors: Iterable[TensorInfo]) -> str:
+    """Return what separates the components of a checkpoint's names: a dot if none of them has a slash, but some a dot.
+
+    safetensors files have such names: ``encoder.layer.3.weight``.
+    """
+    names = [name for tensor in tensors for name in (tensor.key, tensor.name)]
+    return DOT if not any("/" in name for name in names) and any(DOT in name for name in names) else "/"
 
 
 def element_count(shape: tuple[int, ...]) -> int:

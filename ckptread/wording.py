@@ -1,4 +1,4 @@
-"""Text made safe to print, and counts in words.
+"""Text made safe to print, counts in words, and similar names.
 
 A checkpoint's names may contain anything: terminal escapes, text that runs backwards, characters that take no room,
 bytes that are not UTF-8 (kept as surrogates by ``surrogateescape``). Two functions make them safe. :func:`escape`
@@ -9,6 +9,7 @@ escapes whatever is not safe in any text, and leaves what is escaped already as 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 LONGEST = 300
 """Characters of a name in a message that is not mainly about it: a name may take 64 KiB."""
@@ -115,3 +116,25 @@ def plural(count: int, noun: str, verb: str = "", singular: str = "") -> str:
     one = count == 1
     counted = f"{count:,} {noun}" + ("" if one else "s")
     return f"{counted} {(singular or verb + 's') if one else verb}" if verb else counted
+
+
+NEAREST = 3
+"""How many similar names an error lists."""
+MOST_PARTS = 8
+"""Number of components of the longest path that is suggested."""
+
+
+def parent_paths(names: Sequence[str], mark: str) -> list[str]:
+    """Return the paths above the names, each once; of very long names the first few."""
+    parts = (name.split(mark, MOST_PARTS)[:-1] for name in names)
+    return list(dict.fromkeys(mark.join(path[:end]) for path in parts for end in range(1, len(path) + 1)))
+
+
+def nearest(name: str, names: Sequence[str]) -> list[str]:
+    """Return up to three names that are spelt like ``name`` or have the same ending, the most similar first."""
+    import difflib
+
+    tail = "/" + name.strip("*/")
+    endings = [candidate for candidate in names if candidate.endswith(tail) or "/" + candidate == tail][:NEAREST]
+    spelt = difflib.get_close_matches(name, names[:20_000], n=NEAREST, cutoff=0.6)
+    return list(dict.fromkeys([*endings, *spelt]))[:NEAREST]

@@ -180,7 +180,7 @@ def _missing(storage: Storage, name: str) -> CheckpointError:
     if storage.kind(folder) is None:
         where = storage.address(folder)
         return CheckpointError(path, problem, advice=f"there is no folder {quoted(where)} either")
-    from ckptread.select import nearest
+    from ckptread.wording import nearest
 
     near = nearest(basename(name), _names_in(storage, folder))
     shown = [escape(storage.address(join(folder, each))) for each in near]

@@ -13,13 +13,12 @@ import msgspec
 
 from ckptread.errors import CheckpointError, UsageError
 from ckptread.limits import SMALL_FILE_BYTES
-from ckptread.select import nearest
 from ckptread.storage.addresses import find_storage
 from ckptread.storage.small_files import read_small_file
 from ckptread.tensors import ITEM_BYTES, Role
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.toml_text import bounded_toml
-from ckptread.wording import escape, quoted, with_advice
+from ckptread.wording import escape, nearest, quoted, with_advice
 
 TABLE = "check"
 """The table of the TOML file that has the rules; other tables are ignored."""

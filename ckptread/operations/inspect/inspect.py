@@ -12,7 +12,7 @@ from ckptread.operations.inspect.totals import Totals, total
 from ckptread.operations.opening import Checkpoint, opened
 from ckptread.operations.selection import select_tensors, trainable_flag
 from ckptread.reports.report import Report, Reportable
-from ckptread.tensors import Finding, TensorInfo
+from ckptread.tensors import Finding, TensorInfo, separator
 from ckptread.wording import plural, quoted
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class ListingView(msgspec.Struct, frozen=True, kw_only=True):
     layers: bool = False
     model: bool = False
     names: Names = "variable"
+    mark: str = "/"
+    """What separates the components of the checkpoint's names."""
 
 
 class Listing(Reportable, msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -118,8 +120,9 @@ def inspect(
     10
     """
     flag = trainable_flag(trainable, frozen)
-    view = ListingView(tree=tree, depth=depth, layers=layers, model=model, names=names)
     with opened(checkpoint, backend) as reader:
+        mark = separator(reader.tensors.values())
+        view = ListingView(tree=tree, depth=depth, layers=layers, model=model, names=names, mark=mark)
         chosen, notes = select_tensors(reader, patterns, exclude, role, flag)
         tensors = tuple(_sorted(chosen, sort))
         return Listing(

@@ -123,7 +123,9 @@ class TreeReport(ListingReport):
         from ckptread.operations.inspect.tree import tree_table
 
         view = self._found.view
-        return tree_table(self._found.tensors, by_key=view.names == "key", depth=view.depth, exact=exact)
+        return tree_table(
+            self._found.tensors, by_key=view.names == "key", depth=view.depth, exact=exact, mark=view.mark
+        )
 
 
 class PathReport(ListingReport):
@@ -137,7 +139,7 @@ class PathReport(ListingReport):
 
     def _groups(self) -> list[PathTotals]:
         view = self._found.view
-        return group(self._found.tensors, view.depth or 1, by_key=view.names == "key")
+        return group(self._found.tensors, view.depth or 1, by_key=view.names == "key", mark=view.mark)
 
     def _table(self, *, exact: bool) -> Table:
         count, size = (str, str) if exact else ("{:,}".format, bytes_text)

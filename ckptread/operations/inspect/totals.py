@@ -44,15 +44,16 @@ def total(tensors: Iterable[TensorInfo]) -> Totals:
     )
 
 
-def group(tensors: Iterable[TensorInfo], depth: int, *, by_key: bool = False) -> list[PathTotals]:
+def group(tensors: Iterable[TensorInfo], depth: int, *, by_key: bool = False, mark: str = "/") -> list[PathTotals]:
     """Return the totals of each path prefix of ``depth`` components, in order of first appearance.
 
-    Paths are those of the variables where they are known, or of the keys where ``by_key``.
+    Paths are those of the variables where they are known, or of the keys where ``by_key``; ``mark`` separates their
+    components.
     """
     groups: dict[str, list[TensorInfo]] = {}
     for tensor in tensors:
         name = tensor.key if by_key else tensor.name
-        groups.setdefault("/".join(name.split("/")[:depth]), []).append(tensor)
+        groups.setdefault(mark.join(name.split(mark)[:depth]), []).append(tensor)
     return [_group(path, members) for path, members in groups.items()]
 
 

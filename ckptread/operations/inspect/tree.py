@@ -25,21 +25,23 @@ class Branch(msgspec.Struct):
     nbytes: int = 0
 
 
-def tree_table(tensors: Sequence[TensorInfo], *, by_key: bool, depth: int | None, exact: bool = False) -> Table:
+def tree_table(
+    tensors: Sequence[TensorInfo], *, by_key: bool, depth: int | None, exact: bool = False, mark: str = "/"
+) -> Table:
     """Return the rows of a tree; branches below ``depth`` are summed up in their parent's row.
 
     ``exact`` gives whole paths and plain numbers, for machines; a row without a dtype is a branch.
     """
-    root = grow(tensors, by_key=by_key)
-    return Table(["name", "dtype", "shape", ">parameters", ">bytes"], list(_rows(root, depth, exact=exact)))
+    root = grow(tensors, by_key=by_key, mark=mark)
+    return Table(["name", "dtype", "shape", ">parameters", ">bytes"], list(_rows(root, depth, exact=exact, mark=mark)))
 
 
-def grow(tensors: Iterable[TensorInfo], *, by_key: bool) -> Branch:
+def grow(tensors: Iterable[TensorInfo], *, by_key: bool, mark: str = "/") -> Branch:
     """Return the tree of these tensors' names."""
     root, left = Branch(""), ROWS_BYTES
     for tensor in tensors:
         name, branch, end = tensor.key if by_key else tensor.name, root, 0
-        for part in name.split("/", MAX_NAME_DEPTH) if left > 0 else [name]:
+        for part in name.split(mark, MAX_NAME_DEPTH) if left > 0 else [name]:
             end += len(part) + 1
             if part not in branch.branches:
                 branch.branches[part] = Branch(part)
@@ -52,21 +54,24 @@ def grow(tensors: Iterable[TensorInfo], *, by_key: bool) -> Branch:
     return root
 
 
-def _rows(root: Branch, depth: int | None, *, exact: bool) -> Iterator[list[str]]:
+def _rows(root: Branch, depth: int | None, *, exact: bool, mark: str) -> Iterator[list[str]]:
     """Walk with a stack: names may have a thousand components. Before a name stands its path, or an indent."""
     stack = [(child, "", depth) for child in reversed(root.branches.values())]
     while stack:
         node, before, left = stack.pop()
-        yield [name_text(before + node.name) if exact else before + _label(node, left), *_cells(node, exact=exact)]
+        yield [
+            name_text(before + node.name) if exact else before + _label(node, left, mark),
+            *_cells(node, exact=exact),
+        ]
         if left is None or left > 1:
             deeper = None if left is None else left - 1
-            below = f"{before}{node.name}/" if exact else before + "  "
+            below = f"{before}{node.name}{mark}" if exact else before + "  "
             stack += [(child, below, deeper) for child in reversed(node.branches.values())]
 
 
-def _label(node: Branch, left: int | None) -> str:
+def _label(node: Branch, left: int | None, mark: str) -> str:
     folded = node.branches and left == 1
-    return name_text(node.name) + ("/" if node.branches else "") + (" …" if folded else "")
+    return name_text(node.name) + (mark if node.branches else "") + (" …" if folded else "")
 
 
 def _cells(node: Branch, *, exact: bool) -> list[str]:

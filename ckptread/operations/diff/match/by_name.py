@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
+from ckptread.operations.diff.match.in_order import compatible
 from ckptread.operations.diff.match.name_endings import pair_endings
 from ckptread.operations.diff.match.pairs import Basis, Pair
 from ckptread.tensors import TensorInfo
@@ -19,8 +20,9 @@ def align(
     """Pair the tensors of two checkpoints: by key, then by variable name, then by the longest unique ending of it.
 
     A key is not believed where the two are called differently: then names come first, and the key decides on what is
-    left. An ending is of whole components, and counts where it is one tensor's alone on both sides. The order is that
-    of A; what is only in B comes last. By key alone, equal keys pair whatever the variables are called.
+    left. An ending is of whole components, and counts where it is one tensor's alone on both sides. Names that differ
+    only in ``.`` for ``/`` come last. The order is that of A, then what is only in B. By key alone, equal keys pair
+    whatever the variables are called.
     """
     paired: dict[str, Pair] = {}
     left_b = {t.key: t for t in b}
@@ -104,8 +106,27 @@ def _by_plain_name(tensors: Iterable[TensorInfo]) -> dict[str, list[TensorInfo]]
     return names
 
 
+def _by_separator(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
+    """Pair what has one name but for its separators: ``encoder.0.weight`` is ``encoder/0/weight``."""
+    of_a, of_b = _by_slashed_name(a), _by_slashed_name(b.values())
+    both = ((ones, of_b.get(name, [])) for name, ones in of_a.items())
+    return [
+        (ones[0], others[0])
+        for ones, others in both
+        if len(ones) == len(others) == 1 and compatible(ones[0], others[0])
+    ]
+
+
+def _by_slashed_name(tensors: Iterable[TensorInfo]) -> dict[str, list[TensorInfo]]:
+    names: dict[str, list[TensorInfo]] = {}
+    for tensor in tensors:
+        if not tensor.positional and tensor.repeats is None:
+            names.setdefault(tensor.name.removesuffix(":0").replace(".", "/"), []).append(tensor)
+    return names
+
+
 _STEPS: Mapping[str, Sequence[tuple[Basis, _Step]]] = {
-    "names": (("key", _by_key_and_name), ("variable", _by_name), ("key", _by_key)),
+    "names": (("key", _by_key_and_name), ("variable", _by_name), ("key", _by_key), ("variable", _by_separator)),
     "key": (("key", _by_key_alone),),
     "variable": (("variable", _by_name),),
 }

@@ -28,6 +28,7 @@ from ckptread.operations.diff.match.layouts import Arrangement, plain
 from ckptread.operations.diff.match.pairs import Certainty, Pair
 from ckptread.operations.diff.match.saved_mapping import SavedMapping, load_mapping
 from ckptread.operations.diff.match.suspect_layouts import MarkedMatch, mark_suspects
+from ckptread.operations.diff.match.within_layers import pair_within_layers
 from ckptread.reader import Reader
 from ckptread.select import find_tensor
 from ckptread.storage.addresses import find_storage
@@ -186,7 +187,7 @@ def _reason(match: ContentMatch) -> str:
 
 
 def _unmatched(a: Side, b: Side, found: Sequence[Pair], by_shape: bool) -> list[Pair]:
-    """Return the tensors without a match: paired by unique shapes if asked, and unpaired."""
+    """Return the tensors without a match: paired by unique shapes, of all if asked or else of a layer; and unpaired."""
     found_a, found_b = {p.a.key for p in found if p.a}, {p.b.key for p in found if p.b}
     left_a = [t for t in a.tensors if t.key not in found_a]
     left_b = [t for t in b.tensors if t.key not in found_b]
@@ -194,7 +195,7 @@ def _unmatched(a: Side, b: Side, found: Sequence[Pair], by_shape: bool) -> list[
     pairs = _pair_unique_shapes(
         [t for t in left_a if t.key not in why_a and t.key not in a.problems],
         [t for t in left_b if t.key not in why_b and t.key not in b.problems],
-    ) if by_shape else []  # fmt: skip
+    ) if by_shape else pair_within_layers(left_a, left_b)  # fmt: skip
     taken_a, taken_b = {p.a.key for p in pairs if p.a}, {p.b.key for p in pairs if p.b}
     pairs += [
         Pair(a=t, b=None, why=why_a.get(t.key, ""), problem=a.problems.get(t.key, ""))
