@@ -192,7 +192,6 @@ def trouble(error: CheckpointError) -> Finding:
         code=error.code,
         severity="error",
         message=error.problem,
-        key=None,
         file=error.path,
         offset=error.offset,
         advice=error.advice,

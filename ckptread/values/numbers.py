@@ -1,7 +1,7 @@
 """The numbers inside values of any dtype, and whether values can be judged at all.
 
 Numbers can be NaN or infinite, and so can those in the fields of a record, in arrays within them and in lists of
-variable length. Text cannot. Of opaque bytes, references and dates nobody can say: a verdict must not pass them over.
+variable length. Text cannot. Of opaque bytes, references and dates this is unknown: a verdict must not pass them over.
 """
 
 from __future__ import annotations

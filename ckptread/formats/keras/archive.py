@@ -138,9 +138,7 @@ class KerasReader(Reader):
                     code="keras-pickle",
                     severity="error",
                     message=message,
-                    key=None,
                     file=self.path,
-                    offset=None,
                     advice="save the model as .weights.h5",
                 )
             )

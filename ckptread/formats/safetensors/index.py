@@ -92,9 +92,7 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
                 code="shard-tensor-unlisted",
                 severity="warning",
                 message=message,
-                key=None,
                 file=file,
-                offset=None,
                 advice="files of two checkpoints may be mixed",
             )
 
@@ -107,15 +105,7 @@ class SafetensorsShardsReader(ShardsReader[Reader]):
         if isinstance(stated, int | float) and stated != found and not missing:
             message = f"the index records a total_size of {stated:,}, its tensors take {plural(found, 'byte')}"
             advice = "the index may be of another save than the files"
-            yield Finding(
-                code="shard-total-size",
-                severity="warning",
-                message=message,
-                key=None,
-                file=self.path,
-                offset=None,
-                advice=advice,
-            )
+            yield Finding(code="shard-total-size", severity="warning", message=message, file=self.path, advice=advice)
 
 
 def _names_differ(path: str, absent: Mapping[str, Sequence[str]], others: Mapping[str, Sequence[str]]) -> Finding:
@@ -126,9 +116,7 @@ def _names_differ(path: str, absent: Mapping[str, Sequence[str]], others: Mappin
         code="shard-names-differ",
         severity="warning",
         message=f"the index names {plural(count, 'tensor')} otherwise than the files: {example}",
-        key=None,
         file=path,
-        offset=None,
         advice="the names of the files are shown",
     )
 

@@ -149,7 +149,6 @@ class SafetensorsReader(Reader):
                     code="safetensors-truncated",
                     severity="error",
                     message=message,
-                    key=None,
                     file=file,
                     offset=offset,
                     advice="download it again",

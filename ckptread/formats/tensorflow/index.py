@@ -73,7 +73,6 @@ class TensorIndex(msgspec.Struct):
                         message=DOUBT,
                         key=text(key),
                         file=self.source.name,
-                        offset=None,
                         advice=advice,
                     )
                 )
@@ -103,20 +102,17 @@ def read_tensor_index(source: Source, remains: Remains = Remains.refused) -> Ten
         except DamagedFileError as error:
             if number == 0 and remains is Remains.refused:
                 raise
-            index.problems.append(
-                Finding(
-                    code=error.code,
-                    severity="error",
-                    message=error.problem,
-                    key=None,
-                    file=source.name,
-                    offset=block.offset,
-                    advice=error.advice,
-                )
-            )
+            index.problems.append(_block_finding(error, source, block))
             if remains is Remains.accepted:
                 index.doubt(_unchecked(index, index.table, block))
     return index
+
+
+def _block_finding(error: DamagedFileError, source: Source, block: Block) -> Finding:
+    return Finding(
+        code=error.code, severity="error", message=error.problem, file=source.name, offset=block.offset,
+        advice=error.advice,
+    )  # fmt: skip
 
 
 def read_bundle_header(index: TensorIndex, storage: Storage, prefix: str) -> Header:

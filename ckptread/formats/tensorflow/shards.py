@@ -151,9 +151,7 @@ class Shards:
             advice = f"download {escape(basename(self.name(shard)))} too, into the same folder"
         else:
             advice = f"{escape(other)} is of another save than this index: download both files of one step"
-        return Finding(
-            code="tf-shard-missing", severity="error", message=what, key=None, file=path, offset=None, advice=advice
-        )
+        return Finding(code="tf-shard-missing", severity="error", message=what, file=path, advice=advice)
 
     def _is_other(self, name: str) -> bool:
         """Whether a file is a shard of this prefix that is not of this number of shards."""
@@ -170,7 +168,6 @@ class Shards:
                 code="tf-shard-replaced",
                 severity="error",
                 message=f"the data file is {substitute.what}",
-                key=None,
                 file=path,
                 offset=0,
                 advice=substitute.advice,
@@ -179,13 +176,7 @@ class Shards:
             message = f"the data file is truncated: {plural(end - size, 'byte', 'are', 'is')} missing at its end"
             advice = "its download or copy was interrupted: download it again"
             yield Finding(
-                code="tf-shard-truncated",
-                severity="error",
-                message=message,
-                key=None,
-                file=path,
-                offset=size,
-                advice=advice,
+                code="tf-shard-truncated", severity="error", message=message, file=path, offset=size, advice=advice
             )
         elif len(sound) == len(listed):
             spans = [(entry.offset, entry.offset + entry.nbytes) for entry in sound]
@@ -199,7 +190,6 @@ class Shards:
                     code="tf-shard-extra-bytes",
                     severity="warning",
                     message=message,
-                    key=None,
                     file=path,
                     offset=start,
                     advice="the file was appended to, or is of another save",
@@ -209,7 +199,6 @@ class Shards:
                     code="tf-shard-gap",
                     severity="note",
                     message=f"{plural(stop - start, 'byte', 'belong')} to no tensor",
-                    key=None,
                     file=path,
                     offset=start,
                 )

@@ -111,7 +111,6 @@ class TfV1Reader(Reader):
                         code=error.code,
                         severity="error",
                         message=error.problem,
-                        key=None,
                         file=name,
                         offset=block.offset,
                         advice=error.advice,

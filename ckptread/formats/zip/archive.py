@@ -157,7 +157,6 @@ class ZipArchive:
                 code="zip-path",
                 severity="warning",
                 message=f"the member {name} points out of the archive",
-                key=None,
                 file=file,
                 offset=offset,
                 advice=advice,

@@ -139,39 +139,31 @@ def _entries(source: Source, start: int, nbytes: int, problems: list[Finding]) -
         if found != at:
             message = f"the directory is damaged at byte {start + at:,}"
             problems.append(
-                Finding(
-                    code="zip-directory",
-                    severity="error",
-                    message=message,
-                    key=None,
-                    file=source.name,
-                    offset=start + at,
-                )
+                Finding(code="zip-directory", severity="error", message=message, file=source.name, offset=start + at)
             )
         if found < 0 or found + ENTRY.size > nbytes:
             return entries
-        entry = DirectoryEntry(*ENTRY.unpack_from(data, found))
-        name_at = found + ENTRY.size
-        extra_at = name_at + entry.name_nbytes
-        at = extra_at + entry.extra_nbytes + entry.comment_nbytes
-        extra = data[extra_at : extra_at + entry.extra_nbytes]
-        entry, problem = _widened(entry, extra)
-        if at > nbytes:
-            problem = "its entry extends past the end of the directory"
-        entries.append(RawEntry(entry, data[name_at:extra_at], problem, extra))
+        entry, at = _read_entry(data, found)
+        entries.append(entry)
     if at < nbytes:
         message = f"{plural(nbytes - at, 'byte', 'belong')} to no member, but to the directory"
         problems.append(
-            Finding(
-                code="zip-extra-bytes",
-                severity="warning",
-                message=message,
-                key=None,
-                file=source.name,
-                offset=start + at,
-            )
+            Finding(code="zip-extra-bytes", severity="warning", message=message, file=source.name, offset=start + at)
         )
     return entries
+
+
+def _read_entry(data: bytes, at: int) -> tuple[RawEntry, int]:
+    """Return the entry at a position in the directory, and the position behind it."""
+    entry = DirectoryEntry(*ENTRY.unpack_from(data, at))
+    name_at = at + ENTRY.size
+    extra_at = name_at + entry.name_nbytes
+    end = extra_at + entry.extra_nbytes + entry.comment_nbytes
+    extra = data[extra_at : extra_at + entry.extra_nbytes]
+    entry, problem = _widened(entry, extra)
+    if end > len(data):
+        problem = "its entry extends past the end of the directory"
+    return RawEntry(entry, data[name_at:extra_at], problem, extra), end
 
 
 def _widened(entry: DirectoryEntry, extra: bytes) -> tuple[DirectoryEntry, str | None]:

@@ -40,7 +40,6 @@ def find_members(source: Source, error: CheckpointError) -> Directory:
         code="zip-directory",
         severity="error",
         message=f"{error.problem}; the members are found by their own headers",
-        key=None,
         file=source.name,
         offset=min(at, source.size),
         advice="download it again if you can",
