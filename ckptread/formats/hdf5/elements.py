@@ -107,7 +107,9 @@ def _heap_values(raw: Array, kind: Datatype, read: ReadCollections) -> Array:
     collections = read(np.unique(places["address"][written]).tolist())
     convert = _converter(kind)
     values = np.empty(len(places), object)
-    for n, (count, address, number) in enumerate(places.tolist()):
+    values.fill(b"")
+    filled = np.flatnonzero(written & (places["count"] > 0)) if convert is bytes else np.arange(len(places))
+    for n, (count, address, number) in zip(filled.tolist(), places[filled].tolist(), strict=True):
         values[n] = convert(_object(collections, count * item, address, number))
     return values.reshape(raw.shape)
 

@@ -65,6 +65,7 @@ class Lister:
         self._first: dict[int, str] = {}
         """The first path of hard links to each object."""
         self._names: dict[int, dict[bytes, Link]] = {}
+        self._resolved: dict[bytes, Object | None] = {}
         self._count = 0
         self._steps = 0
         self._deepest = 0
@@ -196,7 +197,7 @@ class Lister:
     def _soft(self, name: Name) -> Iterator[Listed | Noted]:
         """Yield the dataset that a soft link leads to, under the link's own name; groups are listed where they are."""
         shown = quoted(text(name.link.target))
-        found = self._resolve(list(name.groups), name.link.target)
+        found = self._target(list(name.groups), name.link.target)
         if isinstance(found, DatasetObject):
             yield self._dataset(name.key, found)
         elif isinstance(found, GroupObject):
@@ -204,6 +205,14 @@ class Lister:
         elif found is None:
             problem = f"it is a link to {shown}, which leads to nothing in this file"
             yield _refused(name.key, problem, unsupported=True)
+
+    def _target(self, groups: list[GroupObject], target: bytes) -> Object | None:
+        """Return what ``_resolve`` does; paths from the root are followed once, however many links have them."""
+        if not target.startswith(b"/"):
+            return self._resolve(groups, target)
+        if target not in self._resolved:
+            self._resolved[target] = self._resolve(groups, target)
+        return self._resolved[target]
 
     def _resolve(self, groups: list[GroupObject], target: bytes) -> Object | None:
         """Return the object that a path leads to, from a group; None where it leads nowhere, out or in a circle."""
