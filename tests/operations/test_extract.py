@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 
@@ -250,3 +251,13 @@ def test_binary_output_to_a_terminal_is_refused(checkpoint):
     assert b"\x93NUMPY" not in ran.stderr
     os.close(end)
     os.close(terminal)
+
+
+def test_references_are_written_as_the_paths_of_their_objects(run, tmp_path):
+    with h5py.File(tmp_path / "r.h5", "w") as file:
+        file["a/b"] = np.arange(3.0)
+        objects = [file["a/b"], file["a"], file]
+        file["refs"] = np.array([*(each.ref for each in objects), h5py.Reference()], dtype=h5py.ref_dtype)
+        expected = [each.name.encode() for each in objects] + [b""]
+    assert run("extract", tmp_path / "r.h5", "**", "-o", tmp_path / "out").code == 0
+    assert np.load(tmp_path / "out" / "refs.npy").tolist() == expected

@@ -125,31 +125,29 @@ class Plan(Outgoing):
         return dtype
 
     def _fixed_strings(self) -> np.dtype[Any]:
-        """Strings go into a fixed width where nothing is lost: numpy drops the zero bytes that one ends in.
+        """Strings go into a fixed width; references are written as the paths of their objects."""
+        import numpy as np
 
-        Such strings are written as void, which keeps all bytes, if they have one length.
-        """
         values = self._tensor.read(self._how.selection)
-        flat = values.reshape(-1).tolist()
-        widths = set(map(len, flat)) if all(isinstance(value, bytes) for value in flat) else set()
-        if len(widths) == 1 and any(value.endswith(b"\0") for value in flat):
-            self._strings = values.astype(f"V{widths.pop()}")
-            return self._strings.dtype
-        if any(not isinstance(value, bytes) or value.endswith(b"\0") for value in flat):
-            raise UnsupportedError(
-                *_about(self._tensor, "its values do not fit into a .npy file without loss"),
-                advice="'ckptread show' prints them",
-            )
-        width = max(map(len, flat), default=1)
-        if width * len(flat) > VALUES_BYTES and len(flat) > 1:
-            raise UnsupportedError(
-                *_about(
-                    self._tensor, f"its {len(flat):,} strings would take {width * len(flat):,} bytes, all of one width"
-                ),
-                advice="'ckptread show' prints them",
-            )
-        self._strings = values.astype("S")
-        return self._strings.dtype
+        flat = [_as_path(value) for value in values.reshape(-1).tolist()]
+        dtype = np.dtype(self._width_of(flat))
+        self._strings = np.array(flat, dtype).reshape(values.shape)
+        return dtype
+
+    def _width_of(self, flat: list[Any]) -> str:
+        """Return the dtype that strings fit into. Raises UnsupportedError for what fits into none.
+
+        numpy drops the zero bytes that a string ends in: such strings are written as void, if they have one length.
+        """
+        widths = {len(value) if isinstance(value, bytes) else -1 for value in flat} or {0}
+        width, ends_in_zero = max(1, *widths), any(isinstance(v, bytes) and v.endswith(b"\0") for v in flat)
+        if -1 in widths or (ends_in_zero and len(widths) > 1):
+            problem = "its values do not fit into a .npy file without loss"
+        elif width * len(flat) > VALUES_BYTES and len(flat) > 1:
+            problem = f"its {len(flat):,} strings would take {width * len(flat):,} bytes, all of one width"
+        else:
+            return f"V{width}" if ends_in_zero else f"S{width}"
+        raise UnsupportedError(*_about(self._tensor, problem), advice="'ckptread show' prints them")
 
     def pieces(self) -> Iterator[memoryview]:
         """Yield the bytes of the values. Raises CheckpointError."""
@@ -185,6 +183,14 @@ class Plan(Outgoing):
             block = block.real
         with np.errstate(over="ignore", invalid="ignore"):
             return np.ascontiguousarray(block.astype(self.dtype))
+
+
+def _as_path(value: Any) -> Any:
+    """Return the path of a reference's object, b"" of a null reference; any other value as it is."""
+    if getattr(value, "null", False):
+        return b""
+    path = getattr(value, "path", None)
+    return value if path is None else f"/{path}".encode("utf-8", "surrogateescape")
 
 
 def _about(tensor: Tensor, problem: str) -> tuple[str, str]:
