@@ -201,7 +201,7 @@ def elements(data):
     def read(addresses):
         return {at: rounds.run(heaps.read_collection(head, at)) for at in addresses}
 
-    assert decode_elements(stored, kind, read).shape == (count,)
+    assert decode_elements(stored, kind, read, lambda address: "w").shape == (count,)
 
 
 def whole(data):
