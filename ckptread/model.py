@@ -45,4 +45,5 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     runs_code: tuple[str, ...] = ()
     """Objects that would run code on loading, by class and name."""
     reads_files: tuple[str, ...] = ()
-    """Layers that would read a file on loading, by class and name, with the file's name."""
+    """Layers that would read a file on loading, by class and name, with the file's name; and the operations of a
+    SavedModel's graphs that read or write files."""

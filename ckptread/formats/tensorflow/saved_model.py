@@ -14,11 +14,14 @@ from functools import cached_property
 from posixpath import join
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ckptread.errors import UnsafeFileError
 from ckptread.formats.tensorflow.bundle import TfBundleReader
 from ckptread.formats.tensorflow.evidence import DESCRIPTION_FILES, VARIABLES, read_description, saved_model_findings
 from ckptread.model import ModelFacts
 from ckptread.names.keras.model_facts import read_model_facts
+from ckptread.names.tensorflow.foreign_parts import custom_classes, file_operations
 from ckptread.names.tensorflow.saved_model import keras_evidence
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection
@@ -57,8 +60,14 @@ class SavedModelReader(TfBundleReader):
 
     @cached_property
     def model(self) -> ModelFacts | None:
-        """What Keras 2 noted of its model beside the graphs; Keras 3 notes nothing."""
-        return read_model_facts(keras_evidence(self.evidence.saved_model, self.evidence.keras_metadata))
+        """What Keras 2 noted of its model, and what of it is not Keras' own; Keras 3 notes nothing."""
+        given = self.evidence
+        facts = read_model_facts(keras_evidence(given.saved_model, given.keras_metadata))
+        operations = file_operations(given.saved_model)
+        if facts is None:
+            return ModelFacts(class_name="SavedModel", reads_files=operations) if operations else None
+        custom = tuple(sorted({*facts.custom_objects, *custom_classes(given.keras_metadata)}))
+        return msgspec.structs.replace(facts, custom_objects=custom, reads_files=(*facts.reads_files, *operations))
 
 
 class EmptySavedModel(Reader):

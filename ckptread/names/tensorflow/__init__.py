@@ -4,5 +4,6 @@
 - ``object_graph``: the objects that a TensorFlow 2 checkpoint lists
 - ``graph_v1``: roles from the names of TensorFlow 1
 - ``saved_model``: what saved_model.pb, keras_metadata.pb and a .meta file add
+- ``foreign_parts``: classes that are not Keras' own, and operations that use files
 - ``messages``: their protocol buffer messages
 """

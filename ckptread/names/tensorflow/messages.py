@@ -48,3 +48,10 @@ VARIABLE = Message({1: text_field("name"), 4: message_field("slice_info", SLICE_
 SAVED_METADATA_OBJECT = Message({2: int_field("node_id"), 5: bytes_field("metadata")})
 SAVED_METADATA = Message({1: message_field("nodes", SAVED_METADATA_OBJECT, repeated=True)})
 """keras_metadata.pb of Keras 2.5 and later."""
+
+NODE = Message({2: text_field("op")})
+FUNCTION = Message({3: message_field("nodes", NODE, repeated=True)})
+LIBRARY = Message({1: message_field("functions", FUNCTION, repeated=True)})
+GRAPH = Message({1: message_field("nodes", NODE, repeated=True), 2: message_field("library", LIBRARY)})
+GRAPHS = Message({2: message_field("meta_graphs", Message({2: message_field("graph", GRAPH)}), repeated=True)})
+"""SavedModel again, for the operations of its graphs."""

@@ -170,7 +170,7 @@ def _model_facts(model: ModelFacts) -> list[tuple[str, str]]:
         "LoRA": "; ".join(model.lora),
         "custom objects": ", ".join(model.custom_objects) or "none",
         "runs code on loading": ", ".join(model.runs_code) or "nothing that is known to",
-        "reads files on loading": ", ".join(model.reads_files),
+        "reads or writes files": ", ".join(model.reads_files),
     }
     return [(title, name_text(text)) for title, text in said.items() if text]
 
