@@ -288,3 +288,10 @@ def test_a_busy_child_ends_when_its_parent_does(busy):
 def test_a_busy_child_ends_itself_after_its_time(busy):
     assert busy.wait(timeout=10) == -signal.SIGALRM
     busy.stdin.close()
+
+
+@pytest.mark.parametrize("path", [H5, KERAS, FIXTURES / "keras3" / "model.weights.h5"], ids=lambda path: path.name)
+def test_no_process_is_started_for_a_keras_file(path, monkeypatch):
+    monkeypatch.setattr(worker, "_start", lambda *of: pytest.fail("a process was started"))
+    with ckptread.open(path) as reader:
+        assert all(reader.read(key).shape == info.shape for key, info in reader.tensors.items())
