@@ -14,6 +14,7 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # a shell 
 import gc
 import os
 import sys
+import warnings
 from contextlib import suppress
 from typing import NoReturn
 
@@ -98,6 +99,7 @@ def _run() -> int:
     from ckptread.cli import render
     from ckptread.cli.app import build_app
 
+    warnings.showwarning = _show_warning
     asked = sys.argv[1:2]
     app = build_app(asked if asked and asked[0] in COMMANDS else COMMANDS)
     try:
@@ -120,6 +122,14 @@ def _run() -> int:
     else:
         return code if isinstance(code, int) else 0
     return TROUBLE
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """Print a warning of ours as a note; those of other packages are about their own code."""
+    from ckptread.operations.opening import AmbiguousFileWarning
+
+    if issubclass(category, AmbiguousFileWarning):
+        _say(f"warning: {message}")
 
 
 def _check_completion() -> None:

@@ -12,6 +12,8 @@ from ckptread.formats.candidate import HDF5_SIGNATURE, Candidate, look_at
 from ckptread.storage.source import Source, Storage
 from ckptread.tensors import Finding
 
+AMBIGUOUS = "ambiguous-format"
+"""The code of the warning about a file of two formats."""
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
 """The end of LevelDB's tables, which TensorFlow's are."""
 
@@ -63,7 +65,7 @@ def find_second_format(source: Source, storage: Storage, name: str) -> Finding |
     (first, _), (second, at) = found[:2]
     where = "at its end" if at == source.size else f"at byte {at:,}"
     return Finding(
-        code="ambiguous-format",
+        code=AMBIGUOUS,
         severity="warning",
         message=f"the file is {first}, but also {second} ({where}): programs differ in which one they read",
         file=source.name,

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from ckptread.formats.locate import open_checkpoint
+from ckptread.formats.signatures import AMBIGUOUS
 from ckptread.reader import Reader, Remains
+from ckptread.wording import escape
 
 Checkpoint = str | os.PathLike[str] | Reader
 """A path, which is opened and closed again, or an open reader, which stays open."""
 
 
+class AmbiguousFileWarning(UserWarning):
+    """Other programs may read other values from a file."""
+
+
 @contextmanager
-def opened(checkpoint: Checkpoint, backend: str = "auto") -> Iterator[Reader]:
-    """Have an open reader. ``backend`` counts for a path. Raises CheckpointError as ``ckptread.open`` does."""
+def opened(checkpoint: Checkpoint, backend: str = "auto", *, warn: bool = True) -> Iterator[Reader]:
+    """Have an open reader. ``backend`` counts for a path. Raises CheckpointError as ``ckptread.open`` does.
+
+    ``warn`` is False where the caller shows what is wrong with the file; else an ambiguous one is a Python warning.
+    """
     if isinstance(checkpoint, Reader):
         yield checkpoint
         return
     with open_checkpoint(checkpoint, backend=backend) as reader:
+        for finding in reader.problems if warn else ():
+            if finding.code == AMBIGUOUS:
+                warnings.warn(f"{escape(reader.path)}: {finding.message}", AmbiguousFileWarning, stacklevel=4)
         yield reader
 
 

@@ -3,6 +3,8 @@
 import io
 import json
 import struct
+import subprocess
+import sys
 import zipfile
 
 import h5py
@@ -11,6 +13,7 @@ import pytest
 import safetensors.numpy
 
 import ckptread
+from ckptread.operations.opening import AmbiguousFileWarning
 
 ONE = np.full(3, 1, "f4")
 OTHER = np.full(3, 666, "f4")
@@ -34,6 +37,10 @@ def assert_flagged(path, second):
     messages = [finding.message for finding in found.findings if finding.code == "ambiguous-format"]
     assert len(messages) == 1
     assert second in messages[0]
+    with pytest.warns(AmbiguousFileWarning, match=second):
+        ckptread.digest(path)
+    ran = subprocess.run([sys.executable, "-m", "ckptread", "digest", path], capture_output=True, text=True, check=True)
+    assert second in ran.stderr
 
 
 @pytest.mark.parametrize("user_block", [512, 1024, 4096, 1 << 20])

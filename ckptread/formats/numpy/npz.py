@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ckptread.errors import CheckpointError, DamagedFileError
+from ckptread.errors import CheckpointError
+from ckptread.formats.numpy.characters import is_text, refuse_text
 from ckptread.formats.numpy.fortran import FortranArray
 from ckptread.formats.numpy.npy_header import MAGIC, OBJECTS, NpyHeader, read_npy_header
 from ckptread.formats.zip.archive import ZipArchive
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 OPEN_MEMBERS = 4
 """Members that stay open: a deflated one caches some 20 MiB."""
-LAST_CHARACTER = 0x10FFFF
 TOO_LARGE = (
     f"it is deflated and in Fortran order, and more than {REORDERED_BYTES >> 20} MiB: "
     "load it with numpy, and save it with 'np.savez'"
@@ -145,7 +145,7 @@ class _ArrayReader(Reader):
             read_box(_reading(stored), shape, slicing.ranges, box)
             if slicing.is_whole(shape):
                 self._verify(info.key, stored, box)
-        _refuse_text(self.path, info.key, box)
+        refuse_text(self.path, info.key, box)
         return slicing.finish(box) if out is None else out
 
     def _fortran(self, info: TensorInfo, stored: _Stored, dtype: np.dtype[Any]) -> FortranArray:
@@ -285,25 +285,6 @@ def _blocks(stored: _Stored) -> Iterator[Array]:
         block = bytearray(min(BLOCK_BYTES, stored.header.nbytes - at))
         read_into(at, memoryview(block))
         yield np.frombuffer(block, np.uint8)
-
-
-def is_text(dtype: str) -> bool:
-    """Whether an array of this dtype has characters: not every number is a valid one."""
-    return "U" in dtype
-
-
-def _refuse_text(path: str, key: str, values: Array) -> None:
-    """Raise where a string has an invalid character: numpy would raise later, wherever the string is used."""
-    if values.dtype.names:
-        for name in values.dtype.names:
-            _refuse_text(path, key, values[name])
-    elif values.dtype.kind == "U" and values.size:
-        import numpy as np
-
-        codes = np.ascontiguousarray(values).reshape(-1).view(values.dtype.str[0] + "u4")
-        if codes.max() > LAST_CHARACTER:
-            problem = f"a string of {quoted(key)} has the code point {codes.max():,}, which is not a character"
-            raise DamagedFileError(path, problem)
 
 
 def _tensor_of(member: str) -> str | None:

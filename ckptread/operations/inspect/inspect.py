@@ -120,7 +120,7 @@ def inspect(
     10
     """
     flag = trainable_flag(trainable, frozen)
-    with opened(checkpoint, backend) as reader:
+    with opened(checkpoint, backend, warn=False) as reader:
         mark = separator(reader.tensors.values())
         view = ListingView(tree=tree, depth=depth, layers=layers, model=model, names=names, mark=mark)
         chosen, notes = select_tensors(reader, patterns, exclude, role, flag)

@@ -99,7 +99,7 @@ def verify(checkpoint: Checkpoint, *, backend: str = "auto", progress: Progress 
     <Verification of 'fixtures/tf-object/ckpt-1': ok, 0 findings>
     """
     try:
-        with opened(checkpoint, backend=backend) as reader:
+        with opened(checkpoint, backend=backend, warn=False) as reader:
             return verify_reader(reader, Meter(progress, bytes_to_verify(reader)))
     except CheckpointError as error:
         path = checkpoint.path if isinstance(checkpoint, Reader) else os.fspath(checkpoint)
