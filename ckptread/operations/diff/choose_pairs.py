@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -16,6 +16,9 @@ from ckptread.select import match_tensors, passes_filter, records_roles
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
+
+OBJECT_DTYPES = ("string", "variant", "resource")
+"""The dtypes of bookkeeping that is not a counter: object graphs and iterators."""
 
 
 class PairFilter(msgspec.Struct, frozen=True):
@@ -71,16 +74,27 @@ def pairs_to_compare(
 def pairs_without_bookkeeping(
     a: Reader, b: Reader, pairs: list[Pair], patterns: Sequence[str], role: str | None
 ) -> list[Pair]:
-    """Leave out object graphs, iterators and counters that were not asked for, unless there is nothing else."""
-    sides = [(reader, [info for info in infos if info is not None])
-             for reader, infos in ((a, [pair.a for pair in pairs]), (b, [pair.b for pair in pairs]))]  # fmt: skip
-    kept = [{t.key for t in without_bookkeeping(reader, infos, patterns, role)} for reader, infos in sides]
-    chosen = [
-        pair
-        for pair in pairs
-        if (pair.a is None or pair.a.key in kept[0]) and (pair.b is None or pair.b.key in kept[1])
-    ]
-    return chosen or pairs
+    """Leave out TensorFlow's own object graphs and iterators, and a counter of saves that only one side has.
+
+    They stay if they were asked for, if they are damaged, and if there is nothing else.
+    """
+    kept = [_asked_or_damaged(reader, patterns, role) for reader in (a, b)]
+    return [pair for pair in pairs if not _is_bookkeeping(pair, kept)] or pairs
+
+
+def _asked_or_damaged(reader: Reader, patterns: Sequence[str], role: str | None) -> set[str]:
+    listed = reader.tensors.values()
+    damaged = {info.key for info in listed if info.problem is not None and not info.unsupported}
+    faults = {finding.key for finding in reader.problems if finding.key is not None and finding.severity == "error"}
+    return {info.key for info in without_bookkeeping(reader, listed, patterns, role)} | damaged | faults
+
+
+def _is_bookkeeping(pair: Pair, kept: Sequence[Container[str]]) -> bool:
+    sides = [(info, keys) for info, keys in zip((pair.a, pair.b), kept, strict=True) if info is not None]
+    if any(info.key in keys for info, keys in sides):
+        return False
+    counter = len(sides) == 1 and sides[0][0].key.startswith("save_counter")
+    return counter or any(info.dtype in OBJECT_DTYPES for info, _ in sides)
 
 
 def _deciding_sides(pairs: Iterable[Pair]) -> Iterator[TensorInfo]:
