@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ckptread.reports.json import json_text
-from tests.conformance.cases import CASES, ROOT
+from tests.conformance.cases import CASES, ROOT, all_but_one, each
 from tests.conftest import write
 from tests.table_writer import write_bundle
 
@@ -63,7 +63,7 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@each(CASES, slow=all_but_one)
 def test_what_commands_print_of_a_fixture_is_as_in_the_schema(run, case):
     for verb, options in COMMANDS:
         ran = run(verb, case.path, *options, "--format", "json")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ckptread
-from tests.conformance.cases import CASES
+from tests.conformance.cases import CASES, all_but_one, each
 
 SLOW = {
     "numpy", "h5py", "tensorflow", "ml_dtypes", "cramjam", "google_crc32c", "json", "rich", "pydantic",
@@ -53,7 +53,7 @@ def test_inspecting_a_tensorflow_checkpoint_loads_its_checksums_alone(checkpoint
     assert loaded_by("inspect", checkpoint, "--format", "json") <= {"google_crc32c", "json"}
 
 
-@pytest.mark.parametrize("case", of_format("hdf5", "keras")[:6], ids=lambda case: case.name)
+@each(of_format("hdf5", "keras")[-6:], slow=all_but_one)
 def test_hdf5_is_inspected_without_loading_its_library_or_numpy(case):
     assert loaded_by("inspect", case.path) <= {"json"}
     assert loaded_by("inspect", case.path, "--layers", "--model") <= {"json"}

@@ -45,6 +45,7 @@ def same(one, other):
     return repr(one.tolist()) == repr(other.tolist()) if one.dtype.hasobject else one.tobytes() == other.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_both_backends_agree_on_a_fixture(path):
     assert differences(path) == []

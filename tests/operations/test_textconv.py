@@ -13,7 +13,7 @@ import pytest
 
 import ckptread
 from ckptread.operations.digest.digest import digest, digest_tensors
-from tests.conformance.cases import CASES, FIXTURES, ROOT
+from tests.conformance.cases import CASES, FIXTURES, ROOT, all_but_one, each
 from tests.conftest import write
 
 MODEL = FIXTURES / "keras3" / "model.keras"
@@ -137,7 +137,7 @@ def test_a_damaged_file_ends_neither_diff_nor_log(repository):
     assert "sound" in log
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@each(CASES, slow=all_but_one)
 def test_every_tensor_of_every_fixture_has_its_digest_in_the_text(run, case):
     ran = run("textconv", case.path)
     assert ran.code == 0

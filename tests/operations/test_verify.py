@@ -48,7 +48,7 @@ def test_what_the_libraries_wrote_is_whole(case):
         assert (note.severity, NOT_READ[case.name] in note.message) == ("note", True)
 
 
-@each(SHARED_CASES)
+@each(SHARED_CASES, slow=lambda _: True)
 def test_real_checkpoints_are_damaged_only_where_the_reference_cannot_read_them(case):
     with ckptread.open(case.path) as reader:
         damaged = {f.key for f in verify(reader).findings if f.severity == "error"}
