@@ -74,7 +74,9 @@ class Inflater:
             try:
                 piece = self._inflate.decompress(given, limit)
             except zlib.error as error:
-                raise _inflation_error(self._name, f"past its byte {self.at:,}, {error}") from error
+                raise _inflation_error(
+                    self._name, f"{str(error).rpartition(': ')[2]} (after byte {self.at:,})"
+                ) from error
             if piece:
                 return piece
             if not given:

@@ -31,7 +31,7 @@ SPARE_SECONDS = 1.0
 """How much later than its parent's clock the child's own ends it: the parent's error message is the better one."""
 PIECE_BYTES = 16 << 20
 """Raw bytes in one reply."""
-DAMAGED = "the file is damaged: fetch it again"
+DAMAGED = "the file is damaged: download it again"
 """What to do when a library refuses what it reads."""
 NO_ROOM = "reading it takes more memory than the worker may use"
 

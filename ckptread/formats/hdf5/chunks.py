@@ -235,7 +235,7 @@ class Chunks:
         file, offset = self._source.locate(chunk.offset)
         return DamagedFileError(
             file, f"the chunk of {quoted(self._key)} at {list(start)}, byte {offset:,}, {problem}",
-            advice="the file is damaged: fetch it again", offset=offset, code=code,
+            advice="the file is damaged: download it again", offset=offset, code=code,
         )  # fmt: skip
 
 

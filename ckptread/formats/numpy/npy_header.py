@@ -87,7 +87,9 @@ def read_npy_header(head: Callable[[int], bytes], name: str) -> NpyHeader:
         raise DamagedFileError(name, "it ends within its header", advice="download it again")
     try:
         return _header(data[start:end].decode(ENCODINGS[data[6]]), end)
-    except (Malformed, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(name, f"its .npy header is invalid: it is not {error.encoding.upper()}") from error
+    except Malformed as error:
         raise DamagedFileError(name, f"its .npy header is invalid: {error}") from error
 
 
