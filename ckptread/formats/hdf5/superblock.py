@@ -177,7 +177,7 @@ def truncation_error(source: Source, head: Head | None) -> DamagedFileError | No
     return DamagedFileError(
         source.name,
         f"it is truncated: {missing:,} of its {end:,} bytes {'is' if missing == 1 else 'are'} missing",
-        advice="its download or copy was interrupted: download it again, or save what is intact with 'ckptread salvage'",
+        advice="the copy was interrupted: download it again, or save what is intact with 'ckptread salvage'",
         offset=source.locate(source.size)[1],
     )
 

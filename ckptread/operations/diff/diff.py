@@ -126,7 +126,7 @@ def diff(
     >>> import ckptread
     >>> difference = ckptread.diff("fixtures/tf-object/ckpt-1", "fixtures/tf-object/ckpt-1")
     >>> difference
-    <Difference of 'fixtures/tf-object/ckpt-1' and 'fixtures/tf-object/ckpt-1': 0 of 14 tensors differ>
+    <Difference of 'fixtures/tf-object/ckpt-1' and 'fixtures/tf-object/ckpt-1': 0 of 16 tensors differ>
     >>> bool(difference)
     False
     """
