@@ -161,7 +161,9 @@ def read_shared_type(head: Superblock, data: bytes, offset: int) -> Parser[Datat
 
 
 def decode_attribute(raw: RawAttribute, heap: GlobalHeap) -> Parser[Value]:
-    """Return what an attribute says: text, a number or a list of texts. Raises Malformed."""
+    """Return what an attribute says: text, a number or a list of texts. Raises Malformed, Unsupported."""
+    if element_of(raw.kind) is None:
+        raise Unsupported("an attribute is of a type that numpy has not")
     if raw.shape is None or len(raw.shape) > 1:
         return None
     count, size = element_count(raw.shape), raw.kind.size

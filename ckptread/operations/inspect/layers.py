@@ -153,7 +153,7 @@ def _path(info: TensorInfo, taken: Container[str | None]) -> tuple[str, ...]:
 
 def _object_path(path: str) -> tuple[str, ...]:
     """Return the objects around a weight that only a path names, without the attributes that list a model's layers."""
-    place, vars_, _ = path.rpartition("/vars/")
+    place, vars_, _ = f"/{path}".rpartition("/vars/")
     parts = place.replace("\\", "/") if vars_ else path.rpartition("/")[0]
     return tuple(part for part in parts.split("/", MAX_LAYER_DEPTH) if part and part not in LISTS)
 
