@@ -113,6 +113,7 @@ def scalar(file, name, value, dtype):
 
 @pytest.mark.parametrize("libver", ["earliest", "v110", "latest"])
 @pytest.mark.parametrize("tracked", [False, True])
+@pytest.mark.slow
 def test_both_backends_agree_on_every_layout_type_and_filter(tmp_path, libver, tracked):
     with h5py.File(tmp_path / "a.h5", "w", libver=libver, track_order=tracked, userblock_size=512) as file:
         write_all(file)

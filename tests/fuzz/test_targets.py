@@ -32,6 +32,7 @@ def test_every_target_has_seeds_that_are_taken():
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TARGETS]
 )
+@pytest.mark.slow
 def test_changed_input_gives_a_value_or_an_error_of_ours(name):
     rng, pool = random.Random(name), seeds(name)
     for _ in range(SLOW.get(name, FILE_RUNS if name in formats.SEEDS else RUNS)):

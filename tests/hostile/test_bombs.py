@@ -42,6 +42,7 @@ def test_a_bomb_is_refused_in_little_memory(make, tmp_path):
 
 
 @pytest.mark.parametrize("make", few(NAME_BOMBS, {make.__name__ for make in NAME_BOMBS} - SLOW))
+@pytest.mark.slow
 def test_no_names_and_links_cost_more_than_their_text(make, tmp_path):
     path = make(tmp_path)
     for command in (["inspect", "--tree", path], ["inspect", "--layers", path, "*a*a*a*b*"], ["diff", path, path]):

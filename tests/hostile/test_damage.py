@@ -85,6 +85,7 @@ def test_a_flipped_bit_changes_at_most_the_tensor_that_holds_it(case, copy):
 
 
 @each([case for case in CASES if case.format in WITH_CHECKSUMS and not case.path.endswith(".npy")], slow=all_but_one)
+@pytest.mark.slow
 def test_a_flipped_bit_gives_an_error_of_ours_or_an_equal_result_where_there_are_checksums(case, copy):
     path = copy(case)
     before = read_again(path)

@@ -52,6 +52,7 @@ def checkpoints(tmp_path_factory):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.slow
 def test_listings(run, checkpoints, layout):
     for path in checkpoints:
         for view in VIEWS:

@@ -110,6 +110,7 @@ def without_privilege():
 
 @every_command
 @pytest.mark.parametrize("name", ["w.h5", "ck.index"])
+@pytest.mark.slow
 def test_a_file_without_permission_says_so(tmp_path, name, command):
     taken = without_privilege()
     if taken is None:

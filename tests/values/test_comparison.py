@@ -163,6 +163,7 @@ def test_where_all_differs_it_is_read_hardly_more_than_once(folder, bytes_read):
 
 
 @pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_tensor(folder, step):
     values = np.arange(12 << 20, dtype="float32")  # 48 MiB
     paths = [write(folder, side, values + step * at) for at, side in enumerate("ab")]

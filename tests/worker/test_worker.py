@@ -202,6 +202,7 @@ def troubled(path, backend, name):
 @pytest.mark.parametrize("deed", MISDEEDS)
 @pytest.mark.parametrize("stage", ["listing", "reading"])
 @pytest.mark.parametrize("kind", [0, 1], ids=["hdf5", "tensorflow"])
+@pytest.mark.slow
 def test_the_parent_survives_a_child_that(deed, stage, kind, children, tmp_path):
     before = "say(READY); hear(); hear();" if stage == "listing" else LISTING
     started = children(f"{CHILD}\nKIND = {kind}\n{before}\n{MISDEEDS[deed]}")

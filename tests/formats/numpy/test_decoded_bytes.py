@@ -35,6 +35,7 @@ def saved(path, values):
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.slow
 def test_blocks_inflate_an_array_twice_at_most(tmp_path, inflated, shape, order):
     values = np.asarray(np.random.default_rng(0).integers(0, 9, shape, "i4"), order=order)
     with ckptread.open(saved(tmp_path / "w.npz", values)) as reader:
@@ -46,6 +47,7 @@ def test_blocks_inflate_an_array_twice_at_most(tmp_path, inflated, shape, order)
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("selection", [np.s_[:, 5], np.s_[5], np.s_[::-3, ::7], np.s_[100:200, 30:40], np.s_[-1, -1]])
+@pytest.mark.slow
 def test_a_slice_inflates_an_array_once(tmp_path, inflated, selection, order):
     values = np.asarray(np.random.default_rng(0).integers(0, 9, (1000, 700), "i4"), order=order)
     with ckptread.open(saved(tmp_path / "w.npz", values)) as reader:
