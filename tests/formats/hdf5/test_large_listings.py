@@ -40,6 +40,7 @@ def test_thousands_of_links_over_a_deep_path_are_followed(tmp_path, quick, targe
         assert reader.read("s5") == 5 % targets
 
 
+@pytest.mark.slow
 def test_millions_of_strings_that_nobody_wrote_are_read_in_seconds(tmp_path, quick):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("texts", (4_000_000,), h5py.string_dtype(), chunks=(1 << 16,))
