@@ -111,6 +111,7 @@ def scalar(file, name, value, dtype):
     found[()] = value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("libver", ["earliest", "v110", "latest"])
 @pytest.mark.parametrize("tracked", [False, True])
 @pytest.mark.slow

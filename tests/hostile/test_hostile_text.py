@@ -51,6 +51,7 @@ def checkpoints(tmp_path_factory):
     return write_checkpoints(tmp_path_factory.mktemp("hostile"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.slow
 def test_listings(run, checkpoints, layout):

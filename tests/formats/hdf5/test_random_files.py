@@ -32,6 +32,7 @@ def started(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_random_files_are_read_as_h5py_reads_them(tmp_path, started):
     rng = np.random.default_rng(SEED)
     for number in range(FILES):
