@@ -14,7 +14,7 @@ import msgspec
 
 from ckptread.names.tensorflow.messages import META_GRAPH, SAVED_METADATA, SAVED_MODEL, VARIABLE
 from ckptread.names.tensorflow.object_graph import GraphNode
-from ckptread.untrusted.binary import Malformed, Message
+from ckptread.untrusted.binary import Malformed, Message, bytes_field
 from ckptread.untrusted.json_text import bounded_json
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ class SavedGraph(msgspec.Struct, frozen=True):
     """Names of the collection of trainable variables; None if there is no such collection."""
     known: Mapping[str, int] = msgspec.field(default_factory=dict)
     """All variables of the collections, with their positions in the order of creation."""
+
+
+OUTLINE = Message({2: bytes_field("meta_graphs", repeated=True)})
+"""A SavedModel, its graphs not decoded: they take as long as all of a listing."""
 
 
 def parse_saved_model(saved_model: bytes | None, meta_graph: bytes | None) -> SavedGraph:
@@ -52,8 +56,8 @@ def parse_saved_model(saved_model: bytes | None, meta_graph: bytes | None) -> Sa
 
 
 def is_saved_model(data: bytes) -> bool:
-    """Whether bytes are a SavedModel: a protocol buffer with at least one graph."""
-    return bool(_decode_or_empty(SAVED_MODEL, data).get("meta_graphs"))
+    """Whether bytes are a SavedModel: a protocol buffer with at least one graph, which is not decoded here."""
+    return bool(_decode_or_empty(OUTLINE, data).get("meta_graphs"))
 
 
 def _decode_or_empty(message: Message, data: bytes | None) -> dict[str, Any]:
