@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-SECONDS = 10
+SECONDS = 20
 """To the first output, on files under 64 MiB."""
 MOST_SECONDS = 60
 """A command that is still there is taken for one that hangs."""
