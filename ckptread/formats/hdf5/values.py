@@ -30,9 +30,10 @@ class Reference:
         self.path = path
         """The path of the object; None where it is not known."""
 
+    def __str__(self) -> str:
+        return repr(self) if self.path is None else f"<HDF5 {self.kind} reference to /{self.path}>"
+
     def __repr__(self) -> str:
-        if self.path is not None:
-            return f"<HDF5 {self.kind} reference to /{self.path}>"
         return f"<HDF5 {self.kind} reference{' (null)' if self.null and self.kind == 'object' else ''}" + self._close()
 
     def _close(self) -> str:
