@@ -4,5 +4,6 @@
 - ``app``: the commands and options as a typer application
 - ``commands``: a module per command
 - ``parse``: options that commands share, and what users type for a slice
-- ``render``: the one module that prints
+- ``render``: the one module that prints; ``pager`` shows what is more than a screen
+- ``terminal``: width, colours and pager, as the environment and ``screen_options`` say
 """

@@ -10,6 +10,7 @@ import typer
 
 import ckptread
 from ckptread.cli import render
+from ckptread.cli.screen_options import with_screen_options
 
 
 def _version(asked: bool) -> None:
@@ -38,7 +39,8 @@ def build_app(names: Sequence[str]) -> typer.Typer:
     app.callback()(options)
     for name in names:
         module = import_module(f"ckptread.cli.commands.{name}")
-        app.command(name, epilog=_epilog(module.EXAMPLES))(getattr(module, f"{name}_command"))
+        command = with_screen_options(getattr(module, f"{name}_command"))
+        app.command(name, epilog=_epilog(module.EXAMPLES))(command)
     return app
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from ckptread.cli.pager import Screen
 from ckptread.cli.parse.options import OutputFormat
+from ckptread.cli.terminal import in_colour, terminal_width
 from ckptread.reports.cells import bytes_text
 from ckptread.reports.report import Line, Report, Reportable
 from ckptread.reports.text import block_lines, folded
@@ -45,18 +46,16 @@ def live(result: Reportable) -> None:
 
 
 def _page(found: Report) -> None:
-    for block in found.lines():
-        if isinstance(block, Line) and block.style == "note":
-            note(block.text)
-            continue
-        sys.stdout.writelines(text + "\n" for text in block_lines(block, terminal_width(), colour=_in_colour()))
-        if found.live:
-            sys.stdout.flush()
-
-
-def _in_colour() -> bool:
-    """Whether stdout is a terminal and nobody asked for plain text."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Print a report for people: a pipe gets the same tables as a terminal, but no sentence in two lines."""
+    width, colour, wrap = terminal_width(), in_colour(), sys.stdout.isatty()
+    with Screen() as screen:
+        for block in found.lines():
+            if isinstance(block, Line) and block.style == "note":
+                note(block.text)
+                continue
+            screen.write(block_lines(block, width, colour=colour, wrap=wrap))
+            if found.live:
+                screen.show()
 
 
 def line(text: str = "") -> None:
@@ -86,11 +85,6 @@ def option_error(error: Exception) -> None:
     cast(Any, error).show(text)
     for part in text.getvalue().removesuffix("\n").split("\n"):
         note(part)
-
-
-def terminal_width() -> int | None:
-    """Return the width of the terminal that stdout is; None where it is none, and nothing is cut."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 class Progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
@@ -11,7 +11,23 @@ if TYPE_CHECKING:
     import pandas
 
 Row = Sequence[str]
-Style = Literal["", "title", "prose", "good", "bad", "note"]
+Style = Literal[
+    "", "title", "prose", "good", "bad", "note", "heading", "added", "removed", "changed", "nan", "frozen", "faint"
+]
+"""What a line or a cell is. A renderer may have a colour for it."""
+
+
+class Cell(str):
+    """The text of a cell of a table, with what it is."""
+
+    __slots__ = ("style",)
+    style: Style
+
+    def __new__(cls, text: str, style: Style) -> Self:
+        """Return a text that has a style."""
+        cell = super().__new__(cls, text)
+        cell.style = style
+        return cell
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -19,9 +35,10 @@ class Table(msgspec.Struct, frozen=True):
 
     titles: Row
     rows: Iterable[Row]
-    """Cells of any text: the renderers make it safe to print. A generator will do: it is read once."""
+    """Cells of any text: the renderers make it safe to print. A generator will do: it is read once. A `Cell` also says
+    what it is."""
     optional: Row = ()
-    """Titles of columns that are left out on a terminal that is too narrow for them, the first one first."""
+    """Titles of columns that are left out where the names need their room, the first one first."""
 
     @property
     def plain_titles(self) -> list[str]:
@@ -41,8 +58,8 @@ class Facts(msgspec.Struct, frozen=True):
 class Line(msgspec.Struct, frozen=True):
     """One line of any text: the renderers make it safe to print.
 
-    A ``title`` is bold. ``prose`` is wrapped on a terminal. ``good`` and ``bad`` colour the first word. A ``note`` is
-    not part of the result: it goes to stderr.
+    ``prose`` is wrapped. ``good`` and ``bad`` are about the first word. A ``note`` is not part of the result: it goes
+    to stderr.
     """
 
     text: str = ""

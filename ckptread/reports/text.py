@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ckptread.reports.cells import safe_row
+from ckptread.reports.colours import painted
 from ckptread.reports.report import Block, Facts, Line, Table
 from ckptread.reports.table import table_lines
 from ckptread.reports.widths import columns
@@ -13,14 +14,17 @@ from ckptread.wording import printable
 GAP_AFTER_LABEL = 2
 LEAST_TEXT = 40
 """However narrow the terminal, the text beside a label keeps this many characters."""
-COLOURS = {"title": "1", "good": "32", "bad": "31"}
 
 
-def block_lines(block: Block, width: int | None, *, colour: bool) -> Iterable[str]:
-    """Return the lines of one part of a report. ``width`` is that of the terminal, None if there is none."""
+def block_lines(block: Block, width: int | None, *, colour: bool, wrap: bool = True) -> Iterable[str]:
+    """Return the lines of one part of a report.
+
+    Tables fit into ``width``, and with ``wrap`` sentences do too; None is for as wide as they are.
+    """
     if isinstance(block, Table):
-        return table_lines(block, width)
-    return _fact_lines(block, width) if isinstance(block, Facts) else _line_lines(block, width, colour)
+        return table_lines(block, width, colour=colour)
+    room = width if wrap else None
+    return _fact_lines(block, room) if isinstance(block, Facts) else _line_lines(block, room, colour)
 
 
 def _fact_lines(facts: Facts, width: int | None) -> Iterator[str]:
@@ -37,15 +41,7 @@ def _fact_lines(facts: Facts, width: int | None) -> Iterator[str]:
 def _line_lines(line: Line, width: int | None, colour: bool) -> list[str]:
     text = printable(line.text)
     lines = folded(text, width) if line.style == "prose" else [text]
-    return [painted(text, line.style) for text in lines] if colour and line.style in COLOURS else lines
-
-
-def painted(text: str, style: str) -> str:
-    """Return a title in bold, or a line whose first word is coloured."""
-    indent = text[: len(text) - len(text.lstrip(" "))]
-    word, blank, rest = text.lstrip(" ").partition(" ")
-    start, end = f"\x1b[{COLOURS[style]}m", "\x1b[0m"
-    return start + text + end if style == "title" else f"{indent}{start}{word}{end}{blank}{rest}"
+    return [painted(text, line.style) for text in lines] if colour else lines
 
 
 def folded(text: str, width: int | None) -> list[str]:

@@ -133,8 +133,9 @@ def test_keys_pair_where_one_side_has_lost_its_object_graph(run, tmp_path, lost)
     assert (kept.code, "is missing here" in kept.out) == (0 if lost == "graph" else 2, False)
 
 
-def test_few_values_in_the_same_order_are_not_called_reordered(run, tmp_path):
+def test_few_values_in_the_same_order_are_not_called_reordered(run, tmp_path, monkeypatch):
     """Names differ, and two equal values prove nothing: the two stand alone, without a remark."""
+    monkeypatch.setenv("COLUMNS", "200")
     np.savez(tmp_path / "a.npz", first=np.float32([1, 2]), other=np.float32([7, 9]))
     np.savez(tmp_path / "b.npz", second=np.float32([1, 2]), last=np.float32([9, 7]))
     rows = run("diff", tmp_path / "a.npz", tmp_path / "b.npz").out.splitlines()

@@ -83,7 +83,8 @@ def test_a_second_name_has_the_figures_of_the_first(run):
     assert all(tensor["statistics"] == by_key[tensor["copy_of"]]["statistics"] for tensor in aliases)
 
 
-def test_a_damaged_tensor_is_said_in_its_row_and_hides_no_other(run, tmp_path):
+def test_a_damaged_tensor_is_said_in_its_row_and_hides_no_other(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     path = write(tmp_path / "a", {"x": np.ones(4, "float32"), "y": np.ones(4, "float32")})
     data = tmp_path / "a.data-00000-of-00001"
     data.write_bytes(b"\xff" + data.read_bytes()[1:])
