@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import subprocess
 
 SETTINGS = {"LESS": "FRX", "LV": "-c"}
-"""What pagers are told where the user has not told them anything, as git does: show colours, and leave the text."""
+"""Settings of pagers where the user has none, as in git: they show colours, and leave the text on the screen."""
 
 
 class Screen:

@@ -49,7 +49,9 @@ class _Layout:
         self._widths = column_widths(titles, rows, width)
         self._right = [title.startswith(">") for title in titles]
         self._plain = all("".join(row).isascii() for row in rows)
-        self._format = GAP.join(f"{{:{'>' if right else '<'}{size}}}" for size, right in zip(self._widths, self._right, strict=True))
+        self._format = GAP.join(
+            f"{{:{'>' if right else '<'}{size}}}" for size, right in zip(self._widths, self._right, strict=True)
+        )
 
     def heading(self, colour: bool) -> Iterator[str]:
         """Yield the line of the titles, without one that has no room."""
