@@ -1,7 +1,8 @@
-"""Changed HDF5 files, natively and by h5py, in one process after the other: ``python -m tests.fuzz.differential``.
+"""Changed HDF5 files, natively and by h5py: ``python -m tests.fuzz.differential --files N --seed S``.
 
-Each file is a fixture, or one of the fuzzer's own, with one change. It is read natively here, with a limit on memory
-and on processor time, and by h5py in a forked child, which may crash or hang. Where both read a dataset, and natively
+Each file is a small one that h5py wrote at random, a fixture, or one of the fuzzer's own, with one change. It is read
+natively here, with a limit on memory and on processor time, and by h5py in a forked child, which may crash or hang: it
+reads one file after the other, and another one takes its place where it ends. Where both read a dataset, and natively
 every structure has the checksum that it states, the values must be equal. A file that breaks a rule is kept.
 """
 
@@ -10,12 +11,13 @@ import hashlib
 import io
 import os
 import random
-import resource
 import select
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -27,37 +29,50 @@ from ckptread.formats.hdf5.opening import open_hdf5_source
 from ckptread.formats.hdf5.superblock import Unsupported
 from ckptread.untrusted.binary import Malformed
 from tests.conformance.cases import FIXTURES
+from tests.formats.hdf5.same_values import h5py_values, same_values
+from tests.fuzz.__main__ import limit_memory
 from tests.fuzz.hdf5_anatomy import SIGNATURES, SIZES, Anatomy, Part
-from tests.fuzz.hdf5_changes import _changed
-from tests.fuzz.hdf5_library import same
+from tests.fuzz.hdf5_changes import Changed, _changed
 from tests.fuzz.hdf5_seeds import files
 from tests.fuzz.hdf5_targets import Image
+from tests.fuzz.small_files import small_files
 
-MEMORY = 512 << 20
-"""Of address space, beyond what the process has when it begins."""
 NATIVE_SECONDS = 1.0
 LIBRARY_SECONDS = 3.0
 READ_BYTES = 1 << 20
+BATCH = 100
+"""Files that are read natively before a child is forked for them."""
+SMALL, LARGE_SHARE = 1000, 0.02
+"""How many small files there are to be changed, and how often another one is: it takes ten times as long."""
+VERDICTS = {"=": "equal", "!": "other", "?": "unread"}
+
+
+@dataclass
+class Read:
+    """A changed file as it was read natively: its values by key, and whether all checksums are right."""
+
+    changed: Changed
+    values: dict = field(default_factory=dict)
+    opened: bool = False
+    sound: bool = False
+    broken: list[str] = field(default_factory=list)
 
 
 def main():
     """Run, and say how many files there were."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.differential", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers; 0 is another one each time")
     parser.add_argument("--keep", default=".fuzz/differential", help="folder of the files that break a rule")
     given = parser.parse_args()
-    rng = random.Random(given.seed or None)
-    subjects = [(data, structures(data)) for data in files() if not _hostile(data)]
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
-    counts, until = Counter(), time.monotonic() + given.seconds
-    while time.monotonic() < until:
-        data, known = rng.choice(subjects)
-        changed = _changed(data, known, rng)
-        broken = examine(changed.data, counts)
-        if broken:
-            _keep(Path(given.keep), changed, broken)
+    rng, counts = random.Random(given.seed or None), Counter()
+    small = [(data, structures(data)) for data in small_files(SMALL, rng.randrange(1 << 32))]
+    large = [(data, structures(data)) for data in files() if not _hostile(data)]
+    limit_memory()
+    while counts["files"] < given.files:
+        subjects = [rng.choice(large if rng.random() < LARGE_SHARE else small) for _ in range(BATCH)]
+        for read in examine([_changed(data, known, rng) for data, known in subjects], counts):
+            _keep(Path(given.keep), read)
     print(f"{counts['files']:,} files: {dict(counts)}")
     sys.exit(1 if counts["broken"] else 0)
 
@@ -74,104 +89,126 @@ def _hostile(data):
     return any(data == path.read_bytes() for path in (FIXTURES / "hostile").glob("*.h5"))
 
 
-def examine(data, counts):
-    """Read a file both ways, count what came of it, and return which rules it broke."""
-    counts["files"] += 1
-    started = time.process_time()
-    values, sound, broken = _native(data)
-    if time.process_time() - started > NATIVE_SECONDS:
-        broken = [*broken, f"it took {time.process_time() - started:.1f} s"]
-    counts["opened" if values is not None else "refused"] += 1
-    verdicts = _library(data, values) if values else {}
-    counts.update(verdicts.values())
-    others = [key for key, verdict in verdicts.items() if verdict == "other"]
-    if others and sound:
-        broken = [*broken, f"h5py reads something else: {others}"]
-    counts["broken"] += bool(broken)
+def examine(changes, counts):
+    """Read files both ways, count what came of them, and return those that break a rule."""
+    reads = [_timed(changed) for changed in changes]
+    asked = [read for read in reads if read.values]
+    for read, verdicts in zip(asked, _by_library(asked, counts), strict=True):
+        others = [key for key, verdict in verdicts.items() if verdict == "other"]
+        if others and read.sound and "other" in _by_library([read], Counter())[0].values():
+            read.broken.append(f"h5py reads something else: {others}")
+        counts.update(verdicts.values())
+    counts.update("opened" if read.opened else "refused" for read in reads)
+    counts["files"] += len(reads)
+    broken = [read for read in reads if read.broken]
+    counts["broken"] += len(broken)
     return broken
 
 
-def _native(data):
-    """Return the values by key, None where nothing is listed; whether all checksums are right; what is wrong."""
-    values = {}
+def _timed(changed):
+    started, read = time.process_time(), Read(changed)
     try:
-        with open_hdf5_source(Image(data, "changed.h5")) as reader:
-            for key, info in reader.tensors.items():
-                if info.problem is None and info.nbytes <= READ_BYTES:
-                    try:
-                        values[key] = reader.read(key)
-                    except CheckpointError:
-                        continue
-            try:
-                check_metadata(Image(data, "changed.h5"))
-            except CheckpointError:
-                return values, False, []
-            return values, not reader.problems, []
+        _read_natively(read)
     except (CheckpointError, Unsupported, Malformed):
-        return None, False, []
+        pass
     except Exception as error:
-        import traceback
-
         place = traceback.extract_tb(error.__traceback__)[-1]
-        return None, False, [f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})"]
+        read.broken.append(f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})")
+    if time.process_time() - started > NATIVE_SECONDS:
+        read.broken.append(f"it took {time.process_time() - started:.1f} s")
+    return read
 
 
-def _library(data, values):
-    """Return by key whether the library reads the same, something else, or nothing."""
-    reads, writes = os.pipe()
+def _read_natively(read):
+    with open_hdf5_source(Image(read.changed.data, "changed.h5")) as reader:
+        read.opened = True
+        for key, info in reader.tensors.items():
+            if info.problem is None and info.nbytes <= READ_BYTES:
+                try:
+                    read.values[key] = reader.read(key)
+                except CheckpointError:
+                    continue
+        check_metadata(Image(read.changed.data, "changed.h5"))
+        read.sound = not reader.problems
+
+
+def _by_library(reads, counts):
+    """Return of each file, by key, whether the library reads the same, something else, or nothing."""
+    found = []
+    while len(found) < len(reads):
+        said = _from_a_child(reads[len(found) :])
+        whole = said.split("\n")
+        if len(whole) <= len(reads) - len(found):
+            counts["library ended"] += 1
+            whole.append("")
+        found += [
+            {key: VERDICTS[each] for key, each in zip(read.values, line, strict=False)}
+            for read, line in zip(reads[len(found) :], whole[:-1], strict=False)
+        ]
+    return found
+
+
+def _from_a_child(reads):
+    """Return what a forked child says: a line for each file, a character for each value; less where it ended."""
+    there, here = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reads)
-        _compare(data, values, writes)
-    os.close(writes)
-    said = _until_closed(reads, child)
+        os.close(there)
+        _compare(reads, here)
+    os.close(here)
+    said = _until_closed(there, child)
     os.waitpid(child, 0)
-    keys = list(values)
-    return {keys[at]: {61: "equal", 33: "other"}.get(byte, "unread") for at, byte in enumerate(said)}
+    return said.decode()
 
 
-def _compare(data, values, pipe):
-    """In the child: write a character for each value, and end."""
+def _compare(reads, pipe):
+    """In the child: write a character for each value, a line end behind each file, and end."""
     try:
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, 2)
-        with h5py.File(io.BytesIO(data), "r") as file:
-            for key, ours in values.items():
-                try:
-                    os.write(pipe, b"=" if same(_plain(ours), _values(file[key])) else b"!")
-                except Exception:
-                    os.write(pipe, b"?")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        for read in reads:
+            for verdict in _verdicts(read):
+                os.write(pipe, verdict)
+            os.write(pipe, b"\n")
     finally:
         os._exit(0)
 
 
-def _values(dataset):
-    found = dataset[()]
-    return np.asarray(found, object) if dataset.dtype.hasobject and not isinstance(found, h5py.Empty) else found
+def _verdicts(read):
+    try:
+        with h5py.File(io.BytesIO(read.changed.data), "r") as file:
+            for key, ours in read.values.items():
+                yield _verdict(file, key, ours)
+    except (OSError, RuntimeError, ValueError, KeyError):
+        return
 
 
-def _plain(ours):
-    return ours.view("<u2").astype("<u4").__lshift__(16).view("<f4") if ours.dtype.name == "bfloat16" else ours
+def _verdict(file, key, ours):
+    try:
+        theirs = h5py_values(file[key])
+    except Exception:
+        return b"?"
+    return b"=" if same_values(np.asarray(ours), theirs) else b"!"
 
 
-def _until_closed(reads, child):
-    said, until = b"", time.monotonic() + LIBRARY_SECONDS
+def _until_closed(pipe, child):
+    """Return what comes through the pipe; the child is ended where nothing comes for too long."""
+    said = b""
     while True:
-        ready, _, _ = select.select([reads], [], [], max(0, until - time.monotonic()))
-        more = os.read(reads, 65536) if ready else b""
+        ready, _, _ = select.select([pipe], [], [], LIBRARY_SECONDS)
+        more = os.read(pipe, 65536) if ready else b""
         if not ready:
             os.kill(child, signal.SIGKILL)
         if not more:
-            os.close(reads)
+            os.close(pipe)
             return said
         said += more
 
 
-def _keep(folder, changed, broken):
+def _keep(folder, read):
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{hashlib.sha1(changed.data).hexdigest()}.h5"
-    path.write_bytes(changed.data)
-    print(f"{path}: {changed.what}: {'; '.join(broken)}"[:600], flush=True)
+    path = folder / f"{hashlib.sha1(read.changed.data).hexdigest()}.h5"
+    path.write_bytes(read.changed.data)
+    print(f"{path}: {read.changed.what}: {'; '.join(read.broken)}"[:600], flush=True)
 
 
 if __name__ == "__main__":

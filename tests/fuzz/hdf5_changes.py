@@ -77,7 +77,7 @@ def _rebuilt(data, name, weights):
 
 def _changed(data, known, rng):
     found = bytearray(data)
-    said = [rng.choice(CHANGES)(found, known, rng) for _ in range(rng.choice((1, 1, 1, 2)))]
+    said = [rng.choice(CHANGES)(found, known, rng) for _ in range(rng.choice((1, 1, 1, 2))) if found]
     parts = () if known is None else known.parts
     if len(found) != len(data):
         cut = len(said) == 1 and data.startswith(bytes(found))

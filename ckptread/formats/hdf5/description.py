@@ -95,7 +95,7 @@ def _layout(dataset: DatasetObject, element: Element, head: Superblock) -> Datas
     if layout.kind == CHUNKED:
         chunk = layout.chunk + element.dims
         return DatasetLayout(kind="chunked", chunk=chunk, filters=codes, fill=fill, dims=element.dims, encoded=encoded)
-    if layout.kind == CONTIGUOUS and (layout.address == UNDEFINED or layout.nbytes == 0):
+    if layout.kind == CONTIGUOUS and layout.address == UNDEFINED:
         return DatasetLayout(kind="fill", fill=fill, dims=element.dims, encoded=encoded)
     offset = layout.offset if layout.kind == COMPACT else head.base + layout.address
     return DatasetLayout(kind="contiguous", offset=offset, encoded=encoded)
