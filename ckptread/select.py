@@ -168,20 +168,27 @@ def _suggest_names(tensors: Tensors, name: str) -> str:
     """Return advice: the most similar names, or where to look."""
     if not tensors:
         return "the checkpoint has no tensors"
+    if wide := _widen_glob(tensors, name):
+        return f"'*' does not match a '{separator(tensors.values())}': try {quoted(wide)}"
     names = [escape(t.name) for t in tensors.values()]
     paths, plain = parent_paths(names, separator(tensors.values())), name.strip("/")
     near = [plain] if plain in paths else nearest(plain, names) or nearest(plain, paths)
     if near:
         return "did you mean " + " or ".join(near) + "?"
-    mark = separator(tensors.values())
-    if is_glob(name) and not name.startswith("**"):
-        return f"'*' does not match a '{mark}': try '**{mark}{name}'"
     return "'ckptread inspect' lists the names"
+
+
+def _widen_glob(tensors: Tensors, name: str) -> str | None:
+    """Return a glob that matches something, with ``**`` in place of ``*``; None where that does not help."""
+    wide = STARS.sub(ANYTHING, name)
+    candidates = (wide, ANY_PATH + name) if STAR in name else ()
+    return next((each for each in candidates if each != name and _find_matching(tensors.values(), each)), None)
 
 
 TOKENS = re.compile(r"(\*\*/|/\*\*$|\*\*|\*|\?|\[[^\]/]+\])")
 """Splits a glob into text and wildcards, in turn; the first and the last piece are text, which may be empty."""
 ANY_PATH, BELOW, ANYTHING, STAR = "**/", "/**", "**", "*"
+STARS = re.compile(r"\*+")
 ALONE: Mapping[str, Matches] = {
     STAR: lambda text: "/" not in text,
     ANYTHING: lambda _: True,

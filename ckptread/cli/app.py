@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 import ckptread
 from ckptread.cli import render
@@ -19,12 +20,24 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+class AnyCaseCommand(TyperCommand):
+    """A command whose choices may be typed in upper and lower case."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        for choice in (each.type for each in self.params if hasattr(each.type, "case_sensitive")):
+            choice.case_sensitive = False
+
+
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Inspect, diff and extract TensorFlow, Keras and HDF5 checkpoints without rebuilding the model."""
+    """Inspect, diff and extract TensorFlow, Keras and HDF5 checkpoints without rebuilding the model.
+
+    ckptread CKPT is short for ckptread inspect CKPT.
+    """
 
 
 def build_app(names: Sequence[str]) -> typer.Typer:
@@ -40,7 +53,7 @@ def build_app(names: Sequence[str]) -> typer.Typer:
     for name in names:
         module = import_module(f"ckptread.cli.commands.{name}")
         command = with_screen_options(getattr(module, f"{name}_command"))
-        app.command(name, epilog=_epilog(module.EXAMPLES))(command)
+        app.command(name, cls=AnyCaseCommand, epilog=_epilog(module.EXAMPLES))(command)
     return app
 
 

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 import ckptread
 from ckptread.cli.commands import COMMANDS
+from ckptread.cli.habits import adapt_words, as_typed, is_of_tensorflow, suggest_command
 from ckptread.storage.threads import ONE_THREAD
 from ckptread.wording import escape, printable
 
@@ -100,11 +101,11 @@ def _run() -> int:
     from ckptread.cli.app import build_app
 
     warnings.showwarning = _show_warning
-    asked = sys.argv[1:2]
-    app = build_app(asked if asked and asked[0] in COMMANDS else COMMANDS)
+    words = _adapted(sys.argv[1:])
+    app = build_app(words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS)
     try:
         _check_completion()
-        code = app(standalone_mode=False)
+        code = app(words, standalone_mode=False)
     except SystemExit as error:
         if isinstance(error.__context__, BrokenPipeError):  # for which typer exits with 1
             raise BrokenPipeError from None
@@ -112,7 +113,7 @@ def _run() -> int:
     except render.option_errors() as error:
         render.option_error(error)
     except (ckptread.CheckpointError, ckptread.UsageError) as error:
-        _say(str(error))
+        _say(suggest_command(error, words) or str(error))
     except MemoryError:
         _say("there is not enough memory for this")
     except (OSError, KeyboardInterrupt):
@@ -122,6 +123,14 @@ def _run() -> int:
     else:
         return code if isinstance(code, int) else 0
     return TROUBLE
+
+
+def _adapted(words: list[str]) -> list[str]:
+    """Return the words of the command line; what people type out of habit is turned into what ckptread has."""
+    adapted = adapt_words(words)
+    if is_of_tensorflow(words):
+        _say(f"these are options of inspect_checkpoint. Here it is: ckptread {as_typed(adapted)}")
+    return adapted
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

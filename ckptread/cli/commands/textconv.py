@@ -21,7 +21,8 @@ def textconv_command(
 ) -> None:
     """Print a checkpoint as stable text, for git diff and git log -p.
 
-    A damaged file is text that says so, and exit 0: a failure would end the git command. docs/git.md has the two lines
-    that git needs.
+    A damaged file is text that says so, and exit 0: a failure would end the git command. Git uses it after
+    git config --global diff.ckptread.textconv "ckptread textconv", with the line *.keras diff=ckptread in the file
+    .gitattributes.
     """
     render.report(ckptread.textconv(path).report(), OutputFormat.table)

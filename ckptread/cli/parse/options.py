@@ -103,6 +103,7 @@ PATTERN_HELP = (
     "A key or variable name, a path (everything below it), or a glob: '*' matches within one part of a name, '**' "
     "across parts."
 )
+FORMAT_HELP = "Choose the output format; --json is short for --format json."
 UNTOLD = "If the file records no roles, all tensors count as the model's."
 
 Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help=CHECKPOINT_HELP, show_default=False)]
@@ -126,8 +127,8 @@ UseBackend = Annotated[
         help="Choose what reads the file; 'tensorflow' needs ckptread[tensorflow].",
     ),
 ]
-UseLayout = Annotated[OutputFormat, typer.Option("--format", help="Choose the output format.")]
-UsePage = Annotated[PageFormat, typer.Option("--format", help="Choose the output format.")]
+UseLayout = Annotated[OutputFormat, typer.Option("--format", help=FORMAT_HELP)]
+UsePage = Annotated[PageFormat, typer.Option("--format", help=FORMAT_HELP)]
 Slice = Annotated[
     str | None,
     typer.Option(
