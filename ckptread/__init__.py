@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from ckptread.formats.locate import open_checkpoint
     from ckptread.model import LayerFact as LayerFact
     from ckptread.model import ModelFacts as ModelFacts
+    from ckptread.operations.assets import Asset as Asset
     from ckptread.operations.check.check import CheckedCheckpoint as CheckedCheckpoint
     from ckptread.operations.check.check import CheckResult as CheckResult
     from ckptread.operations.check.check import check as check
     from ckptread.operations.check.rule_checker import Offender as Offender
     from ckptread.operations.check.rule_checker import RuleResult as RuleResult
     from ckptread.operations.check.rules import Rule as Rule
+    from ckptread.operations.diff.compare_assets import AssetDifference as AssetDifference
     from ckptread.operations.diff.diff import Difference as Difference
     from ckptread.operations.diff.diff import diff as diff
     from ckptread.operations.diff.match.layouts import Arrangement as Arrangement
@@ -82,9 +84,11 @@ _MODULES = {
                "UnsupportedError", "UsageError"),
     "formats.locate": ("locate", "open"),
     "model": ("LayerFact", "ModelFacts"),
+    "operations.assets": ("Asset",),
     "operations.check.check": ("CheckResult", "CheckedCheckpoint", "check"),
     "operations.check.rule_checker": ("Offender", "RuleResult"),
     "operations.check.rules": ("Rule",),
+    "operations.diff.compare_assets": ("AssetDifference",),
     "operations.diff.diff": ("Difference", "diff"),
     "operations.diff.match.layouts": ("Arrangement",),
     "operations.diff.tensor_difference": ("TensorDifference",),

@@ -142,6 +142,8 @@ REORDERED_BYTES = 128 << 20
 """A deflated array in Fortran order: all of it is inflated for each half of its rows, and half of it is kept."""
 MAX_SHARD_FILES = 500
 """Each stays open, and a process may have 1,024 files open; the largest published models have some 200."""
+MAX_ASSET_FILES = 10_000
+"""Files in the assets of a SavedModel or a Keras folder: a model has a vocabulary for each of a few layers."""
 MAX_ASSETS = 500
 """Members of a .keras archive that are looked up for its layers."""
 

@@ -70,6 +70,8 @@ class Reader(ABC):
     """What is wrong with the file as a whole; may be empty."""
     closed: bool = False
     """Whether ``close`` was called: from then on every read raises CheckpointError."""
+    asset_layout: str | None = None
+    """How the format arranges assets: two formats with one layout name them alike. None where it has none."""
     reopen: Callable[[], Reader] | None = None
     """Opens the same checkpoint again, with the same options; set by ``ckptread.open``."""
 
@@ -77,6 +79,14 @@ class Reader(ABC):
     def model(self) -> ModelFacts | None:
         """What the file's config records about its model; None where it has none."""
         return None
+
+    @cached_property
+    def assets(self) -> Mapping[str, Callable[[], Source]]:
+        """The files that the model needs besides its tensors, such as vocabularies, by name; each call opens one.
+
+        Opening raises CheckpointError for one that is refused.
+        """
+        return {}
 
     @abstractmethod
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:

@@ -147,12 +147,13 @@ def _make_predicate(pattern: str, *, dotted: bool) -> Matches:
     ``dotted`` states that dots separate the components of names; in a pattern, slashes then do as well.
     """
     if not dotted:
-        return _match_path(pattern)
-    matches = _match_path(re.sub(r"\[[^]]+\]|\.", lambda found: "/" if found[0] == DOT else found[0], pattern))
+        return path_matcher(pattern)
+    matches = path_matcher(re.sub(r"\[[^]]+\]|\.", lambda found: "/" if found[0] == DOT else found[0], pattern))
     return lambda name: matches(name.replace(DOT, "/"))
 
 
-def _match_path(pattern: str) -> Matches:
+def path_matcher(pattern: str) -> Matches:
+    """Return a function that says whether a name matches a glob, or is this path or below it."""
     if is_glob(pattern):
         return matcher(pattern)
     plain, below = {pattern, pattern.removesuffix(":0")}, pattern.rstrip("/") + "/"

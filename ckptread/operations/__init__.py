@@ -13,5 +13,6 @@ An operation takes a path or an open reader, keyword options named as on the com
 - ``notes``: sentences on what the file does not record
 - ``documents``: the parts of JSON documents that verbs share
 - ``each_tensor``: one pass over many tensors, in a few threads
+- ``assets``: files that a model needs besides its tensors
 - ``copies``: variables that a file stores twice, and whether the copies differ
 """

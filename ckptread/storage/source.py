@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
 
 from ckptread.errors import CheckpointError, DamagedFileError
+from ckptread.storage.checksums import checksum_function
 from ckptread.tensors import Checksum, Extent
 
+BLOCK_BYTES = 1 << 20
+"""How much of a complete file is read at once."""
 RECENT_NS = 2_000_000_000
 """File systems note the time of a change in steps of up to two seconds, or when a mapped page reaches the disk."""
 Step = dict[str, int]
@@ -53,6 +56,8 @@ class Source(ABC):
     """The state of the file when it was opened; None where the source has no file of its own."""
     addressable: bool = True
     """Whether bytes are stored in a file exactly as they are read, so that ``locate`` gives their own place."""
+    checksum: Checksum | None = None
+    """What the file states for all of these bytes; None where it states nothing, or reading checks it."""
 
     @abstractmethod
     def read_into(self, offset: int, buffer: memoryview) -> None:
@@ -92,6 +97,18 @@ class Source(ABC):
     def read_many(self, ranges: Iterable[Range]) -> list[bytes]:
         """Return the bytes of each range, in order. A remote source fetches them together, in one round trip."""
         return [self.read(offset, nbytes) for offset, nbytes in ranges]
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield all bytes, in blocks. Raises DamagedFileError behind the last one if they have another checksum."""
+        extend = checksum_function(self.checksum.algorithm) if self.checksum else None
+        state = 0
+        for at in range(0, self.size, BLOCK_BYTES):
+            data = self.read(at, min(BLOCK_BYTES, self.size - at))
+            state = extend(state, data) if extend else 0
+            yield data
+        if self.checksum is not None and state != self.checksum.value:
+            problem = "its bytes do not have the checksum that the file states"
+            raise DamagedFileError(self.name, problem, advice="download it again", code="checksum")
 
     def check_range(self, offset: int, nbytes: int) -> None:
         """Raise DamagedFileError unless the source has all of these bytes."""

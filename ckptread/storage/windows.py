@@ -6,18 +6,20 @@ from collections.abc import Iterable
 
 from ckptread.errors import DamagedFileError
 from ckptread.storage.source import Range, Source, Step
+from ckptread.tensors import Checksum
 
 
 class WindowSource(Source):
     """A range of another source's bytes. It does not own the other source."""
 
-    def __init__(self, source: Source, offset: int, nbytes: int, name: str) -> None:
+    def __init__(self, source: Source, offset: int, nbytes: int, name: str, checksum: Checksum | None = None) -> None:
         if offset < 0 or nbytes < 0 or offset + nbytes > source.size:
             problem = f"its {nbytes:,} bytes at offset {offset:,} are outside the file's {source.size:,}"
             raise DamagedFileError(name, problem)
         self.name = name
         self.size = nbytes
         self.addressable = source.addressable
+        self.checksum = checksum
         self._source = source
         self._offset = offset
 

@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 
 import ckptread
 from ckptread.operations.digest import digest as digests
-from ckptread.operations.digest.digest import canonical_dtype, digest, digest_tensor, digest_tensors
+from ckptread.operations.digest.canonical import canonical_dtype
+from ckptread.operations.digest.digest import digest, digest_tensor, digest_tensors
 from ckptread.reader import Tensor
 from ckptread.tensors import TensorInfo
 from tests.conformance.cases import CASES, FIXTURES, ROOT

@@ -4,19 +4,19 @@ What it is: a zip archive of ``metadata.json`` (who wrote it, and when), ``confi
 ``model.weights.h5``, an HDF5 file. ``assets/`` may hold vocabularies and the like.
 Specification: https://keras.io/api/models/model_saving_apis/, keras/src/saving/saving_lib.py.
 Read here: the weights, through a window where they are stored (as every Keras writes them), inflated as they are read
-where they are deflated; ``model.weights.npz``; both JSON members, as data.
-Not read: assets; classes and functions that config.json names, of which nothing is ever built or imported. What Keras 3
+where they are deflated; ``model.weights.npz``; both JSON members, as data; assets, as bytes.
+Not read: classes and functions that config.json names, of which nothing is ever built or imported. What Keras 3
 writes for ``weights_format="npz"`` is pickled Variable objects, which it cannot load itself; weights in shards are not
 found in archives: Keras writes those beside each other, as files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
-from ckptread.errors import CheckpointError, UnknownFormatError
+from ckptread.errors import CheckpointError, UnknownFormatError, UnsafeFileError
 from ckptread.formats.numpy.npy_header import OBJECTS
 from ckptread.formats.zip.archive import ZipArchive
 from ckptread.limits import JSON_BYTES, MAX_ASSETS
@@ -29,12 +29,13 @@ from ckptread.storage.source import CloseOnError, Source, Storage
 from ckptread.tensors import Finding, Region, Severity, TensorInfo
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
-from ckptread.wording import escape
+from ckptread.wording import escape, quoted
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array, Severity
 
 CONFIG, METADATA = "config.json", "metadata.json"
+ASSETS, ASSET_LAYOUT = "assets", "keras"
 HDF5_WEIGHTS, NPZ_WEIGHTS = "model.weights.h5", "model.weights.npz"
 
 
@@ -60,6 +61,7 @@ class KerasReader(Reader):
     """An open .keras archive: the reader of its weights, and its JSON members."""
 
     format = "keras"
+    asset_layout = ASSET_LAYOUT
 
     def __init__(self, source: Source, remains: Remains = Remains.refused, *, backend: str = "native") -> None:
         self.backend = backend
@@ -87,6 +89,17 @@ class KerasReader(Reader):
         """The model as config.json describes it, with or without weights."""
         evidence, _ = gather_keras_evidence({}, self.config, self.metadata, lambda _key, _other: False)
         return read_model_facts(evidence)
+
+    @cached_property
+    def assets(self) -> Mapping[str, Callable[[], Source]]:
+        """The members in ``assets/``."""
+        names = [name for name in self._archive.members if name.startswith(ASSETS + "/") and not name.endswith("/")]
+        return {name: partial(self._open_asset, name) for name in names}
+
+    def _open_asset(self, name: str) -> Source:
+        if ".." in name.replace("\\", "/").split("/"):
+            raise UnsafeFileError(self.path, f"the name of its member {quoted(name)} leads out of the archive")
+        return self._archive.source(name)
 
     def _json(self, name: str) -> dict[str, Any] | None:
         """Return the object in a JSON member; what is wrong with it becomes a finding."""

@@ -3,8 +3,8 @@
 What it is: the members of a .keras archive as files: ``config.json``, ``metadata.json``, and the weights as
 ``model.weights.h5`` or, in several files, ``model.weights.json``.
 Specification: keras/src/saving/saving_lib.py, ``_save_model_to_dir``.
-Read here: the weights; both JSON files, as data.
-Not read: assets, tokenizers and tasks; nothing that config.json names is built or imported.
+Read here: the weights; both JSON files, as data; assets, as bytes.
+Not read: tokenizers and tasks outside of ``assets/``; nothing that config.json names is built or imported.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from posixpath import join
 from typing import Any
 
 from ckptread.errors import CheckpointError
+from ckptread.formats.asset_files import list_assets
 from ckptread.formats.hdf5.opening import h5py_reader, open_hdf5_source
 from ckptread.formats.hdf5.reader import Archive
 from ckptread.formats.json_shards import read_index
-from ckptread.formats.keras.archive import CONFIG, METADATA, archive_metadata
+from ckptread.formats.keras.archive import ASSET_LAYOUT, ASSETS, CONFIG, METADATA, archive_metadata
 from ckptread.formats.keras.shards import KerasShardsReader
 from ckptread.reader import Reader, Remains
 from ckptread.storage.source import Storage
@@ -50,6 +51,7 @@ def _open_folder(storage: Storage, name: str, remains: Remains, backend: str) ->
     else:
         reader = KerasShardsReader(storage, join(name, SHARDED_WEIGHTS), around, backend=backend)
     reader.path, reader.problems = storage.address(name), [*problems, *reader.problems]
+    reader.assets, reader.asset_layout = list_assets(storage, name, [ASSETS]), ASSET_LAYOUT
     return reader
 
 

@@ -3,13 +3,13 @@
 What it is: a folder with ``saved_model.pb`` (graphs, and what the objects are called) and, where the model has
 variables, a TensorFlow V2 checkpoint in ``variables/``.
 Specification: https://www.tensorflow.org/guide/saved_model, tensorflow/core/protobuf/saved_model.proto.
-Read here: the variables, described by saved_model.pb and keras_metadata.pb.
-Not read: graphs, functions, assets.
+Read here: the variables, described by saved_model.pb and keras_metadata.pb; assets, as bytes.
+Not read: graphs, functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from posixpath import join
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ckptread.errors import UnsafeFileError
+from ckptread.formats.asset_files import list_assets
 from ckptread.formats.tensorflow.bundle import TfBundleReader
 from ckptread.formats.tensorflow.evidence import DESCRIPTION_FILES, VARIABLES, read_description, saved_model_findings
 from ckptread.model import ModelFacts
@@ -25,11 +26,15 @@ from ckptread.names.tensorflow.foreign_parts import custom_classes, file_operati
 from ckptread.names.tensorflow.saved_model import keras_evidence
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection
-from ckptread.storage.source import Stamp, Storage
+from ckptread.storage.source import Source, Stamp, Storage
 from ckptread.tensors import Finding
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
+
+ASSET_LAYOUT = "saved-model"
+ASSET_FOLDERS = ("assets", "assets.extra")
+"""What the graph reads, and what its writer added; TensorFlow copies both."""
 
 
 def open_saved_model(storage: Storage, folder: str, remains: Remains = Remains.refused) -> Reader:
@@ -53,10 +58,17 @@ class SavedModelReader(TfBundleReader):
     """A SavedModel with variables: the checkpoint in it, by another name."""
 
     format = "saved-model"
+    asset_layout = ASSET_LAYOUT
 
     def __init__(self, storage: Storage, folder: str) -> None:
+        self._root = folder
         beside = {field: join(folder, file) for field, file in DESCRIPTION_FILES.items()}
         super().__init__(storage, join(folder, VARIABLES), folder=folder, beside=beside)
+
+    @cached_property
+    def assets(self) -> Mapping[str, Callable[[], Source]]:
+        """The files in ``assets/`` and ``assets.extra/``."""
+        return list_assets(self._storage, self._root, ASSET_FOLDERS)
 
     @cached_property
     def model(self) -> ModelFacts | None:
@@ -74,8 +86,10 @@ class EmptySavedModel(Reader):
     """A SavedModel without variables: nothing to read, which is said."""
 
     format = "saved-model"
+    asset_layout = ASSET_LAYOUT
 
     def __init__(self, storage: Storage, folder: str) -> None:
+        self._root = folder
         self.path = storage.address(folder)
         self.tensors = {}
         self.metadata = {"writer": "TensorFlow"}
@@ -89,6 +103,11 @@ class EmptySavedModel(Reader):
                 return Finding(code="saved-model-empty", severity="note", message="this SavedModel has no variables")
         message = "this SavedModel has no variables, and saved_model.pb has no graph"
         return Finding(code="saved-model-empty", severity="warning", message=message)
+
+    @cached_property
+    def assets(self) -> Mapping[str, Callable[[], Source]]:
+        """The files in ``assets/`` and ``assets.extra/``."""
+        return list_assets(self._storage, self._root, ASSET_FOLDERS)
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Raise TensorNotFoundError: there are no tensors."""

@@ -66,7 +66,8 @@ class ZipArchive:
         member = self._wanted(name)
         where = f"{self._source.name}: {name}"
         if member.method == STORED:
-            return WindowSource(self._source, member.offset, member.nbytes, where)
+            checksum = Checksum("crc32", member.crc32)
+            return WindowSource(self._source, member.offset, member.nbytes, where, checksum)
         return InflatedSource(self._source, member.offset, member.stored_nbytes, member.nbytes, member.crc32, where)
 
     def head(self, name: str, nbytes: int) -> bytes:

@@ -16,7 +16,7 @@ from ckptread.operations.diff.diff import compare_pairs
 from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.diff.match.pairs import Pair
 from ckptread.operations.diff.tensor_difference import SAME, TensorDifference
-from ckptread.operations.digest.digest import canonical_dtype
+from ckptread.operations.digest.canonical import canonical_dtype
 from ckptread.operations.each_tensor import TensorResult, for_each_tensor
 from ckptread.operations.inspect.layers import summarize
 from ckptread.operations.inspect.totals import total

@@ -94,7 +94,7 @@ def _texts(given: Any) -> list[str]:
 
 def _dtypes(name: Any, given: Any) -> Iterator[Rule]:
     """``PATTERN=float32``, or ``float32`` for all."""
-    from ckptread.operations.digest.digest import canonical_dtype
+    from ckptread.operations.digest.canonical import canonical_dtype
 
     for pattern, text in _pairs(given):
         if not isinstance(text, str):

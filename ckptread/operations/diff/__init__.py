@@ -4,6 +4,7 @@
 - ``match``: a folder: which tensor of A is which of B
 - ``choose_pairs``: which pairs a user wants to compare
 - ``tensor_difference``: one pair of tensors, compared
+- ``compare_assets``: the assets of both, by name and by their bytes
 - ``quantized``: integers that are codes, with a scale next to them
 - ``summary``: the verdict in words
 - ``tables``: the differences as rows

@@ -30,6 +30,11 @@ class PairFilter(msgspec.Struct, frozen=True):
     trainable: bool | None = None
 
     @property
+    def some(self) -> bool:
+        """Whether these are only some tensors of the model, by their names or flags."""
+        return bool(self.names) or self.trainable is not None
+
+    @property
     def text(self) -> str:
         """The filter in words, or ""."""
         parts = [f"role {self.role}"] if self.role else []

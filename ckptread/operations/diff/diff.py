@@ -16,6 +16,7 @@ import msgspec
 from ckptread.errors import UsageError
 from ckptread.operations.copies import copies_by_original
 from ckptread.operations.diff.choose_pairs import ChosenPairs, PairFilter, pairs_to_compare
+from ckptread.operations.diff.compare_assets import AssetDifference, compare_assets
 from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.diff.match.pairing import Matching, read_matching
 from ckptread.operations.diff.match.pairs import Pair
@@ -48,6 +49,8 @@ class Difference(Reportable, msgspec.Struct, frozen=True, kw_only=True):
     """Whether the comparison ended early, at the number of differences that was asked for."""
     counts: Counter[Status] = msgspec.field(default_factory=Counter)
     """How many tensors have each status."""
+    assets: tuple[AssetDifference, ...] = ()
+    """Every pair of assets, and every asset that is only on one side, where both formats can have assets."""
     scope: str = ""
     """The tensors that were asked for, in words; "" for all."""
     notes: tuple[str, ...] = ()
@@ -59,18 +62,23 @@ class Difference(Reportable, msgspec.Struct, frozen=True, kw_only=True):
         return [t for t in self.tensors if t.differs]
 
     @property
+    def asset_differences(self) -> list[AssetDifference]:
+        """The assets that differ, or could not be compared."""
+        return [asset for asset in self.assets if asset.differs]
+
+    @property
     def same(self) -> bool:
         """Whether nothing differs, and everything could be compared."""
-        return not self.differences
+        return not self.differences and not self.asset_differences
 
     @property
     def unreadable(self) -> bool:
-        """Whether a tensor could not be read."""
-        return any(t.unreadable for t in self.tensors)
+        """Whether a tensor or an asset could not be read."""
+        return any(t.unreadable for t in self.tensors) or any(asset.unreadable for asset in self.assets)
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the command: 0 for the same, 1 for different, 2 where a tensor could not be read."""
+        """The exit code of the command: 0 for the same, 1 for different, 2 where something could not be read."""
         return 2 if self.unreadable else int(not self.same)
 
     def report(self, *, sort: DiffSort = "change", layers: bool = False, brief: bool = False) -> Report:
@@ -87,8 +95,10 @@ class Difference(Reportable, msgspec.Struct, frozen=True, kw_only=True):
         return not self.same
 
     def __repr__(self) -> str:
-        differ = f"{len(self.differences):,} of {plural(len(self.tensors), 'tensor')} differ"
-        return f"<Difference of {quoted(self.a)} and {quoted(self.b)}: {differ}>"
+        differ = f"{len(self.differences):,} of {plural(len(self.tensors), 'tensor')}"
+        if self.assets:
+            differ += f" and {len(self.asset_differences):,} of {plural(len(self.assets), 'asset')}"
+        return f"<Difference of {quoted(self.a)} and {quoted(self.b)}: {differ} differ>"
 
 
 def diff(
@@ -118,7 +128,8 @@ def diff(
     paired: 'key', 'variable', 'content' (equal values, also under permuted axes), 'auto', or a file that ``save_map``
     wrote before; ``force`` replaces that file. Values are the same if ``|a - b| <= atol + rtol * |b|``, and NaN equals
     NaN unless ``nan_unequal``. With ``ignore_dtype`` equal values are the same in any dtype. ``count`` stops after
-    that many differences. ``progress(done, total)`` is called with bytes.
+    that many differences. ``progress(done, total)`` is called with bytes. Assets, such as vocabularies, are compared
+    too, unless ``names``, a flag or another role leaves them out.
 
     Raises CheckpointError where a checkpoint cannot be opened, TensorNotFoundError for a pattern that matches nothing,
     UsageError for invalid options and where no tensor is left to compare. An unreadable tensor is part of the result.
@@ -144,7 +155,8 @@ def diff(
             layout_counts=_layout_counts(matching), stop_after=count,
             meter=Meter(progress, sum(map(_pair_bytes, chosen.pairs))),
         )  # fmt: skip
-    return msgspec.structs.replace(found, scope=chosen.scope, notes=chosen.notes)
+        assets, notes = ([], []) if found.stopped or wanted.some else compare_assets(one, other, wanted.exclude, role)
+    return msgspec.structs.replace(found, scope=chosen.scope, notes=(*chosen.notes, *notes), assets=tuple(assets))
 
 
 def _tolerance(rtol: float, atol: float, nan_unequal: bool) -> Tolerance:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ckptread.operations.diff.compare_assets import AssetDifference, AssetStatus
 from ckptread.operations.diff.diff import Difference, DiffSort
 from ckptread.operations.diff.match.pairs import Basis, Certainty
 from ckptread.operations.diff.summary import difference_text, unchanged_text
@@ -72,6 +73,23 @@ class TensorDifferenceDocument(msgspec.Struct, kw_only=True):
     """Zeros that changed their sign."""
 
 
+class AssetDifferenceDocument(msgspec.Struct, kw_only=True):
+    """One asset of A, one of B, or a pair."""
+
+    a: str | None
+    """The name in A."""
+    b: str | None
+    """The name in B."""
+    status: AssetStatus
+    differs: bool
+    reason: str | None
+    """Why one of them could not be read."""
+    nbytes_a: int | None
+    nbytes_b: int | None
+    sha256_a: str | None
+    sha256_b: str | None
+
+
 class DiffDocument(Document, kw_only=True):
     """``ckptread diff --format json``."""
 
@@ -83,6 +101,7 @@ class DiffDocument(Document, kw_only=True):
     tolerance: ToleranceDocument
     counts: dict[str, int]
     """How many tensors have each status."""
+    assets: list[AssetDifferenceDocument]
     tensors: list[TensorDifferenceDocument]
 
 
@@ -105,14 +124,16 @@ class DiffReport(Report):
             summary=difference_text(found),
             tolerance=ToleranceDocument(**msgspec.structs.asdict(found.tolerance)),
             counts={str(status): count for status, count in found.counts.items()},
+            assets=[_asset_document(asset) for asset in found.assets],
             tensors=[_document(entry) for entry in sort_differences(found.tensors, self._sort)],
         )
 
     def tables(self) -> list[Table]:
-        """Return a row per tensor that differs with every statistic, or a row per layer."""
+        """Return a row per tensor or asset that differs with every statistic, or a row per layer."""
+        found = self._found
         if self._layers:
-            return [layer_table(self._found.tensors)]
-        return [full_table(sort_differences(self._found.differences, self._sort))]
+            return [layer_table(found.tensors, found.asset_differences)]
+        return [full_table(sort_differences(found.differences, self._sort), found.asset_differences)]
 
     def lines(self) -> Iterator[Block]:
         """Yield a table of what differs, a line on what does not, and the verdict."""
@@ -123,18 +144,32 @@ class DiffReport(Report):
     def notes(self) -> Iterator[str]:
         """Yield what the files do not record, and what could not be read."""
         yield from self._found.notes
-        for entry in islice((entry for entry in self._found.tensors if entry.unreadable), SHOWN):
+        entries: tuple[TensorDifference | AssetDifference, ...] = (*self._found.tensors, *self._found.assets)
+        for entry in islice((entry for entry in entries if entry.unreadable), SHOWN):
             yield f"{name_text(entry.name)} could not be read: {entry.reason}"
 
     def _overview(self) -> Iterator[Block]:
         found = self._found
         rows = sort_differences(found.differences, self._sort)
-        table = layer_table(found.tensors) if self._layers else difference_table(rows)
-        if rows:
+        assets = found.asset_differences
+        table = layer_table(found.tensors, assets) if self._layers else difference_table(rows, assets)
+        if rows or assets:
             yield table
             yield Line()
         if unchanged := unchanged_text(found):
             yield Line(unchanged)
+
+
+def _asset_document(entry: AssetDifference) -> AssetDifferenceDocument:
+    fields = {
+        f"{field}_{side}": None if asset is None else getattr(asset, field)
+        for side, asset in (("a", entry.a), ("b", entry.b))
+        for field in ("nbytes", "sha256")
+    }
+    return AssetDifferenceDocument(
+        a=entry.a.name if entry.a else None, b=entry.b.name if entry.b else None, status=entry.status,
+        differs=entry.differs, reason=entry.reason or None, **fields,
+    )  # fmt: skip
 
 
 def _document(entry: TensorDifference) -> TensorDifferenceDocument:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ckptread.operations.diff.diff import Difference
+from ckptread.wording import plural
 
 COUNTED = {"shape": "of another shape", "dtype": "of another dtype", "removed": "only in A", "added": "only in B",
            "not-comparable": "not comparable"}  # fmt: skip
@@ -22,6 +23,8 @@ def unchanged_text(found: Difference) -> str:
         parts.append(f"{turned:,} the same with their axes permuted")
     if counts["within-tolerance"]:
         parts.append(f"{counts['within-tolerance']:,} {_within(found)}")
+    if kept := len(found.assets) - len(found.asset_differences):
+        parts.append(f"{plural(kept, 'asset')} the same")
     return "unchanged: " + ", ".join(parts) if parts else ""
 
 
@@ -37,15 +40,17 @@ def difference_text(found: Difference) -> str:
     """Return one line that says whether the two are the same, and what was compared."""
     compared, count, scope = len(found.tensors), len(found.differences), found.scope
     noun = "tensor" if compared == 1 else "tensors"
+    assets = plural(len(found.assets), "asset") if found.assets else ""
     if found.stopped:
         return f"different: stopped at {count} of the differences, after {compared:,} {noun}"
-    if not compared:
+    if not compared and not assets:
         return f"same: there is nothing to compare{f' ({scope})' if scope else ''}"
     what = "shapes, dtypes and values compared" if _by_values(found) else "names, shapes, dtypes and values compared"
     what += f"; {scope}" if scope else ""
     if found.same:
-        return f"same: {compared:,} {noun}, {_manner(found)} ({what})"
-    return f"different: {count:,} of {compared:,} {noun} ({what}): {_counted(found)}"
+        return f"same: {compared:,} {noun}{assets and f' and {assets}'}, {_manner(found)} ({what})"
+    assets = assets and f" and {len(found.asset_differences):,} of {assets}"
+    return f"different: {count:,} of {compared:,} {noun}{assets} ({what}): {_counted(found)}"
 
 
 def _by_values(found: Difference) -> bool:
@@ -69,5 +74,8 @@ def _counted(found: Difference) -> str:
     counts: dict[str, int] = {}
     for entry in found.differences:
         word = "wrongly transposed?" if entry.suspect else COUNTED.get(entry.status, entry.status)
+        counts[word] = counts.get(word, 0) + 1
+    for asset in found.asset_differences:
+        word = f"asset {COUNTED.get(asset.status, asset.status)}"
         counts[word] = counts.get(word, 0) + 1
     return ", ".join(f"{count:,} {word}" for word, count in counts.items())

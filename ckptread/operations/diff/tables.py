@@ -8,6 +8,7 @@ from functools import reduce
 
 import msgspec
 
+from ckptread.operations.diff.compare_assets import AssetDifference
 from ckptread.operations.diff.diff import DiffSort
 from ckptread.operations.diff.summary import COUNTED
 from ckptread.operations.diff.tensor_difference import TensorDifference
@@ -44,10 +45,10 @@ def _weight(entry: TensorDifference) -> tuple[bool, bool, int, float]:
     return appeared, not behind, rank, math.inf if math.isnan(size) else size
 
 
-def difference_table(entries: Sequence[TensorDifference]) -> Table:
-    """Return a row per tensor that differs, for people, without empty columns."""
+def difference_table(entries: Sequence[TensorDifference], assets: Sequence[AssetDifference] = ()) -> Table:
+    """Return a row per tensor or asset that differs, for people, without empty columns."""
     titles = ["name", "what", "shape", ">changed", ">max abs", ">rel L2", "note"]
-    rows = [_row(entry) for entry in entries]
+    rows = [*map(_row, entries), *map(_asset_row, assets)]
     kept = [n for n in range(len(titles)) if n < 3 or any(row[n] for row in rows)]
     return Table([titles[n] for n in kept], [[row[n] for n in kept] for row in rows])
 
@@ -64,6 +65,19 @@ def _row(entry: TensorDifference) -> list[str]:
     shapes = _both([shape_text(t.shape) for t in (entry.a, entry.b) if t is not None])
     return [f"{MARKS.get(entry.status, '~')} {_names(entry)}", WORDS.get(entry.status, entry.status), shapes,
             *numbers, _note(entry)]  # fmt: skip
+
+
+def _asset_row(entry: AssetDifference) -> list[str]:
+    name = f"{MARKS.get(entry.status, '~')} {name_text(entry.name)}"
+    return [name, WORDS.get(entry.status, entry.status), "", "", "", "", _asset_note(entry)]
+
+
+def _asset_note(entry: AssetDifference) -> str:
+    """Return the sizes of an asset, or why it could not be read."""
+    sizes = [
+        f"{asset.nbytes:,} bytes" for asset in (entry.a, entry.b) if asset is not None and asset.nbytes is not None
+    ]
+    return name_text(entry.reason) if entry.reason else f"asset of {_both(sizes)}"
 
 
 def _names(entry: TensorDifference) -> str:
@@ -106,11 +120,11 @@ def _values_agree(entry: TensorDifference) -> str:
     return ", equal within the tolerance" if not entry.change.beyond else ""
 
 
-def full_table(entries: Sequence[TensorDifference]) -> Table:
-    """Return a row per tensor that differs with every statistic, for programs."""
+def full_table(entries: Sequence[TensorDifference], assets: Sequence[AssetDifference] = ()) -> Table:
+    """Return a row per tensor or asset that differs with every statistic, for programs."""
     titles = ["name", "status", "a", "b", "dtype a", "dtype b", "shape a", "shape b", "matched by", "certainty",
               *(">" + name.replace("_", " ") for name in FIGURES), "note"]  # fmt: skip
-    return Table(titles, [_full_row(entry) for entry in entries])
+    return Table(titles, [*map(_full_row, entries), *(_full_asset_row(asset, len(titles)) for asset in assets)])
 
 
 def _full_row(entry: TensorDifference) -> list[str]:
@@ -129,8 +143,16 @@ def _full_row(entry: TensorDifference) -> list[str]:
     ]
 
 
-def layer_table(entries: Sequence[TensorDifference]) -> Table:
-    """Return a row per layer that has a difference: how many of its tensors differ, and the largest changes."""
+def _full_asset_row(entry: AssetDifference, cells: int) -> list[str]:
+    known = [name_text(entry.name), entry.status, *("" if side is None else side.name for side in (entry.a, entry.b))]
+    return [*known, *[""] * (cells - len(known) - 1), _asset_note(entry)]
+
+
+def layer_table(entries: Sequence[TensorDifference], assets: Sequence[AssetDifference] = ()) -> Table:
+    """Return a row per layer that has a difference: how many of its tensors differ, and the largest changes.
+
+    Assets that differ follow, a row each.
+    """
     layers: dict[str, list[TensorDifference]] = {}
     for entry in entries:
         tensor = entry.a or entry.b
@@ -138,7 +160,8 @@ def layer_table(entries: Sequence[TensorDifference]) -> Table:
     changed = {layer: members for layer, members in layers.items() if any(entry.differs for entry in members)}
     order = sorted(changed.items(), key=lambda item: max(map(_weight, item[1])), reverse=True)
     titles = ["layer", ">tensors", ">differ", ">changed", ">max abs", ">max rel L2", "note"]
-    return Table(titles, [_layer_row(layer, members) for layer, members in order])
+    files = [[name_text(asset.name), "0", "0", "0", "", "", _asset_note(asset)] for asset in assets]
+    return Table(titles, [*(_layer_row(layer, members) for layer, members in order), *files])
 
 
 def _layer_row(layer: str, members: list[TensorDifference]) -> list[str]:

@@ -2,7 +2,7 @@
 
 The digest of a tensor is the SHA-256 of ``dtype[shape]`` and a newline, followed by its values in C order, little
 endian. That of a checkpoint is the SHA-256 of the sorted distinct digests of its tensors, a line for each.
-docs/digest.md has the definition in full, and a program that computes it.
+That of an asset is the SHA-256 of its bytes. docs/digest.md has the definition in full, and a program.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import msgspec
 
-from ckptread.errors import UnsupportedError
+from ckptread.operations.assets import Asset, digest_assets, wanted_assets
 from ckptread.operations.copies import copy_notes, tensors_to_judge
-from ckptread.operations.digest.listing import LineResult, check_listing, read_listing
+from ckptread.operations.digest.canonical import canonical_bytes, canonical_dtype
+from ckptread.operations.digest.listing import KnownDigests, LineResult, ListingLine, read_listing
 from ckptread.operations.documents import checkpoint_fields
 from ckptread.operations.each_tensor import TensorResult, for_each_tensor
 from ckptread.operations.notes import role_notes
@@ -28,13 +29,7 @@ from ckptread.storage.progress import SILENT, Meter, Progress
 from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.storage.threads import run_in_order
 from ckptread.tensors import ITEM_BYTES, TensorInfo
-from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import escape, plural, quoted
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from ckptread.tensors import Array
 
 PART_BYTES = 1 << 20
 LARGE_BYTES = 16 << 20
@@ -60,15 +55,19 @@ class Digest(Reportable, msgspec.Struct, frozen=True, kw_only=True):
     """The digest of each, as 64 hexadecimal digits; of an unreadable tensor, the reason."""
     whole: str | None
     """The digest of all together; None where a tensor could not be read."""
+    assets: tuple[Asset, ...] = ()
+    """The model's assets, with the digests of their bytes."""
+    with_assets: str | None = None
+    """The digest of all tensors and assets; None where there are no assets, or one could not be read."""
     checked: tuple[LineResult, ...] | None = None
     """The result for each line of the listing that was given to compare with; None where none was given."""
     notes: tuple[str, ...] = ()
     """What a user should know of the choice of tensors."""
 
     @property
-    def unreadable(self) -> list[TensorResult[str]]:
-        """The tensors that could not be read."""
-        return [entry for entry in self.tensors if entry.value is None]
+    def unreadable(self) -> list[TensorResult[str] | Asset]:
+        """The tensors and assets that could not be read."""
+        return [*(e for e in self.tensors if e.value is None), *(asset for asset in self.assets if asset.problem)]
 
     @property
     def agrees(self) -> bool:
@@ -77,7 +76,7 @@ class Digest(Reportable, msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the command: 0, 1 where the listing disagrees, 2 where a tensor could not be read."""
+        """The exit code of the command: 0, 1 where the listing disagrees, 2 where something could not be read."""
         return 2 if self.unreadable else int(not self.agrees)
 
     def report(self, *, quiet: bool = False) -> Report:
@@ -106,7 +105,8 @@ def digest(
     ``patterns`` and ``exclude`` are keys, names, paths or globs; ``role`` None takes the model's tensors, 'all' those
     of every role. An alias is left out, and so is a copy that is the same as its original. With ``names`` the names
     count in the digest of all together, and so the places; without, it shows which tensors there are, but not where or
-    how often. ``check`` is a saved listing to compare with, as a path or as its bytes.
+    how often. The assets of the model have digests too, unless patterns or another role leave them out. ``check`` is a
+    saved listing to compare with, as a path or as its bytes.
 
     Raises CheckpointError where the checkpoint cannot be opened or the listing is invalid, TensorNotFoundError for a
     pattern that matches nothing. An unreadable tensor is part of the result.
@@ -122,18 +122,31 @@ def digest(
     with opened(checkpoint, backend=backend) as reader:
         matching = match_tensors(reader.path, reader.tensors, as_texts(patterns), as_texts(exclude))
         chosen = tensors_to_judge(reader, filter_tensors(reader.tensors, matching, role or "model"))
+        files = wanted_assets(reader, as_texts(patterns), as_texts(exclude), role)
         recent = has_recent_file(reader)
         meter = Meter(progress, sum(tensor.nbytes for tensor in chosen))
         found = digest_tensors(reader, chosen, meter=meter)
+        assets = digest_assets(reader, files, meter)
         naming = NAMINGS[names or "variable"]
         whole = whole_digest(found, naming if names else None)
-        checked = None
-        if lines is not None:
-            checked = tuple(check_listing(reader.path, found, whole, lines, naming, by_name=bool(names)))
-        return Digest(
-            **checkpoint_fields(reader), role=role or "model", names=names, tensors=found, whole=whole, checked=checked,
-            notes=tuple(_notes(reader, chosen, role, recent)),
+        made = Digest(
+            **checkpoint_fields(reader), role=role or "model", names=names, tensors=found, whole=whole, assets=assets,
+            with_assets=digest_with_assets(whole, assets), notes=tuple(_notes(reader, chosen, role, recent)),
         )  # fmt: skip
+    return made if lines is None else _checked(made, lines)
+
+
+def _checked(found: Digest, lines: Sequence[ListingLine]) -> Digest:
+    """Add the result of comparing with a listing. That of a file without assets is of the tensors alone."""
+    naming = NAMINGS[found.names or "variable"]
+    tensors = [(escape(naming(entry.tensor)), entry.value) for entry in found.tensors]
+    assets = [(escape(asset.name), asset.sha256) for asset in found.assets]
+    known = KnownDigests(found.path, tensors, assets, by_name=found.names is not None)
+    notes = list(found.notes)
+    if assets and len(known.totals_in(lines)) == 1:
+        notes.append(f"note: the listing has no assets: {plural(len(assets), 'asset', 'were', 'was')} not compared")
+    checked = tuple(known.compare(lines, found.whole, found.with_assets))
+    return msgspec.structs.replace(found, checked=checked, notes=tuple(notes))
 
 
 def _notes(reader: Reader, chosen: Sequence[TensorInfo], role: str | None, recent: bool) -> Iterator[str]:
@@ -162,6 +175,16 @@ def whole_digest(tensors: Sequence[TensorResult[str]], naming: Naming | None = N
         return None
     lines = {f"{e.value}  {escape(naming(e.tensor))}" if naming else f"{e.value}" for e in tensors}
     return hashlib.sha256("".join(f"{line}\n" for line in sorted(lines)).encode()).hexdigest()
+
+
+def digest_with_assets(whole: str | None, assets: Sequence[Asset]) -> str | None:
+    """Return the digest over that of the tensors and the sorted lines of the assets; None if there is none of one."""
+    import hashlib
+
+    if whole is None or not assets or any(asset.problem for asset in assets):
+        return None
+    lines = [whole, *sorted(f"{asset.sha256}  {escape(asset.name)}" for asset in assets)]
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
 def digest_tensor(tensor: Tensor) -> str:
@@ -195,79 +218,8 @@ def _blocks(tensor: Tensor) -> Iterator[memoryview | bytes]:
     """Yield the values as they are defined to be digested, in C order."""
     for block in tensor.blocks(out=tensor.buffer()):
         if tensor.info.shape is not None:
-            yield _bytes(block, tensor.info)
+            yield canonical_bytes(block, tensor.info)
 
 
 def _shape(info: TensorInfo) -> str:
     return "null" if info.shape is None else ",".join(map(str, info.shape))
-
-
-def canonical_dtype(name: str) -> str:
-    """Return the one spelling of a dtype, whatever the order of its bytes in a file.
-
-    >>> canonical_dtype(">f4")
-    'float32'
-    >>> canonical_dtype("|V2")
-    'V2'
-    """
-    if name in ITEM_BYTES:
-        return name
-    dtype = numpy_dtype(name)
-    if dtype.hasobject and dtype.names is None:
-        return "string"
-    if dtype.names is not None:
-        return str(_little(dtype))
-    return dtype.str[1:] if dtype.kind in "SU" or dtype.type.__name__ == "void" else dtype.name
-
-
-def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the dtype in little-endian order, the fields of a record without gaps."""
-    if dtype.names is None:
-        return dtype.newbyteorder("<")
-    from numpy.lib.recfunctions import repack_fields
-
-    packed: np.dtype[Any] = repack_fields(dtype.newbyteorder("<"), recurse=True)
-    return packed
-
-
-def _bytes(block: Array, info: TensorInfo) -> memoryview | bytes:
-    """Return the values in C order, little endian; each string as its length in eight bytes, and itself."""
-    import numpy as np
-
-    if block.dtype.hasobject:
-        flat, names = block.reshape(-1), block.dtype.names
-        if names is None:
-            return b"".join(_object(value, info) for value in flat.tolist())
-        return b"".join(bytes(_bytes(flat[n : n + 1][name], info)) for n in range(flat.size) for name in names)
-    values = np.ascontiguousarray(block.astype(_little(block.dtype), copy=False)).reshape(-1)
-    return values.view("u1").data if values.dtype.itemsize else b""
-
-
-def _object(value: object, info: TensorInfo) -> bytes:
-    """Return a value of variable length: its length in eight bytes, and its bytes."""
-    data = _object_bytes(value, info)
-    return len(data).to_bytes(8, "little") + data
-
-
-def _object_bytes(value: object, info: TensorInfo) -> bytes:
-    """Return a string as it is, a list as a tensor is digested, and the path that a reference leads to."""
-    import numpy as np
-
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, np.ndarray):
-        return f"{_dtype_of(value)}[{value.size}]\n".encode() + bytes(_bytes(value, info))
-    path = getattr(value, "path", None)
-    if path is None and not getattr(value, "null", False):
-        raise UnsupportedError(info.key, f"there is no digest of such values of {escape(info.dtype)}")
-    return b"" if path is None else f"/{path}".encode("utf-8", "surrogateescape")
-
-
-def _dtype_of(values: Array) -> str:
-    """Return the canonical dtype of a list's values."""
-    dtype = values.dtype
-    if dtype.names is not None:
-        return str(_little(dtype))
-    if dtype.hasobject:
-        return "string"
-    return dtype.str[1:] if dtype.kind in "SUV" and dtype.type.__module__ == "numpy" else str(dtype.name)

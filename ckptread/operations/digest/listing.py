@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Container, Sequence
 from typing import Literal
 
 import msgspec
 
 from ckptread.errors import DamagedFileError
 from ckptread.limits import OWN_FILE_BYTES
-from ckptread.operations.each_tensor import TensorResult
 from ckptread.storage.addresses import find_storage
 from ckptread.storage.small_files import read_small_file
-from ckptread.tensors import TensorInfo
 from ckptread.wording import escape
 
+NamedDigest = tuple[str, str | None]
+"""A name as it is printed, and its digest; None where it cannot be read."""
+WITH_ASSETS = " with assets"
+"""What follows the path in the line of all tensors and assets together."""
 LineVerdict = Literal["ok", "changed", "missing", "unlisted", "unreadable"]
 
 _LINE = re.compile(r"(?P<digest>[0-9a-fA-F]{64}) [ *](?P<name>.+)")
@@ -64,53 +66,55 @@ def parse_listing(path: str, data: bytes) -> list[ListingLine]:
     return lines
 
 
-def check_listing(
-    path: str,
-    tensors: Sequence[TensorResult[str]],
-    whole_digest: str | None,
-    lines: Sequence[ListingLine],
-    naming: Callable[[TensorInfo], str],
-    *,
-    by_name: bool = False,
-) -> list[LineResult]:
-    """Return a result for each line, and for each tensor without one.
+class KnownDigests:
+    """The digests of a checkpoint, by the names that its listing has, to compare a listing with.
 
-    A tensor under another name agrees as well, unless ``by_name``. The last line is that of all together, unless a
-    tensor has that name; without it, the listing is of some tensors, and the others are not looked at.
+    A tensor under another name agrees as well, unless ``by_name``.
     """
-    here = _DigestsByName(tensors, naming, by_name)
-    whole = lines[-1] if lines[-1].name not in here.names else None
-    checked = [here.check(line) for line in (lines if whole is None else lines[:-1])]
-    if whole is None:
-        return checked
-    checked += here.unlisted(lines[:-1])
-    return [*checked, _check_whole(path, whole_digest, whole)]
-
-
-def _check_whole(path: str, found: str | None, line: ListingLine) -> LineResult:
-    if found is None:
-        return LineResult(escape(path), "unreadable", "not all of it can be read")
-    return LineResult(escape(path), "ok" if found == line.digest else "changed")
-
-
-class _DigestsByName:
-    """The digests of a checkpoint's tensors, to look up the lines of a listing in."""
 
     def __init__(
-        self, tensors: Sequence[TensorResult[str]], naming: Callable[[TensorInfo], str], by_name: bool
+        self, path: str, tensors: Sequence[NamedDigest], assets: Sequence[NamedDigest], *, by_name: bool = False
     ) -> None:
-        self.names: dict[str, list[str | None]] = {}
+        self._path = escape(path)
+        self._assets = {name for name, _ in assets}
+        self._names: dict[str, list[str | None]] = {}
         self._called: dict[str, str] = {}
         self._by_name = by_name
-        for entry in tensors:
-            name = escape(naming(entry.tensor))
-            self.names.setdefault(name, []).append(entry.value)
-            if entry.value is not None:
-                self._called.setdefault(entry.value, name)
+        for name, digest in (*tensors, *assets):
+            self._names.setdefault(name, []).append(digest)
+            if digest is not None:
+                self._called.setdefault(digest, name)
 
-    def check(self, line: ListingLine) -> LineResult:
+    def totals_in(self, lines: Sequence[ListingLine]) -> list[ListingLine]:
+        """Return the last line, of all tensors together, and the one of the assets too before it, if there is one.
+
+        Without these the listing is of some tensors. A line is not a total if a tensor or asset has its name.
+        """
+        if lines[-1].name in self._names:
+            return []
+        both = len(lines) > 1 and lines[-2].name.endswith(WITH_ASSETS) and lines[-2].name not in self._names
+        return list(lines[-2:] if both else lines[-1:])
+
+    def compare(self, lines: Sequence[ListingLine], whole: str | None, with_assets: str | None) -> list[LineResult]:
+        """Return a result for each line, and for each tensor without one; for assets, if the listing has any."""
+        totals = self.totals_in(lines)
+        listed = lines[: len(lines) - len(totals)]
+        checked = [self._check(line) for line in listed]
+        if totals:
+            checked += self._unlisted(listed, set() if len(totals) > 1 else self._assets)
+            checked += [self._check_assets(with_assets, line) for line in totals[:-1]]
+            checked.append(_check_total(self._path, whole, totals[-1]))
+        return checked
+
+    def _check_assets(self, found: str | None, line: ListingLine) -> LineResult:
+        name = self._path + WITH_ASSETS
+        return (
+            _check_total(name, found, line) if self._assets else LineResult(name, "missing", "nothing here is an asset")
+        )
+
+    def _check(self, line: ListingLine) -> LineResult:
         """Return what came of a line."""
-        digests = self.names.get(line.name, [])
+        digests = self._names.get(line.name, [])
         if line.digest in digests:
             return LineResult(line.name, "ok")
         if line.digest in self._called and not self._by_name:
@@ -118,14 +122,20 @@ class _DigestsByName:
         if None in digests:
             return LineResult(line.name, "unreadable", "it cannot be read")
         return (
-            LineResult(line.name, "changed") if digests else LineResult(line.name, "missing", "no tensor has this name")
+            LineResult(line.name, "changed") if digests else LineResult(line.name, "missing", "nothing has this name")
         )
 
-    def unlisted(self, lines: Sequence[ListingLine]) -> list[LineResult]:
-        """Return the tensors that no line is of."""
+    def _unlisted(self, lines: Sequence[ListingLine], beside: Container[str]) -> list[LineResult]:
+        """Return what no line is of, but for the names ``beside``."""
         names, digests = {line.name for line in lines}, {line.digest for line in lines}
         return [
             LineResult(name, "unlisted", "it is not in the listing")
-            for name, own in self.names.items()
-            if name not in names and (self._by_name or not digests.issuperset(own))
+            for name, own in self._names.items()
+            if name not in names and name not in beside and (self._by_name or not digests.issuperset(own))
         ]
+
+
+def _check_total(name: str, found: str | None, line: ListingLine) -> LineResult:
+    if found is None:
+        return LineResult(name, "unreadable", "not all of it can be read")
+    return LineResult(name, "ok" if found == line.digest else "changed")

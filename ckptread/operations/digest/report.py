@@ -7,8 +7,10 @@ from typing import Literal
 
 import msgspec
 
-from ckptread.operations.digest.digest import NAMINGS, Digest, canonical_dtype
-from ckptread.operations.digest.listing import LineResult, LineVerdict
+from ckptread.operations.assets import Asset
+from ckptread.operations.digest.canonical import canonical_dtype
+from ckptread.operations.digest.digest import NAMINGS, Digest
+from ckptread.operations.digest.listing import WITH_ASSETS, LineResult, LineVerdict
 from ckptread.operations.documents import CheckpointDocument
 from ckptread.operations.each_tensor import TensorResult
 from ckptread.reports.cells import name_text
@@ -33,6 +35,17 @@ class TensorDigestDocument(msgspec.Struct, kw_only=True):
     """Why it cannot be read."""
 
 
+class AssetDigestDocument(msgspec.Struct, kw_only=True):
+    """The digest of an asset: a file that the model needs besides its tensors."""
+
+    name: str
+    nbytes: int | None
+    digest: str | None
+    """64 hexadecimal digits; null if the asset cannot be read."""
+    problem: str | None
+    """Why it cannot be read."""
+
+
 class DigestDocument(CheckpointDocument, kw_only=True):
     """``ckptread digest --format json``."""
 
@@ -41,6 +54,9 @@ class DigestDocument(CheckpointDocument, kw_only=True):
     """Which names count in the digest of all tensors: 'key', 'variable', or null for none."""
     digest: str | None
     """The digest of all tensors together; null if one of them cannot be read."""
+    digest_with_assets: str | None
+    """The digest of all tensors and assets; null if there are no assets, or one of them cannot be read."""
+    assets: list[AssetDigestDocument]
     tensors: list[TensorDigestDocument]
 
 
@@ -62,7 +78,7 @@ class DigestCheckDocument(Document, kw_only=True):
 
 
 class DigestReport(Report):
-    """A line per tensor, as sha256sum prints it, and a last one for all of them."""
+    """A line per tensor and asset, as sha256sum prints it, and a last one for all tensors."""
 
     def __init__(self, found: Digest) -> None:
         self._found = found
@@ -72,11 +88,13 @@ class DigestReport(Report):
         found = self._found
         return DigestDocument(
             path=found.path, format=found.format, backend=found.backend, metadata=dict(found.metadata), role=found.role,
-            names=found.names, digest=found.whole, tensors=[_tensor_document(entry) for entry in found.tensors],
+            names=found.names, digest=found.whole, digest_with_assets=found.with_assets,
+            assets=[_asset_document(asset) for asset in found.assets],
+            tensors=[_tensor_document(entry) for entry in found.tensors],
         )  # fmt: skip
 
     def tables(self) -> list[Table]:
-        """Return a row per readable tensor, and one for all of them."""
+        """Return a row per readable tensor and asset, and one or two for all of them."""
         return [Table(["sha256", "name"], list(self._rows()))]
 
     def lines(self) -> Iterator[Line]:
@@ -92,6 +110,11 @@ class DigestReport(Report):
         for entry in self._found.tensors:
             if entry.value is not None:
                 yield entry.value, name_text(naming(entry.tensor))
+        for asset in self._found.assets:
+            if asset.sha256 is not None:
+                yield asset.sha256, name_text(asset.name)
+        if self._found.with_assets is not None:
+            yield self._found.with_assets, name_text(self._found.path) + WITH_ASSETS
         if self._found.whole is not None:
             yield self._found.whole, name_text(self._found.path)
 
@@ -135,7 +158,8 @@ class DigestCheckReport(Report):
 def unreadable_notes(found: Digest) -> Iterator[str]:
     """Yield the tensors that cannot be read, and what the file does not record."""
     for entry in found.unreadable:
-        yield f"{name_text(entry.tensor.name)} could not be read: {entry.problem}"
+        name = entry.name if isinstance(entry, Asset) else entry.tensor.name
+        yield f"{name_text(name)} could not be read: {entry.problem}"
     yield from found.notes
 
 
@@ -146,6 +170,10 @@ def _tensor_document(entry: TensorResult[str]) -> TensorDigestDocument:
         dtype=info.dtype if entry.value is None else canonical_dtype(info.dtype), digest=entry.value,
         problem=entry.problem or None,
     )  # fmt: skip
+
+
+def _asset_document(asset: Asset) -> AssetDigestDocument:
+    return AssetDigestDocument(name=asset.name, nbytes=asset.nbytes, digest=asset.sha256, problem=asset.problem or None)
 
 
 def _check_line(entry: LineResult) -> str:

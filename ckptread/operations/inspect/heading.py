@@ -27,9 +27,10 @@ def heading(found: Listing) -> Iterator[Line]:
     counted = found.totals
     some = "" if len(found.tensors) == found.count else f" (of {found.count})"
     aliases = f", {counted.aliases:,} further names" if counted.aliases else ""
+    assets = f", {plural(len(found.assets), 'asset')}" if found.assets else ""
     yield Line(
         f"  {plural(counted.tensors, 'tensor')}{some}{aliases}, {plural(counted.parameters, 'parameter')}, "
-        f"{bytes_text(counted.nbytes)}"
+        f"{bytes_text(counted.nbytes)}{assets}"
     )
     yield Line()
 

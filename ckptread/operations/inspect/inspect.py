@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ckptread.model import ModelFacts
+from ckptread.operations.assets import Asset, list_assets_of
 from ckptread.operations.inspect.totals import Totals, total
 from ckptread.operations.opening import Checkpoint, opened
 from ckptread.operations.selection import select_tensors, trainable_flag
@@ -59,6 +60,8 @@ class Listing(Reportable, msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """With ``layers``: the layers of the model, and its totals. None without."""
     model: ModelFacts | None = None
     """With ``model``: what the file's config says of the model. None without, and if the file has no config."""
+    assets: tuple[Asset, ...] = ()
+    """The files that the model needs besides its tensors, unless a choice of tensors was asked for."""
     notes: tuple[str, ...] = ()
     """Sentences on what was asked for and the file does not record."""
     view: ListingView = ListingView()
@@ -131,6 +134,7 @@ def inspect(
             statistics=_statistics_of(reader, tensors, progress) if stats else None,
             summary=_summary(reader, tensors, depth) if layers else None,
             model=reader.model if model else None, notes=notes, view=view,
+            assets=() if patterns or role or flag is not None else list_assets_of(reader, exclude),
         )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from ckptread.operations.documents import (
 from ckptread.operations.inspect.heading import heading, problem_notes
 from ckptread.operations.inspect.totals import group
 from ckptread.reports.cells import bytes_text, dtype_text, name_text, shape_text
-from ckptread.reports.report import Block, Report, Table
+from ckptread.reports.report import Block, Line, Report, Table
 from ckptread.tensors import TensorInfo, element_count
 from ckptread.wording import cut
 
@@ -43,10 +43,20 @@ class TotalsDocument(msgspec.Struct, kw_only=True):
     """Tensors that cannot be read."""
 
 
+class AssetDocument(msgspec.Struct, kw_only=True):
+    """A file that the model needs besides its tensors, such as a vocabulary."""
+
+    name: str
+    nbytes: int | None
+    problem: str | None
+    """Why it cannot be read."""
+
+
 class ListingDocument(CheckpointDocument, kw_only=True):
     """What a listing says before its tensors."""
 
     totals: TotalsDocument
+    assets: list[AssetDocument]
     problems: list[FindingDocument]
 
 
@@ -99,13 +109,19 @@ class ListingReport(Report):
         return InspectDocument(**listing_fields(found), tensors=tensors)
 
     def tables(self) -> list[Table]:
-        """Return a row per tensor."""
+        """Return a row per tensor, and one per asset, if there are any."""
+        return [self._table(exact=True), *_asset_tables(self._found, str)]
+
+    def flat_tables(self) -> list[Table]:
+        """Return a row per tensor alone."""
         return [self._table(exact=True)]
 
     def lines(self) -> Iterator[Block]:
-        """Yield the heading, and a row per tensor."""
+        """Yield the heading, a row per tensor, and one per asset."""
         yield from heading(self._found)
         yield self._table(exact=False)
+        for table in _asset_tables(self._found, bytes_text):
+            yield from (Line(), table)
 
     def notes(self) -> Iterator[str]:
         """Yield what is wrong with the file, and what it does not record."""
@@ -159,8 +175,18 @@ def checkpoint_of(found: Listing) -> dict[str, Any]:
 
 def listing_fields(found: Listing) -> dict[str, Any]:
     """Return the fields of a ListingDocument."""
+    assets = [AssetDocument(name=each.name, nbytes=each.nbytes, problem=each.problem or None) for each in found.assets]
     problems = finding_documents(found.problems)
-    return {**checkpoint_of(found), "totals": totals_document(found.totals), "problems": problems}
+    return {**checkpoint_of(found), "totals": totals_document(found.totals), "assets": assets, "problems": problems}
+
+
+def _asset_tables(found: Listing, size: Callable[[int], str]) -> list[Table]:
+    """Return a row per asset, without an empty column; no table if there is none."""
+    rows = [
+        [name_text(each.name), "" if each.nbytes is None else size(each.nbytes), name_text(each.problem)]
+        for each in found.assets
+    ]
+    return [_without_empty(Table(["asset", ">bytes", "problem"], rows), keep=2)] if rows else []
 
 
 def totals_document(counted: Totals) -> TotalsDocument:

@@ -21,13 +21,15 @@ class TextReport(Report):
         self._found = found
 
     def tables(self) -> list[Table]:
-        """Return a row per tensor."""
+        """Return a row per tensor, and a table of the assets, if there are any."""
         rows = [
             [name_text(result.tensor.name), dtype_text(result.tensor.dtype), shape_text(result.tensor.shape),
              result.value.sha256 if result.value is not None else "", name_text(result.problem)]
             for result in self._found.tensors
         ]  # fmt: skip
-        return [Table(["name", "dtype", "shape", "sha256", "problem"], rows)]
+        assets = [[name_text(asset.name), asset.sha256 or "", name_text(asset.problem)] for asset in self._found.assets]
+        tensors = Table(["name", "dtype", "shape", "sha256", "problem"], rows)
+        return [tensors, *([Table(["name", "sha256", "problem"], assets)] if assets else [])]
 
     def lines(self) -> Iterator[Line]:
         """Yield the lines of the text."""
@@ -46,6 +48,10 @@ def text_lines(found: CheckpointText) -> Iterator[str]:
         yield ""
         yield name_text(result.tensor.name)
         yield from _tensor_lines(result)
+    for asset in found.assets:
+        yield ""
+        yield name_text(asset.name)
+        yield f"  cannot be read: {name_text(asset.problem)}" if asset.problem else f"  sha256 {asset.sha256}"
 
 
 def _tensor_lines(result: TensorResult[TensorText]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import msgspec
 
 from ckptread.errors import CheckpointError
 from ckptread.formats.locate import open_in
+from ckptread.operations.assets import Asset, digest_assets
 from ckptread.operations.copies import tensors_to_judge
 from ckptread.operations.digest.digest import digest_tensor
 from ckptread.operations.each_tensor import TensorResult, for_each_tensor
@@ -45,6 +46,8 @@ class CheckpointText(Reportable, msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Finding, ...] = ()
     tensors: tuple[TensorResult[TensorText], ...] = ()
     """An alias, or a copy that is the same as its original, has neither a value nor a problem."""
+    assets: tuple[Asset, ...] = ()
+    """The files that the model needs besides its tensors, with their digests."""
 
     def report(self) -> Report:
         """Return what ``ckptread textconv`` prints."""
@@ -61,8 +64,9 @@ class CheckpointText(Reportable, msgspec.Struct, frozen=True, kw_only=True):
 def textconv(checkpoint: Checkpoint, *, progress: Progress | None = None) -> CheckpointText:
     """Return a checkpoint as stable text, for ``git diff``: every tensor with its statistics and its digest.
 
-    ``checkpoint`` is a path or an open reader. A file that cannot be read is text that says so: a failure would end the
-    git command. ``progress(done, total)`` is called with bytes. Raises CheckpointError if there is no such file.
+    Assets have digests too. ``checkpoint`` is a path or an open reader. A file that cannot be read is text that says
+    so: a failure would end the git command. ``progress(done, total)`` is called with bytes. Raises CheckpointError if
+    there is no such file.
 
     >>> import ckptread
     >>> str(ckptread.textconv("fixtures/tf-object/ckpt-1.index")).splitlines()[:2]
@@ -94,6 +98,7 @@ def _text_of(reader: Reader, progress: Progress | None) -> CheckpointText:
         totals=total(tensors),
         problems=tuple(reader.problems),
         tensors=tuple(read.get(info.key) or TensorResult(info, None) for info in tensors),
+        assets=digest_assets(reader, reader.assets, meter),
     )
 
 
