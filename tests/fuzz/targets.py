@@ -281,7 +281,7 @@ def hdf5_chunk(data):
     stored, dtype = data[CHUNK.size :], np.dtype(DTYPES[kind % len(DTYPES)])
     shape = (rows % 64 + 1, columns % 64 + 1)
     codes = FILTERS[filters % len(FILTERS)]
-    layout = DatasetLayout(kind="chunked", chunk=shape, filters=codes, fill=bytes(dtype.itemsize))
+    layout = DatasetLayout(kind="chunked", chunk=shape, filters=codes)
     place = {(0, 0): hdf5_chunks.Chunk(mask, 0, len(stored))}
     chunks = hdf5_chunks.Chunks(source(stored), "fuzz", layout, dtype, place, dtype.itemsize)
     whole = chunks.decode((0, 0), place[0, 0])

@@ -71,10 +71,6 @@ class Chunks:
         self._item_bytes = item_bytes
         self._nbytes = element_count(layout.chunk) * dtype.itemsize
         self._starts: list[tuple[int, ...]] | None = None
-        if len(layout.fill) != dtype.itemsize * element_count(layout.dims) or 0 in layout.chunk:
-            raise DamagedFileError(
-                source.name, f"the chunks of {quoted(key)} have no size, or a fill value of the wrong size"
-            )
         if self._nbytes > MAX_CHUNK_BYTES:
             raise UnsafeFileError(source.name, f"the chunks of {quoted(key)} take {self._nbytes:,} bytes each")
 
@@ -243,6 +239,6 @@ def fill_value(layout: DatasetLayout, dtype: np.dtype[Any], ranges: Sequence[ran
     """Return what elements hold that were never written; of an array type, the part of it that ranges mean."""
     import numpy as np
 
-    value = np.frombuffer(layout.fill, dtype, element_count(layout.dims)).reshape(layout.dims)
+    value = np.frombuffer(layout.fill, dtype).reshape(layout.dims) if layout.fill else np.zeros(layout.dims, dtype)
     inner = ranges[len(ranges) - len(layout.dims) :] if ranges else ()
     return value[tuple(slice(r.start, r.stop, r.step) for r in inner)]

@@ -21,7 +21,7 @@ class DatasetLayout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     filters: tuple[int, ...] = ()
     """The filters' numbers, in the order in which they were applied."""
     fill: bytes = b""
-    """The bytes of one element where nothing was written."""
+    """The bytes of one element where nothing was written; b"" for zeros, however large the file says elements are."""
     dims: tuple[int, ...] = ()
     """Of elements that are arrays: the last axes of the shape and of the chunk."""
     encoded: bool = False

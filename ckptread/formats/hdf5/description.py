@@ -10,15 +10,15 @@ from ckptread.formats.hdf5.filter_names import unknown_filters
 from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SHUFFLE, SZIP
 from ckptread.formats.hdf5.numpy_types import Element, element_of
 from ckptread.formats.hdf5.objects import DatasetObject
-from ckptread.formats.hdf5.storage_layout import CHUNKED, COMPACT, CONTIGUOUS, VIRTUAL
+from ckptread.formats.hdf5.storage_layout import CHUNKED, COMPACT, CONTIGUOUS, VIRTUAL, Layout
 from ckptread.formats.hdf5.superblock import UNDEFINED, Superblock
 from ckptread.limits import CLAIM_BYTES, CLAIM_RATIO, MAX_CHUNK_BYTES
 from ckptread.tensors import element_count, shape_problem
 from ckptread.wording import quoted
 from ckptread.worker.protocol import FoundDataset
 
-OPAQUE_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
-"""What Keras stores as opaque bytes, with an attribute that says so."""
+OPAQUE_DTYPES = {"bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1}
+"""What Keras stores as opaque bytes, with an attribute that says so, and the size of each."""
 NATIVE_FILTERS = (DEFLATE, SHUFFLE, FLETCHER32, LZF)
 LIBRARY_FILTERS = {SZIP: "szip", NBIT: "nbit", SCALEOFFSET: "scaleoffset"}
 
@@ -36,7 +36,7 @@ def describe(key: str, dataset: DatasetObject, head: Superblock, size: int, alia
         problem = f"its type, {called}, is none of numpy's"
         found = FoundDataset(key=key, shape=shape, dtype=called, problem=problem, unsupported=True, alias_of=alias_of)
         return found, UNREADABLE
-    if dataset.stated_dtype in OPAQUE_DTYPES and dataset.kind.size <= 2:
+    if dataset.stated_dtype and OPAQUE_DTYPES.get(dataset.stated_dtype) == dataset.kind.size:
         element = Element(name=dataset.stated_dtype, format=dataset.stated_dtype)
     if shape is None:
         return FoundDataset(key=key, shape=None, dtype=element.name, alias_of=alias_of), UNREADABLE
@@ -60,6 +60,8 @@ def _problem(found: FoundDataset, dataset: DatasetObject, size: int) -> tuple[st
         return f"its bytes are in another file, {quoted(dataset.external)}, which is not opened", False
     if layout.kind == VIRTUAL:
         return "it is a virtual dataset, made of other datasets: they are not opened", False
+    if dataset.fill and len(dataset.fill) != dataset.kind.size and (layout.kind == CHUNKED or _is_unwritten(layout)):
+        return f"its fill value has {len(dataset.fill):,} bytes, but its elements have {dataset.kind.size:,}", False
     held = 0 if layout.address == UNDEFINED and layout.kind != COMPACT else size
     if found.nbytes > CLAIM_BYTES and found.nbytes > CLAIM_RATIO * held:
         return f"it claims {found.nbytes:,} bytes, but the file has only {held:,}: it is not read", False
@@ -86,16 +88,20 @@ def _chunk_problem(dataset: DatasetObject) -> tuple[str | None, bool]:
     return None, False
 
 
+def _is_unwritten(layout: Layout) -> bool:
+    return layout.kind == CONTIGUOUS and layout.address == UNDEFINED
+
+
 def _layout(dataset: DatasetObject, element: Element, head: Superblock) -> DatasetLayout:
     """Return how the elements of a dataset without a problem are stored."""
     layout, codes = dataset.layout, tuple(each.number for each in dataset.filters)
     if set(codes) & LIBRARY_FILTERS.keys() or not (element.plain or is_native(dataset.kind)):
         return DatasetLayout(kind="library")
-    encoded, fill = not element.plain, dataset.fill or bytes(dataset.kind.size)
+    encoded, fill = not element.plain, dataset.fill
     if layout.kind == CHUNKED:
         chunk = layout.chunk + element.dims
         return DatasetLayout(kind="chunked", chunk=chunk, filters=codes, fill=fill, dims=element.dims, encoded=encoded)
-    if layout.kind == CONTIGUOUS and layout.address == UNDEFINED:
+    if _is_unwritten(layout):
         return DatasetLayout(kind="fill", fill=fill, dims=element.dims, encoded=encoded)
     offset = layout.offset if layout.kind == COMPACT else head.base + layout.address
     return DatasetLayout(kind="contiguous", offset=offset, encoded=encoded)

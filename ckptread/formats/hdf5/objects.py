@@ -193,6 +193,7 @@ class ObjectReader:
 
 
 def _fill(kinds: dict[int, HeaderMessage]) -> bytes:
-    if header.FILL in kinds:
-        return read_fill(kinds[header.FILL].data)
-    return read_old_fill(kinds[header.OLD_FILL].data) if header.OLD_FILL in kinds else b""
+    for kind, read in ((header.FILL, read_fill), (header.OLD_FILL, read_old_fill)):
+        if kind in kinds:
+            return read(kinds[kind].data, kinds[kind].offset)
+    return b""

@@ -146,16 +146,24 @@ def _read_filter(data: bytes, at: int, version: int) -> tuple[Filter, int]:
     return Filter(number, name, values), at
 
 
-def read_fill(data: bytes) -> bytes:
+def read_fill(data: bytes, offset: int = 0) -> bytes:
     """Read a fill value message, versions 1 to 3; b"" where the value is the usual zero, or undefined."""
     version = data[0] if data else 0
     if version in (1, 2) and len(data) >= 8 and (version == 1 or data[3]):
-        return data[8 : 8 + int.from_bytes(data[4:8], "little")]
+        return _sized(data, 4, offset)
     if version == 3 and len(data) >= 6 and data[1] & 0x20:
-        return data[6 : 6 + int.from_bytes(data[2:6], "little")]
+        return _sized(data, 2, offset)
     return b""
 
 
-def read_old_fill(data: bytes) -> bytes:
-    """Read a fill value message of the oldest kind."""
-    return data[4 : 4 + int.from_bytes(data[:4], "little")]
+def read_old_fill(data: bytes, offset: int = 0) -> bytes:
+    """Read a fill value message of the oldest kind. Raises Malformed, as ``read_fill``."""
+    return _sized(data, 0, offset)
+
+
+def _sized(data: bytes, at: int, offset: int) -> bytes:
+    """Return the bytes behind a number of four bytes that says how many they are; -1 stands for an undefined value."""
+    nbytes = max(0, int.from_bytes(data[at : at + 4], "little", signed=True))
+    if at + 4 + nbytes > len(data):
+        raise Malformed(f"a fill value of {nbytes:,} bytes is truncated", offset + at)
+    return data[at + 4 : at + 4 + nbytes]

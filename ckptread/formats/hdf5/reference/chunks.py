@@ -26,7 +26,7 @@ def verify_chunks(source: Source, dataset: h5py.Dataset) -> None:
         return
     address_bytes = dataset.file.id.get_create_plist().get_sizes()[0]
     nbytes = _disk_bytes(dataset.id.get_type(), address_bytes)
-    layout = DatasetLayout(kind="chunked", chunk=tuple(plist.get_chunk()), filters=codes, fill=bytes(nbytes))
+    layout = DatasetLayout(kind="chunked", chunk=tuple(plist.get_chunk()), filters=codes)
     chunks = Chunks(source, "", layout, np.dtype(f"V{nbytes}"), {}, nbytes)
     found: list[Any] = []
     dataset.id.chunk_iter(found.append)

@@ -81,9 +81,9 @@ def _dtype(dataset: h5d.DatasetID, kind: h5t.TypeID) -> tuple[str | None, np.dty
         dtype = kind.dtype
     except (TypeError, ValueError, RuntimeError):
         return None, None
-    if dtype.kind == "V" and dtype.names is None and kind.get_size() <= 2:
+    if dtype.kind == "V" and dtype.names is None:
         recorded = _recorded_dtype(dataset)
-        if recorded in OPAQUE_DTYPES:
+        if recorded and OPAQUE_DTYPES.get(recorded) == kind.get_size():
             return recorded, None
     if dtype.kind == "f" and kind.get_class() == h5t.FLOAT and kind.get_size() != dtype.itemsize:
         return None, None  # a float that h5py would convert to a larger one

@@ -1,0 +1,71 @@
+"""What a dataset's description claims of its bytes is compared with its type and shape before anything is read."""
+
+import struct
+import tracemalloc
+
+import h5py
+import numpy as np
+import pytest
+
+import ckptread
+
+
+def patched(path, old, new):
+    """Replace the only place of some bytes in a file."""
+    data = path.read_bytes()
+    assert data.count(old) == 1
+    path.write_bytes(data.replace(old, new))
+
+
+def problem_of(path, key):
+    with ckptread.open(path) as reader:
+        assert reader.tensors.keys() >= {key}
+        with pytest.raises(ckptread.CheckpointError):
+            reader.read(key)
+        return reader.tensors[key].problem
+
+
+def test_contiguous_bytes_of_which_none_are_stored_are_not_taken_for_unwritten_ones(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("w", data=np.arange(20, dtype="<i4"), fillvalue=7)
+        offset = file["w"].id.get_offset()
+    patched(path, struct.pack("<QQ", offset, 80), struct.pack("<QQ", offset, 0))
+    assert problem_of(path, "w") == "it has 80 bytes, of which 0 are stored"
+
+
+@pytest.mark.parametrize("nbytes", [2, 5])
+@pytest.mark.parametrize("chunks", [None, (2,)])
+def test_a_fill_value_that_is_not_of_the_elements_size_is_refused(nbytes, chunks, tmp_path):
+    """libhdf5 reads old heap memory behind a fill value that is too short."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("w", (3,), "<u4", chunks=chunks, fillvalue=0x01020304)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(struct.pack("<II", 4, 0x01020304), struct.pack("<II", nbytes, 0x01020304)))
+    assert problem_of(path, "w") == f"its fill value has {nbytes} bytes, but its elements have 4"
+
+
+@pytest.mark.parametrize("backend", ["native", "h5py"])
+@pytest.mark.parametrize(("stated", "nbytes"), [("bfloat16", 1), ("float8_e5m2", 2)])
+def test_opaque_bytes_that_are_not_of_the_stated_types_size_stay_bytes(stated, nbytes, backend, tmp_path):
+    values = np.frombuffer(bytes(range(1, 1 + 3 * nbytes)), f"V{nbytes}")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["w"] = values
+        file["w"].attrs["dtype"] = stated
+    with ckptread.open(tmp_path / "a.h5", backend=backend) as reader:
+        assert reader["w"].dtype == values.dtype
+        assert reader.read("w").tobytes() == values.tobytes()
+
+
+def test_no_elements_of_a_huge_type_take_no_memory(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("w", (0,), dtype="V7654321")
+    patched(path, struct.pack("<I", 7654321), struct.pack("<I", 2_000_000_000))
+    tracemalloc.start()
+    with ckptread.open(path) as reader:
+        assert reader["w"].shape == (0,)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50 << 20
