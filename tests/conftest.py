@@ -123,3 +123,8 @@ def ten_models(tmp_path_factory):
     from tests.conformance.ten_models import write_all
 
     return write_all(tmp_path_factory.mktemp("ten_models"))
+
+
+def difference_rows(out):
+    """The rows of what differs: those with a mark in front."""
+    return [line for line in out.splitlines() if line[:2] in {"~ ", "+ ", "- ", "! "}]

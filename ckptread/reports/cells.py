@@ -57,6 +57,12 @@ def number_text(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
+def percent_text(ratio: float) -> str:
+    """Return a ratio in percent, of two digits or more: ``0.10 %``, ``1,250 %``."""
+    percent = 100 * ratio
+    return (f"{percent:,.0f}" if 100 <= percent < 1e9 else f"{percent:#.2g}".rstrip(".")) + " %"
+
+
 def safe_row(row: Sequence[str]) -> list[str]:
     """Return a row's cells as every renderer prints them: nothing in them is more than text."""
     return list(map(printable, row))

@@ -10,20 +10,41 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ckptread.reports.cells import safe_row
-from ckptread.reports.report import Report, Table
+from ckptread.reports.report import Block, Folded, Line, Report, Table
+from ckptread.wording import plural, printable
 
 NAMES = {"name", "key", "a", "b", "layer", "class", "path", "tensor", "checkpoint", "file", "rule", "step"}
 """Titles of columns whose text is a name, or is typed as it is shown."""
-WORDS = re.compile(r"(?:[A-Za-z0-9 ,()%+-]|\.(?=[0-9 ]|\Z))*")
+WORDS = re.compile(r"(?:[A-Za-z0-9 ,()%+▏▎▍▌▋▊▉█-]|\.(?=[0-9 ]|\Z)|; )*")
 """Text that is the same in Markdown: no address has a full stop between letters here, and no mark is left."""
 
 
 def as_markdown(report: Report) -> Iterator[str]:
-    """Yield the lines of a report's tables, an empty line between two of them."""
-    for at, table in enumerate(report.tables()):
+    """Yield the lines of a report's tables and lines, an empty line between two of them."""
+    for at, block in enumerate(report.pasted()):
         if at:
             yield "\n"
-        yield from _markdown_table(table)
+        yield from _markdown_block(block)
+
+
+def _markdown_block(block: Block | Folded) -> Iterator[str]:
+    if isinstance(block, Folded):
+        yield from _markdown_folded(block)
+    elif isinstance(block, Table):
+        yield from _markdown_table(block)
+    elif isinstance(block, Line):
+        yield _markdown_cell(printable(block.text), is_name=False) + "\n"
+
+
+def _markdown_folded(folded: Folded) -> Iterator[str]:
+    titles, rows = folded.table.titles, list(folded.table.rows)
+    shown, rest = rows[: folded.shown], rows[folded.shown :]
+    yield from _markdown_table(Table(titles, shown))
+    if rest:
+        yield f"\n<details><summary>{plural(len(rest), folded.noun)}</summary>\n\n"
+        yield from _markdown_table(Table(titles, rest[: folded.most]))
+        yield f"\n... and {len(rest) - folded.most:,} more\n" if len(rest) > folded.most else ""
+        yield "\n</details>\n"
 
 
 def _markdown_table(table: Table) -> Iterator[str]:

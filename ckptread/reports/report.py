@@ -69,6 +69,16 @@ class Line(msgspec.Struct, frozen=True):
 Block = Table | Facts | Line
 
 
+class Folded(msgspec.Struct, frozen=True):
+    """A table of which only the first rows are open: the others are folded, and those past ``most`` left out."""
+
+    table: Table
+    noun: str
+    """What the other rows are called, in the singular."""
+    shown: int = 20
+    most: int = 300
+
+
 class Report:
     """What a verb has to say. A subclass holds a result and the options of the view, and says how it is shown."""
 
@@ -86,6 +96,10 @@ class Report:
 
     def flat_tables(self) -> Sequence[Table]:
         """Return the tables for CSV: those of ``tables``, unless a subclass joins some."""
+        return self.tables()
+
+    def pasted(self) -> Iterable[Block | Folded]:
+        """Return what Markdown shows: tables and lines, to be pasted into an issue or a pull request."""
         return self.tables()
 
     def lines(self) -> Iterable[Block]:

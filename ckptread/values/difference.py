@@ -46,6 +46,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     infs_b: int = 0
     signed_zeros: int = 0
     """Elements that are 0.0 on one side and -0.0 on the other."""
+    distance: float | None = None
+    """‖a - b‖ over the elements where both are finite."""
+    norm: float | None = None
+    """‖a‖ over the same."""
 
 
 FIGURES = Change.__struct_fields__
@@ -106,13 +110,15 @@ class ChangeSums(msgspec.Struct, kw_only=True):
             max_abs=self.max_abs,
             max_rel=self.max_rel,
             mean_abs=self.absolute / self.finite if self.finite else None,
-            relative_l2=_ratio(math.sqrt(self.square), norm_a),
+            relative_l2=relative(math.sqrt(self.square), norm_a),
             cosine=self.product / (norm_a * norm_b) if norm_a and norm_b else None,
             nans_a=self.nans_a,
             nans_b=self.nans_b,
             infs_a=self.infs_a,
             infs_b=self.infs_b,
             signed_zeros=self.signed_zeros,
+            distance=math.sqrt(self.square),
+            norm=norm_a,
         )
 
 
@@ -124,7 +130,8 @@ def larger(a: float, b: float) -> float:
     return a if math.isnan(a) or a > b else b
 
 
-def _ratio(difference: float, norm: float) -> float:
+def relative(difference: float, norm: float) -> float:
+    """Return the norm of a difference by that of what it is a difference to; infinite where that is all zeros."""
     if difference == 0:
         return 0.0
     return difference / norm if norm else math.inf

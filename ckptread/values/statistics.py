@@ -67,6 +67,13 @@ def statistics(tensor: Tensor) -> Statistics:
     return found if found.count or is_numeric(tensor.dtype) else Statistics(count=0, zeros=0)
 
 
+def l2_norm(tensor: Tensor) -> float | None:
+    """Return the L2 norm of a tensor's finite values; None for what is not numbers. Raises CheckpointError."""
+    if not is_numeric(tensor.dtype):
+        return None
+    return math.sqrt(sum(map(square_sum, _finite_pieces(tensor))))
+
+
 def histogram(tensor: Tensor, stats: Statistics, bins: int = BINS) -> Histogram | None:
     """Return a histogram of a tensor's finite values; None if they do not span a finite range."""
     import numpy as np

@@ -45,7 +45,7 @@ def test_a_quiet_diff_prints_in_no_layout(run, checkpoint, option):
     ["diff", "CKPT", "CKPT", "--brief", "--format", "csv"],
     ["diff", "CKPT", "CKPT", "--brief", "--layers"],
     ["diff", "CKPT", "CKPT", "--brief", "--quiet"],
-    ["diff", "CKPT", "CKPT", "--layers", "--format", "json"],
+    ["diff", "CKPT", "CKPT", "--layers", "--depth", "1"],
     ["verify", "CKPT", "-q", "--format", "json"],
     ["inspect", "CKPT", "dense/kernel", "--model"],
     ["inspect", "CKPT", "--model", "--exclude", "dense"],

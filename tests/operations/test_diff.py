@@ -18,7 +18,7 @@ from ckptread.values import comparison as compare_module
 from ckptread.values import running_change as change_module
 from ckptread.values.comparison import compare_values
 from ckptread.values.difference import Tolerance
-from tests.conftest import write
+from tests.conftest import difference_rows, write
 from tests.in_memory import InMemory
 
 FLOATS = ["float16", "float32", "float64", "complex64"]
@@ -263,10 +263,10 @@ def test_a_nan_that_appeared_ranks_first_and_has_no_largest_difference(run, tmp_
     b = {"far": np.full(3, 1e9, "f4"), "nan": np.array([1, np.nan, 1], "f4"), "shape": np.ones(3)}
     np.savez(tmp_path / "a.npz", **a)
     np.savez(tmp_path / "b.npz", **b)
-    out = run("diff", str(tmp_path / "a.npz"), str(tmp_path / "b.npz")).out.splitlines()
-    assert out[1].split()[:2] == ["~", "nan"]
-    assert " nan " in out[1]
-    assert "NaN 0 -> 1" in out[1]
+    row = difference_rows(run("diff", str(tmp_path / "a.npz"), str(tmp_path / "b.npz")).out)[0]
+    assert row.split()[:4] == ["~", "nan", "new", "NaN"]
+    assert " nan " in row
+    assert "NaN 0 -> 1" in row
 
 
 def test_codes_next_to_a_scale_are_said_to_be_codes(run, tmp_path):

@@ -18,7 +18,7 @@ from ckptread.cli.parse.options import (
     Force,
     Frozen,
     OutputFormat,
-    Role,
+    RoleOrAll,
     Trainable,
     UseBackend,
     UseLayout,
@@ -41,7 +41,8 @@ Match = Annotated[str, typer.Option("--match", metavar="HOW", help=MATCH_HELP)]
 EXAMPLES = """
 ckptread diff run/ckpt-1 run/ckpt-2
 ckptread diff model.keras model.h5 --rtol 1e-5
-ckptread diff run/ckpt-1 run/ckpt-2 --layers --role model
+ckptread diff run/ckpt-1 run/ckpt-2 --layers
+ckptread diff run/ckpt-1 run/ckpt-2 --format markdown
 """
 
 
@@ -50,7 +51,7 @@ def diff_command(
     b: CheckpointB,
     names: Wanted = None,
     exclude: Exclude = None,
-    role: Role = None,
+    role: RoleOrAll = None,
     trainable: Trainable = False,
     frozen: Frozen = False,
     match: Match = "auto",
@@ -75,7 +76,13 @@ def diff_command(
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit 0 even if they differ, as git requires.")
     ] = False,
-    layers: Annotated[bool, typer.Option("--layers", help="Print a row per layer.")] = False,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Print a row per layer, and how far all of it moved.")
+    ] = False,
+    depth: Annotated[
+        int | None,
+        typer.Option("--depth", metavar="N", min=1, help="Print a row per path of N components.", show_default=False),
+    ] = None,
     sort: Annotated[DiffOrder, typer.Option("--sort", help="Sort the rows.")] = DiffOrder.change,
     layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
@@ -88,14 +95,16 @@ def diff_command(
     """
     refuse(DIFF, {
         "--quiet": quiet, "--brief": brief, "--format": layout is not OutputFormat.table, "--layers": layers,
-        "--format json": layout is OutputFormat.json, "--trainable": trainable, "--frozen": frozen,
+        "--depth": depth, "--trainable": trainable, "--frozen": frozen,
     })  # fmt: skip
+    norms = layers or depth is not None or layout is OutputFormat.markdown
     with render.Progress() as progress:
         found = ckptread.diff(
             a, b, names or (), exclude=exclude or (), role=role.value if role else None, trainable=trainable,
             frozen=frozen, match=match, save_map=save_map, force=force, rtol=rtol, atol=atol, nan_unequal=nan_unequal,
-            ignore_dtype=ignore_dtype, count=1 if quiet else stop_after, backend=backend.value, progress=progress,
+            ignore_dtype=ignore_dtype, count=1 if quiet else stop_after, norms=norms, backend=backend.value,
+            progress=progress,
         )  # fmt: skip
-    report = found.report(sort=sort.value, layers=layers, brief=brief)
+    report = found.report(sort=sort.value, layers=layers, depth=depth, brief=brief, fold=not (role or names))
     render.notes(report) if quiet else render.report(report, layout)
     raise typer.Exit(0 if exit_zero and not found.unreadable else found.exit_code)

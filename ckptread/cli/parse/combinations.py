@@ -19,11 +19,10 @@ INSPECT: Apart = {
 """Layers have the order and the names of their model. With --layers, --model is allowed wherever --layers is."""
 DIFF: Apart = {
     "--trainable": ("--frozen",),
-    "--quiet": ("--format", "--layers", "--brief"),
-    "--brief": ("--format", "--layers"),
-    "--layers": ("--format json",),
+    "--quiet": ("--format", "--layers", "--depth", "--brief"),
+    "--brief": ("--format", "--layers", "--depth"),
+    "--layers": ("--depth",),
 }
-"""JSON lists tensors, by key; only tables list layers."""
 VERIFY: Apart = {"--quiet": ("--format",)}
 DIGEST: Apart = {"--quiet": ("--format json",)}
 HISTORY: Apart = {"--by": ("--pattern",)}

@@ -6,7 +6,9 @@
 - ``tensor_difference``: one pair of tensors, compared
 - ``compare_assets``: the assets of both, by name and by their bytes
 - ``quantized``: integers that are codes, with a scale next to them
+- ``movement``: how far tensors moved, taken together
 - ``summary``: the verdict in words
 - ``tables``: the differences as rows
+- ``documents``: the differences as JSON
 - ``report``: how a difference is shown
 """

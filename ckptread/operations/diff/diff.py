@@ -35,6 +35,14 @@ from ckptread.wording import plural, quoted
 DiffSort = Literal["change", "name", "stored"]
 
 
+class ComparedCheckpoint(msgspec.Struct, frozen=True):
+    """One side of a comparison, as its file describes itself."""
+
+    format: str = ""
+    writer: str = ""
+    """The program that wrote it, and its version; "" where the file does not record it."""
+
+
 class Difference(Reportable, msgspec.Struct, frozen=True, kw_only=True):
     """The result of comparing two checkpoints. It is true where they differ."""
 
@@ -45,6 +53,8 @@ class Difference(Reportable, msgspec.Struct, frozen=True, kw_only=True):
     tensors: tuple[TensorDifference, ...]
     """Every pair that was compared, and every tensor that is only on one side, in the order of A."""
     tolerance: Tolerance
+    sides: tuple[ComparedCheckpoint, ComparedCheckpoint] = (ComparedCheckpoint(), ComparedCheckpoint())
+    """The format and the writer of A and of B."""
     stopped: bool = False
     """Whether the comparison ended early, at the number of differences that was asked for."""
     counts: Counter[Status] = msgspec.field(default_factory=Counter)
@@ -81,15 +91,25 @@ class Difference(Reportable, msgspec.Struct, frozen=True, kw_only=True):
         """The exit code of the command: 0 for the same, 1 for different, 2 where something could not be read."""
         return 2 if self.unreadable else int(not self.same)
 
-    def report(self, *, sort: DiffSort = "change", layers: bool = False, brief: bool = False) -> Report:
+    def report(
+        self,
+        *,
+        sort: DiffSort = "change",
+        layers: bool = False,
+        depth: int | None = None,
+        brief: bool = False,
+        fold: bool = True,
+    ) -> Report:
         """Return what ``ckptread diff`` prints.
 
-        ``sort`` is the order of the rows: 'change' puts the largest changes first. ``layers`` makes a row per layer;
-        ``brief`` leaves out everything but the verdict.
+        ``sort`` is the order of the rows: 'change' puts the largest changes first. ``layers`` makes a row per layer,
+        ``depth`` one per path of so many components; both are exact where ``diff`` was asked for ``norms``. ``brief``
+        leaves out everything but the verdict. ``fold`` counts the optimizer's tensors, metrics and counters in a line
+        each, where other tensors differ.
         """
-        from ckptread.operations.diff.report import DiffReport
+        from ckptread.operations.diff.report import DiffReport, DiffView
 
-        return DiffReport(self, sort=sort, layers=layers, brief=brief)
+        return DiffReport(self, DiffView(sort=sort, layers=layers, depth=depth, brief=brief, fold=fold))
 
     def __bool__(self) -> bool:
         return not self.same
@@ -118,6 +138,7 @@ def diff(
     nan_unequal: bool = False,
     ignore_dtype: bool = False,
     count: int | None = None,
+    norms: bool = False,
     backend: str = "auto",
     progress: Progress | None = None,
 ) -> Difference:
@@ -128,8 +149,10 @@ def diff(
     paired: 'key', 'variable', 'content' (equal values, also under permuted axes), 'auto', or a file that ``save_map``
     wrote before; ``force`` replaces that file. Values are the same if ``|a - b| <= atol + rtol * |b|``, and NaN equals
     NaN unless ``nan_unequal``. With ``ignore_dtype`` equal values are the same in any dtype. ``count`` stops after
-    that many differences. ``progress(done, total)`` is called with bytes. Assets, such as vocabularies, are compared
-    too, unless ``names``, a flag or another role leaves them out.
+    that many differences. ``norms`` reads unchanged tensors again for their norm, which rows per layer are relative to.
+    ``progress(done, total)`` is called with bytes. Assets, such as vocabularies, are compared too, unless ``names``, a
+    flag or another role leaves them out.
+
 
     Raises CheckpointError where a checkpoint cannot be opened, TensorNotFoundError for a pattern that matches nothing,
     UsageError for invalid options and where no tensor is left to compare. An unreadable tensor is part of the result.
@@ -152,7 +175,7 @@ def diff(
             _save_map(one, other, chosen, os.fspath(save_map), force)
         found = compare_pairs(
             one, other, chosen.pairs, tolerance=tolerance, ignore_dtype=ignore_dtype,
-            layout_counts=_layout_counts(matching), stop_after=count,
+            layout_counts=_layout_counts(matching), stop_after=count, norms=norms,
             meter=Meter(progress, sum(map(_pair_bytes, chosen.pairs))),
         )  # fmt: skip
         assets, notes = ([], []) if found.stopped or wanted.some else compare_assets(one, other, wanted.exclude, role)
@@ -209,12 +232,14 @@ def compare_pairs(
     ignore_dtype: bool = False,
     layout_counts: bool = True,
     stop_after: int | None = None,
+    norms: bool = False,
     meter: Meter = SILENT,
 ) -> Difference:
     """Compare pairs of tensors of two open checkpoints; None pairs all tensors by their names.
 
     ``stop_after`` ends at that many differences. With ``ignore_dtype`` equal values of different dtypes are the same;
-    with ``layout_counts`` equal values under permuted axes are a difference.
+    with ``layout_counts`` equal values under permuted axes are a difference. With ``norms`` unchanged tensors have
+    their norm, if anything differs.
     """
     tolerance = tolerance or Tolerance()
     chosen = align(list(a.tensors.values()), list(b.tensors.values())) if pairs is None else pairs
@@ -231,5 +256,13 @@ def compare_pairs(
     if not stopped:
         extra = map(comparer.compare, _copies_alone(a, b, chosen))
         found += [entry for entry in extra if entry.differs]
-    counts = Counter(entry.status for entry in found)
-    return Difference(a=a.path, b=b.path, tensors=tuple(found), tolerance=tolerance, stopped=stopped, counts=counts)
+    if norms and any(entry.differs for entry in found):
+        found = list(map(comparer.with_norm, found))
+    return Difference(
+        a=a.path, b=b.path, tensors=tuple(found), tolerance=tolerance, sides=(_described(a), _described(b)),
+        stopped=stopped, counts=Counter(entry.status for entry in found),
+    )  # fmt: skip
+
+
+def _described(reader: Reader) -> ComparedCheckpoint:
+    return ComparedCheckpoint(reader.format, reader.metadata.get("writer", ""))

@@ -2,144 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, Literal
 
 import msgspec
 
-from ckptread.operations.diff.compare_assets import AssetDifference, AssetStatus
+from ckptread.operations.diff.compare_assets import AssetDifference
 from ckptread.operations.diff.diff import Difference, DiffSort
-from ckptread.operations.diff.match.pairs import Basis, Certainty
-from ckptread.operations.diff.summary import difference_text, unchanged_text
-from ckptread.operations.diff.tables import difference_table, full_table, layer_table, sort_differences
-from ckptread.operations.diff.tensor_difference import Status, TensorDifference
+from ckptread.operations.diff.documents import DiffDocument, diff_document
+from ckptread.operations.diff.movement import beside_model, by_layer, by_path, movement
+from ckptread.operations.diff.summary import difference_text, folded_texts, overall_text, unchanged_text
+from ckptread.operations.diff.tables import (
+    Groups,
+    difference_table,
+    full_group_table,
+    full_table,
+    group_rows,
+    group_table,
+    sort_differences,
+)
+from ckptread.operations.diff.tensor_difference import TensorDifference
 from ckptread.reports.cells import name_text
-from ckptread.reports.document import Document, Number
-from ckptread.reports.report import Block, Line, Report, Table
-from ckptread.tensors import TensorInfo
-from ckptread.values.difference import FIGURES
+from ckptread.reports.report import Block, Folded, Line, Report, Style, Table
+from ckptread.reports.widths import columns, padded
 
 SHOWN = 10
 """Unreadable tensors that are named on stderr."""
 
 
-class ToleranceDocument(msgspec.Struct, kw_only=True):
-    """What counts as the same: |a - b| <= atol + rtol * |b|."""
+class DiffView(msgspec.Struct, frozen=True, kw_only=True):
+    """How a difference is shown."""
 
-    rtol: Number
-    atol: Number
-    nan_equal: bool
+    sort: DiffSort
+    layers: bool
+    depth: int | None
+    brief: bool
+    fold: bool
 
-
-class TensorDifferenceDocument(msgspec.Struct, kw_only=True):
-    """One tensor of A, one of B, or a pair. Numbers are null where values were not compared, or are all the same."""
-
-    a: str | None
-    """The key in A."""
-    b: str | None
-    """The key in B."""
-    variable: str | None
-    status: Status
-    differs: bool
-    reason: str | None
-    matched_by: Basis | None
-    certainty: Certainty | None
-    """How sure a pair by content or shape is."""
-    reshape: tuple[int, ...] | None
-    """B is ``a.reshape(reshape).transpose(axes).reshape(b.shape)``; null for no change."""
-    axes: tuple[int, ...] | None
-    suspect: bool
-    """Whether it was probably transposed by mistake."""
-    shape_a: tuple[int, ...] | None
-    shape_b: tuple[int, ...] | None
-    dtype_a: str | None
-    dtype_b: str | None
-    count: int | None
-    """Elements that were compared."""
-    changed: int | None
-    beyond: int | None
-    """Elements that changed beyond the tolerance."""
-    max_abs: Number | None
-    max_rel: Number | None
-    mean_abs: Number | None
-    relative_l2: Number | None
-    cosine: Number | None
-    nans_a: int | None
-    nans_b: int | None
-    infs_a: int | None
-    infs_b: int | None
-    signed_zeros: int | None
-    """Zeros that changed their sign."""
-
-
-class AssetDifferenceDocument(msgspec.Struct, kw_only=True):
-    """One asset of A, one of B, or a pair."""
-
-    a: str | None
-    """The name in A."""
-    b: str | None
-    """The name in B."""
-    status: AssetStatus
-    differs: bool
-    reason: str | None
-    """Why one of them could not be read."""
-    nbytes_a: int | None
-    nbytes_b: int | None
-    sha256_a: str | None
-    sha256_b: str | None
-
-
-class DiffDocument(Document, kw_only=True):
-    """``ckptread diff --format json``."""
-
-    a: str
-    b: str
-    verdict: Literal["same", "different"]
-    summary: str
-    """The verdict in words."""
-    tolerance: ToleranceDocument
-    counts: dict[str, int]
-    """How many tensors have each status."""
-    assets: list[AssetDifferenceDocument]
-    tensors: list[TensorDifferenceDocument]
+    @property
+    def title(self) -> str:
+        """What a row is about where rows are not of tensors; "" where they are."""
+        return "path" if self.depth is not None else "layer" if self.layers else ""
 
 
 class DiffReport(Report):
-    """A row per tensor or layer that differs, how many do not, and the verdict."""
+    """What was compared, a row per tensor or layer that differs, how many do not, and the verdict."""
 
-    def __init__(self, found: Difference, *, sort: DiffSort, layers: bool, brief: bool) -> None:
+    def __init__(self, found: Difference, view: DiffView) -> None:
         self._found = found
-        self._sort = sort
-        self._layers = layers
-        self._brief = brief
+        self._view = view
+        fold = view.fold and not all(map(_is_foldable, found.differences))
+        self._folded = list(filter(_is_foldable, found.differences)) if fold else []
+        self._kept = [entry for entry in found.tensors if not (fold and _is_foldable(entry))]
 
     def document(self) -> DiffDocument:
         """Return every pair that was compared."""
-        found = self._found
-        return DiffDocument(
-            a=found.a,
-            b=found.b,
-            verdict="same" if found.same else "different",
-            summary=difference_text(found),
-            tolerance=ToleranceDocument(**msgspec.structs.asdict(found.tolerance)),
-            counts={str(status): count for status, count in found.counts.items()},
-            assets=[_asset_document(asset) for asset in found.assets],
-            tensors=[_document(entry) for entry in sort_differences(found.tensors, self._sort)],
-        )
+        groups = self._groups(self._found.tensors) if self._view.title else None
+        return diff_document(self._found, sort_differences(self._found.tensors, self._view.sort), groups)
 
     def tables(self) -> list[Table]:
         """Return a row per tensor or asset that differs with every statistic, or a row per layer."""
         found = self._found
-        if self._layers:
-            return [layer_table(found.tensors, found.asset_differences)]
-        return [full_table(sort_differences(found.differences, self._sort), found.asset_differences)]
+        if self._view.title:
+            return [full_group_table(self._groups(found.tensors), self._view.title, found.asset_differences)]
+        return [full_table(sort_differences(found.differences, self._view.sort), found.asset_differences)]
 
     def lines(self) -> Iterator[Block]:
-        """Yield a table of what differs, a line on what does not, and the verdict."""
-        if not self._brief:
-            yield from self._overview()
+        """Yield what was compared, a table of what differs, a line on what does not, and the verdict."""
+        if not self._view.brief:
+            yield from self._heading()
+            if not self._found.same:
+                yield from (self._group_table() if self._view.title else self._table(), Line())
+            yield from (Line(text, "prose") for text in self._counted())
         yield Line(difference_text(self._found), "prose")
+
+    def pasted(self) -> Iterator[Block | Folded]:
+        """Yield what a pull request shows: the verdict, the layers, the largest differences, and the rest folded."""
+        yield Line(difference_text(self._found), "prose")
+        yield from self._overall()
+        sides = zip("AB", (self._found.a, self._found.b), self._found.sides, strict=True)
+        rows = [[mark, name_text(path), side.format, name_text(side.writer)] for mark, path, side in sides]
+        yield Table(["", "checkpoint", "format", "writer"], rows)
+        if not self._found.same:
+            yield Folded(self._group_table(), "more " + (self._view.title or "layer"))
+            yield from [] if self._view.title else [Folded(self._table(), "more tensor")]
+        yield from (Line(text, "prose") for text in self._counted())
 
     def notes(self) -> Iterator[str]:
         """Yield what the files do not record, and what could not be read."""
@@ -148,50 +95,37 @@ class DiffReport(Report):
         for entry in islice((entry for entry in entries if entry.unreadable), SHOWN):
             yield f"{name_text(entry.name)} could not be read: {entry.reason}"
 
-    def _overview(self) -> Iterator[Block]:
-        found = self._found
-        rows = sort_differences(found.differences, self._sort)
-        assets = found.asset_differences
-        table = layer_table(found.tensors, assets) if self._layers else difference_table(rows, assets)
-        if rows or assets:
-            yield table
-            yield Line()
-        if unchanged := unchanged_text(found):
-            yield Line(unchanged)
+    def _heading(self) -> Iterator[Line]:
+        paths = [name_text(path) for path in (self._found.a, self._found.b)]
+        longest = max(map(columns, paths))
+        styles: tuple[Style, Style] = ("removed", "added")
+        for mark, path, side, style in zip(("---", "+++"), paths, self._found.sides, styles, strict=True):
+            about = ", ".join(filter(None, [side.format, name_text(side.writer)]))
+            yield Line(f"{mark} {padded(path, longest)}  {about}", style)
+        yield from self._overall()
+        yield Line()
+
+    def _overall(self) -> list[Line]:
+        text = overall_text(self._found)
+        return [Line(text, "prose")] if text else []
+
+    def _counted(self) -> Iterator[str]:
+        """Yield what has no row: the optimizer's tensors and the like, and what is unchanged."""
+        yield from folded_texts(self._folded)
+        yield from filter(None, [unchanged_text(self._found)])
+
+    def _table(self) -> Table:
+        rows = sort_differences([entry for entry in self._kept if entry.differs], self._view.sort)
+        return difference_table(rows, self._found.asset_differences)
+
+    def _group_table(self) -> Table:
+        return group_table(self._groups(self._kept), self._view.title or "layer", self._found.asset_differences)
+
+    def _groups(self, entries: Sequence[TensorDifference]) -> Groups:
+        depth = self._view.depth
+        return group_rows(by_layer(entries) if depth is None else by_path(entries, depth))
 
 
-def _asset_document(entry: AssetDifference) -> AssetDifferenceDocument:
-    fields = {
-        f"{field}_{side}": None if asset is None else getattr(asset, field)
-        for side, asset in (("a", entry.a), ("b", entry.b))
-        for field in ("nbytes", "sha256")
-    }
-    return AssetDifferenceDocument(
-        a=entry.a.name if entry.a else None, b=entry.b.name if entry.b else None, status=entry.status,
-        differs=entry.differs, reason=entry.reason or None, **fields,
-    )  # fmt: skip
-
-
-def _document(entry: TensorDifference) -> TensorDifferenceDocument:
-    arrangement = entry.arrangement
-    statistics: dict[str, Any] = msgspec.structs.asdict(entry.change) if entry.change else dict.fromkeys(FIGURES)
-    return TensorDifferenceDocument(
-        **_sides(entry.a, entry.b),
-        variable=entry.name if entry.a or entry.b else None,
-        status=entry.status,
-        differs=entry.differs,
-        reason=entry.reason or None,
-        matched_by=entry.by,
-        certainty=entry.certainty,
-        reshape=arrangement.shape if arrangement else None,
-        axes=arrangement.axes if arrangement else None,
-        suspect=entry.suspect,
-        **statistics,
-    )
-
-
-def _sides(a: TensorInfo | None, b: TensorInfo | None) -> dict[str, Any]:
-    return {
-        "a": a.key if a else None, "b": b.key if b else None, "shape_a": a.shape if a else None,
-        "shape_b": b.shape if b else None, "dtype_a": a.dtype if a else None, "dtype_b": b.dtype if b else None,
-    }  # fmt: skip
+def _is_foldable(entry: TensorDifference) -> bool:
+    """Whether a difference is only counted: of the optimizer, a metric or a counter, unless something is wrong."""
+    return bool(beside_model(entry)) and entry.status != "not-comparable" and not movement([entry]).spoiled

@@ -2,12 +2,53 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ckptread.operations.diff.diff import Difference
+from ckptread.operations.diff.movement import beside_model, movement
+from ckptread.operations.diff.tensor_difference import TensorDifference
+from ckptread.reports.cells import percent_text
 from ckptread.wording import plural
 
 COUNTED = {"shape": "of another shape", "dtype": "of another dtype", "removed": "only in A", "added": "only in B",
            "not-comparable": "not comparable"}  # fmt: skip
 """Statuses as they are counted in a sentence."""
+
+
+def changed_in_model(found: Difference) -> list[TensorDifference]:
+    """Return the tensors of the model that are on both sides, and whose values changed."""
+    differing = (entry for entry in found.differences if entry.a is not None and entry.b is not None)
+    return [e for e in differing if e.change is not None and e.change.changed and not beside_model(e)]
+
+
+def overall_text(found: Difference) -> str:
+    """Return one line on how far the model moved, or "": of tensors on both sides, in percent of the norm of A's."""
+    changed = changed_in_model(found)
+    if found.stopped or not changed:
+        return ""
+    pairs = sum(e.a is not None and e.b is not None and not beside_model(e) for e in found.tensors)
+    return f"{len(changed):,} of {plural(pairs, 'tensor')} changed{_moved(changed)}"
+
+
+def _moved(changed: list[TensorDifference]) -> str:
+    moved = movement(changed)
+    they = "it" if len(changed) == 1 else "they"
+    texts = [] if not moved.ratio else [f"{they} moved {'from zero' if moved.from_zero else _percent(moved.ratio)}"]
+    texts += [f"{moved.new_nans:,} with new NaN"] if moved.new_nans else []
+    return "".join(f"; {text}" for text in texts)
+
+
+def _percent(ratio: float) -> str:
+    return f"{percent_text(ratio)} in norm"
+
+
+def folded_texts(folded: list[TensorDifference]) -> list[str]:
+    """Return a line per role on differences that have no row."""
+    roles: dict[str, Counter[str]] = {}
+    for entry in folded:
+        roles.setdefault(beside_model(entry), Counter())[COUNTED.get(entry.status, entry.status)] += 1
+    counts = {role: ", ".join(f"{count:,} {word}" for word, count in words.items()) for role, words in roles.items()}
+    return [f"{role}: {text} (--role {role})" for role, text in counts.items()]
 
 
 def unchanged_text(found: Difference) -> str:

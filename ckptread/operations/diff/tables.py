@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import reduce
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from ckptread.operations.diff.compare_assets import AssetDifference
 from ckptread.operations.diff.diff import DiffSort
+from ckptread.operations.diff.movement import Movement, beside_model, movement
 from ckptread.operations.diff.summary import COUNTED
 from ckptread.operations.diff.tensor_difference import TensorDifference
-from ckptread.reports.cells import dtype_text, name_text, number_text, shape_text
-from ckptread.reports.report import Table
-from ckptread.values.difference import FIGURES, larger
+from ckptread.reports.cells import dtype_text, name_text, percent_text, shape_text
+from ckptread.reports.glyphs import bar
+from ckptread.reports.report import Cell, Style, Table
+from ckptread.values.difference import FIGURES
 
 MARKS = {"added": "+", "removed": "-", "not-comparable": "!"}
 """Any other difference is marked with ~."""
-WORDS = {"added": "only in B", "removed": "only in A", "not-comparable": "not comparable"}
-BESIDE_MODEL = {"optimizer", "metric", "bookkeeping"}
-"""The roles of tensors that are not part of the model itself."""
+WORDS = {"added": "only in B", "removed": "only in A", "not-comparable": "not comparable", "transposed": "transposed"}
+"""What a note says of a difference that is not one of values; of shapes and dtypes it has both."""
+GROUPS = {"not-comparable": 4, "shape": 3, "changed": 2, "dtype": 2, "transposed": 2, "removed": 1, "added": 1}
+ALARMING = {"removed", "not-comparable"}
+FROM_ZERO = "from zero"
+BAR_WIDTH = 10
+MANY = 10_000
+"""From so many elements on, a share of them is shown in percent."""
+
+Groups = Sequence[tuple[str, Movement, Sequence[TensorDifference]]]
 
 
 def sort_differences(entries: Sequence[TensorDifference], sort: DiffSort) -> list[TensorDifference]:
@@ -30,46 +39,44 @@ def sort_differences(entries: Sequence[TensorDifference], sort: DiffSort) -> lis
     return sorted(entries, key=_weight, reverse=True) if sort == "change" else list(entries)
 
 
-def _weight(entry: TensorDifference) -> tuple[bool, bool, int, float]:
-    """Where a NaN appeared, incomparable tensors, changed ones by relative change, and those on one side only.
+def _weight(entry: TensorDifference) -> tuple[bool, bool, int, tuple[bool, float]]:
+    """Where a NaN appeared, incomparable tensors, changed ones by how far they moved, and those on one side only.
 
     The optimizer's state, metrics and counters come after all these: they always change.
     """
-    group = {"not-comparable": 4, "shape": 3, "changed": 2, "dtype": 2, "transposed": 2, "removed": 1, "added": 1}
-    change = entry.change
-    size = change.relative_l2 if change and change.relative_l2 is not None else 0.0
-    rank = 3 if entry.suspect else group.get(entry.status, 0)
-    tensor = entry.a or entry.b
-    behind = tensor is not None and tensor.role in BESIDE_MODEL
-    appeared = change is not None and change.nans_b > change.nans_a
-    return appeared, not behind, rank, math.inf if math.isnan(size) else size
+    rank = 3 if entry.suspect else GROUPS.get(entry.status, 0)
+    moved = movement([entry])
+    return moved.spoiled, not beside_model(entry), rank, _distance(moved)
+
+
+def _distance(moved: Movement) -> tuple[bool, float]:
+    """Return how far tensors moved, relative to where they were; those that were zero come after all others."""
+    if moved.ratio is None:
+        return False, -1.0
+    if moved.from_zero:
+        return False, moved.distance or 0.0
+    return True, math.inf if math.isnan(moved.ratio) else moved.ratio
 
 
 def difference_table(entries: Sequence[TensorDifference], assets: Sequence[AssetDifference] = ()) -> Table:
     """Return a row per tensor or asset that differs, for people, without empty columns."""
-    titles = ["name", "what", "shape", ">changed", ">max abs", ">rel L2", "note"]
+    titles = ["name", ">moved", ">max abs", ">changed", "shape", "note"]
     rows = [*map(_row, entries), *map(_asset_row, assets)]
-    kept = [n for n in range(len(titles)) if n < 3 or any(row[n] for row in rows)]
-    return Table([titles[n] for n in kept], [[row[n] for n in kept] for row in rows])
+    kept = [n for n in range(len(titles)) if n < 1 or any(row[n] for row in rows)]
+    shown = [titles[n] for n in kept]
+    return Table(shown, [[row[n] for n in kept] for row in rows], ["shape", "changed", "max abs"])
 
 
 def _row(entry: TensorDifference) -> list[str]:
     change = entry.change
-    numbers = ["", "", ""]
-    if change is not None:
-        numbers = [
-            f"{change.changed:,} of {change.count:,}",
-            number_text(change.max_abs),
-            number_text(change.relative_l2),
-        ]
-    shapes = _both([shape_text(t.shape) for t in (entry.a, entry.b) if t is not None])
-    return [f"{MARKS.get(entry.status, '~')} {_names(entry)}", WORDS.get(entry.status, entry.status), shapes,
-            *numbers, _note(entry)]  # fmt: skip
+    count = "" if change is None else _share(change.changed, change.count)
+    largest = "" if change is None else _largest(change.max_abs)
+    shape = "" if entry.status == "shape" else _shapes(entry)
+    return [_marked(entry.status, _names(entry)), moved_text(movement([entry])), largest, count, shape, _note(entry)]
 
 
 def _asset_row(entry: AssetDifference) -> list[str]:
-    name = f"{MARKS.get(entry.status, '~')} {name_text(entry.name)}"
-    return [name, WORDS.get(entry.status, entry.status), "", "", "", "", _asset_note(entry)]
+    return [_marked(entry.status, name_text(entry.name)), "", "", "", "", _asset_note(entry)]
 
 
 def _asset_note(entry: AssetDifference) -> str:
@@ -78,6 +85,35 @@ def _asset_note(entry: AssetDifference) -> str:
         f"{asset.nbytes:,} bytes" for asset in (entry.a, entry.b) if asset is not None and asset.nbytes is not None
     ]
     return name_text(entry.reason) if entry.reason else f"asset of {_both(sizes)}"
+
+
+def _share(part: int, count: int) -> str:
+    """Return how many elements changed: exactly, where it takes little room."""
+    if part == count:
+        return "all"
+    return f"{part:,} of {count:,}" if count < MANY else percent_text(part / count)
+
+
+def _largest(size: float | None) -> str:
+    return "" if size is None else f"{size:,}" if isinstance(size, int) else f"{size:.3g}"
+
+
+def _shapes(entry: TensorDifference) -> str:
+    return _both([shape_text(t.shape) for t in (entry.a, entry.b) if t is not None])
+
+
+def _marked(status: str, name: str) -> Cell:
+    style: Style = "added" if status == "added" else "removed" if status in ALARMING else "changed"
+    return Cell(f"{MARKS.get(status, '~')} {name}", style)
+
+
+def moved_text(moved: Movement) -> str:
+    """Return how far tensors moved: in percent of their norm."""
+    if moved.spoiled:
+        return Cell("new NaN" if moved.new_nans else "new Inf", "nan")
+    if not moved.ratio:
+        return ""  # of another shape, only on one side, or unchanged
+    return FROM_ZERO if moved.from_zero else percent_text(moved.ratio)
 
 
 def _names(entry: TensorDifference) -> str:
@@ -94,7 +130,9 @@ def _both(sides: list[str]) -> str:
 
 def _note(entry: TensorDifference) -> str:
     """Return what no number shows: dtypes, NaN and Inf, signed zeros, permuted axes, reasons."""
-    notes = []
+    notes = [WORDS[entry.status]] if entry.status in WORDS else []
+    if entry.status == "shape":
+        notes.append(f"shape {_shapes(entry)}")
     if entry.a and entry.b and entry.a.dtype != entry.b.dtype:
         notes.append(_both([dtype_text(entry.a.dtype), dtype_text(entry.b.dtype)]) + _values_agree(entry))
     if entry.arrangement is not None and entry.a is not None and not entry.suspect:
@@ -148,39 +186,70 @@ def _full_asset_row(entry: AssetDifference, cells: int) -> list[str]:
     return [*known, *[""] * (cells - len(known) - 1), _asset_note(entry)]
 
 
-def layer_table(entries: Sequence[TensorDifference], assets: Sequence[AssetDifference] = ()) -> Table:
-    """Return a row per layer that has a difference: how many of its tensors differ, and the largest changes.
-
-    Assets that differ follow, a row each.
-    """
-    layers: dict[str, list[TensorDifference]] = {}
-    for entry in entries:
-        tensor = entry.a or entry.b
-        layers.setdefault(tensor.place if tensor else "", []).append(entry)
-    changed = {layer: members for layer, members in layers.items() if any(entry.differs for entry in members)}
-    order = sorted(changed.items(), key=lambda item: max(map(_weight, item[1])), reverse=True)
-    titles = ["layer", ">tensors", ">differ", ">changed", ">max abs", ">max rel L2", "note"]
-    files = [[name_text(asset.name), "0", "0", "0", "", "", _asset_note(asset)] for asset in assets]
-    return Table(titles, [*(_layer_row(layer, members) for layer, members in order), *files])
+def group_rows(groups: Mapping[str, Sequence[TensorDifference]]) -> Groups:
+    """Return the groups that have a difference, those that moved most first."""
+    moved = [(name, movement(members), members) for name, members in groups.items()]
+    return sorted((group for group in moved if group[1].differ), key=_group_weight, reverse=True)
 
 
-def _layer_row(layer: str, members: list[TensorDifference]) -> list[str]:
-    changes = [entry.change for entry in members if entry.change is not None]
-    counts: dict[str, int] = {}
-    for entry in members:
-        if entry.differs:
-            word = COUNTED.get(entry.status, entry.status)
-            counts[word] = counts.get(word, 0) + 1
-    return [
-        name_text(layer),
-        f"{len(members):,}",
-        f"{sum(entry.differs for entry in members):,}",
-        f"{sum(change.changed for change in changes):,}",
-        *(_largest([getattr(change, name) for change in changes]) for name in ("max_abs", "relative_l2")),
-        ", ".join(f"{count:,} {word}" for word, count in counts.items()),
+def _group_weight(group: tuple[str, Movement, Sequence[TensorDifference]]) -> tuple[bool, bool, bool, int, float]:
+    _, moved, members = group
+    apart = max((_weight(entry)[1:3] for entry in members if entry.differs), default=(False, 0))
+    known, size = _distance(moved)
+    return moved.spoiled, apart[0], known, apart[1], size
+
+
+def group_table(groups: Groups, title: str, assets: Sequence[AssetDifference] = ()) -> Table:
+    """Return a row per layer or path that has a difference, with a bar of how far it moved, and one per asset."""
+    most = max((size for _, moved, _ in groups for known, size in [_distance(moved)] if known), default=0.0)
+    rows = [
+        [_marked("changed", name_text(name)), moved_text(moved), _bar(moved, most), _largest(moved.max_abs),
+         f"{moved.differ:,} of {moved.tensors:,}", _counted(members)]
+        for name, moved, members in groups
+    ]  # fmt: skip
+    rows += map(_asset_row, assets)
+    return Table([title, ">moved", "", ">max abs", ">tensors", "note"], rows, ["max abs", "tensors"])
+
+
+def _bar(moved: Movement, most: float) -> str:
+    known, size = _distance(moved)
+    return bar(size, most, BAR_WIDTH) if known else ""
+
+
+def _counted(members: Sequence[TensorDifference]) -> str:
+    """Return how many tensors differ otherwise than by their values."""
+    counts = Counter(COUNTED[entry.status] for entry in members if entry.differs and entry.status in COUNTED)
+    return ", ".join(f"{count:,} {word}" for word, count in counts.items())
+
+
+def full_group_table(groups: Groups, title: str, assets: Sequence[AssetDifference] = ()) -> Table:
+    """Return a row per layer or path with every statistic, for programs, and one per asset."""
+    titles = [
+        title,
+        ">tensors",
+        ">differ",
+        ">changed",
+        ">max abs",
+        ">max rel L2",
+        "note",
+        ">distance",
+        ">norm",
+        ">moved",
     ]
+    files = [[name_text(asset.name), "0", "0", "0", "", "", _asset_note(asset), "", "", ""] for asset in assets]
+    return Table(titles, [*(_full_group_row(*group) for group in groups), *files])
 
 
-def _largest(numbers: Sequence[float | None]) -> str:
-    known = [number for number in numbers if number is not None]
-    return number_text(reduce(larger, known)) if known else ""
+def _full_group_row(name: str, moved: Movement, members: Sequence[TensorDifference]) -> list[str]:
+    changes = [entry.change for entry in members if entry.change is not None]
+    ratios = [change.relative_l2 for change in changes if change.relative_l2 is not None]
+    numbers = [moved.max_abs, max(ratios, default=None)]
+    ends = [moved.distance, moved.norm, moved.ratio]
+    return [
+        name_text(name), str(moved.tensors), str(moved.differ), str(sum(change.changed for change in changes)),
+        *map(_exact, numbers), _counted(members), *map(_exact, ends),
+    ]  # fmt: skip
+
+
+def _exact(number: float | None) -> str:
+    return "" if number is None else repr(number)

@@ -41,6 +41,8 @@ class TensorDifference(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     change: Change | None = None
     """Statistics of the change, where values were compared and are not the same bit for bit."""
+    norm: float | None = None
+    """L2 norm of A's values where they are the same in B, if it was asked for."""
     reason: str = ""
     """Why the two could not be compared, or are what they are."""
     unreadable: bool = False
@@ -61,6 +63,13 @@ class TensorDifference(msgspec.Struct, frozen=True, kw_only=True):
         """What to call it: by its variable, or by its key."""
         tensor = self.a or self.b
         return tensor.name if tensor else ""
+
+    @property
+    def place(self) -> str:
+        """The layer that it belongs to, or else the path above it."""
+        sides = [tensor for tensor in (self.a, self.b) if tensor is not None]
+        layers = (tensor.layer for tensor in sides if tensor.layer is not None)
+        return next(layers, sides[0].place if sides else "")
 
     @property
     def differs(self) -> bool:
@@ -96,6 +105,15 @@ class PairComparer:
             return self._compare_values(pair, Tensor(self._a, pair.a), Tensor(self._b, pair.b))
         except CheckpointError as error:
             return self._result(pair, "not-comparable", reason=str(error), unreadable=True)
+
+    def with_norm(self, entry: TensorDifference) -> TensorDifference:
+        """Return a result with the norm of A's values, where both sides have them and they are the same."""
+        if entry.a is None or entry.b is None or entry.a.shape is None or entry.change is not None or entry.unreadable:
+            return entry
+        from ckptread.values.statistics import l2_norm
+
+        unchanged = entry.status in SAME or entry.status == "transposed"
+        return msgspec.structs.replace(entry, norm=l2_norm(Tensor(self._a, entry.a))) if unchanged else entry
 
     def _result(
         self,

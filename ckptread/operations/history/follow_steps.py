@@ -21,6 +21,7 @@ from ckptread.operations.opening import opened
 from ckptread.reader import BLOCK_BYTES, Reader, Tensor
 from ckptread.select import filter_tensors, match_tensors
 from ckptread.tensors import TensorInfo
+from ckptread.values.difference import relative
 from ckptread.values.numbers import is_numeric
 from ckptread.values.statistics import PIECE, Statistics, as_float, exact_float, square_sum, statistics
 
@@ -226,7 +227,7 @@ def _sum_up(name: str, members: Sequence[TensorResult[_Read]], past: Mapping[str
         parameters=sum(entry.tensor.size for entry in members),
         l2=math.hypot(*norms) if norms else None,
         distance=distance,
-        change=None if distance is None else _ratio(distance, math.hypot(*(norm for norm, _ in moved))),
+        change=None if distance is None else relative(distance, math.hypot(*(norm for norm, _ in moved))),
         nans=_sum_known(read.statistics.nans for _, read in known),
         infs=_sum_known(read.statistics.infs for _, read in known),
     )
@@ -248,9 +249,3 @@ def _without_change(
         if reshaped
         else step_statistics
     )
-
-
-def _ratio(distance: float, norm: float) -> float:
-    if distance == 0:
-        return 0.0
-    return distance / norm if norm else math.inf
