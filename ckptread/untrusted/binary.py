@@ -8,9 +8,9 @@ needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from struct import Struct
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,8 @@ Buffer = TypeVar("Buffer", bytes, memoryview)
 _U32 = Struct("<I")
 _U64 = Struct("<Q")
 VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
+_WITH_VARINT = (VARINT, DELIMITED)
+"""The wire types that begin with a varint."""
 
 
 class Malformed(Exception):  # noqa: N818 - always caught, and raised again as a DamagedFileError with the file's name
@@ -95,99 +97,109 @@ def text(data: Bytes) -> str:
     return str(data, "utf-8", "surrogateescape")
 
 
-class NumberField(msgspec.Struct, frozen=True, kw_only=True):
-    """A field of a message that holds numbers, and how they are converted."""
+Convert = Callable[[bytes, int, int, Allowance], Any]
+"""Returns a field's value; gets the buffer, the number or the position of the first byte, and the position after it."""
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of a message."""
 
     name: str
     wire: int
-    """The wire type: VARINT, FIXED32 or FIXED64."""
-    convert: Callable[[int], Any]
-    repeated: bool = False
-
-
-class BytesField(msgspec.Struct, frozen=True, kw_only=True):
-    """A field of a message that holds bytes, and how they are converted."""
-
-    name: str
-    convert: Callable[[memoryview, Allowance], Any]
+    """The wire type: VARINT, FIXED64, DELIMITED or FIXED32."""
+    convert: Convert
     repeated: bool = False
     merged: bool = False
     """Whether it is a message of which each occurrence adds to the one before."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message:
     """A message's fields by number. Other fields are skipped."""
 
-    fields: Mapping[int, NumberField | BytesField] = msgspec.field(default_factory=dict)
-
-    @property
-    def cost(self) -> int:
+    def __init__(self, fields: Mapping[int, Field]) -> None:
+        self.fields = fields
+        self._by_tag = {number << 3 | field.wire: field for number, field in fields.items()}
+        self._lists = [field.name for field in fields.values() if field.repeated]
+        self._cost = 2 + len(self._lists)
         """What even an empty message takes in memory: a dictionary, and a list per repeated field."""
-        return 2 + sum(each.repeated for each in self.fields.values())
 
     def decode(self, data: Bytes, allowance: Allowance | None = None) -> dict[str, Any]:
         """Return the values of the fields that are present; a repeated field is always present, as a list.
 
         Every value counts against the ``allowance``, which many messages may share; None is a new one.
         """
-        allowance = allowance or Allowance(MESSAGE_COST, "values")
-        allowance.take(self.cost)
-        data = memoryview(data)  # so that skipped fields are not copied
-        result: dict[str, Any] = {f.name: [] for f in self.fields.values() if f.repeated}
-        parts: dict[int, list[memoryview]] = {}
-        at, end = 0, len(data)
-        while at < end:
-            tag, at = varint(data, at)
-            value, at = _wire_value(data, at, tag & 7)
-            field = self.fields.get(tag >> 3)
+        return self.decode_part(bytes(data), 0, len(data), allowance or Allowance(MESSAGE_COST, "values"))
+
+    def decode_part(self, data: bytes, at: int, end: int, allowance: Allowance) -> dict[str, Any]:
+        """Return the values of a message within another one, which is not copied: see ``decode``."""
+        allowance.take(self._cost, at)
+        result: dict[str, Any] = {}
+        for name in self._lists:
+            result[name] = []
+        parts: dict[Field, list[tuple[int, int]]] = {}
+        for tag, value, stop in _wire_values(data, at, end):
+            field = self._by_tag.get(tag)
             if field is None:
+                self._add_packed(result, data, tag, value, stop, allowance)
                 continue
-            allowance.take(1, at)
-            if isinstance(field, BytesField) and isinstance(value, memoryview):
-                if field.merged:
-                    parts.setdefault(tag >> 3, []).append(value)
-                    continue
-                converted = field.convert(value, allowance)
-            elif isinstance(field, NumberField) and isinstance(value, int) and field.wire == tag & 7:
-                converted = field.convert(value)
-            else:
-                numbers = _read_packed(field, value, tag & 7, at, allowance)
-                result[field.name] += numbers
-                continue
+            allowance.take(1, stop)
             if field.repeated:
-                result[field.name].append(converted)
+                result[field.name].append(field.convert(data, value, stop, allowance))
+            elif field.merged:
+                parts.setdefault(field, []).append((value, stop))
             else:
-                result[field.name] = converted
-        result |= {self.fields[number].name: self._merged(number, found, allowance) for number, found in parts.items()}
+                result[field.name] = field.convert(data, value, stop, allowance)
+        for field, found in parts.items():
+            result[field.name] = _join_parts(field, data, found, allowance)
         return result
 
-    def _merged(self, number: int, parts: list[memoryview], allowance: Allowance) -> Any:
-        """Return a message that occurs several times: it is what its parts are when they are joined."""
-        joined = parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
-        return cast(BytesField, self.fields[number]).convert(joined, allowance)
+    def _add_packed(
+        self, result: dict[str, Any], data: bytes, tag: int, at: int, stop: int, allowance: Allowance
+    ) -> None:
+        """Add a packed list of numbers; any other known field has a wire type that is not its own."""
+        field = self.fields.get(tag >> 3)
+        if field is None:
+            return
+        if not field.repeated or field.wire != VARINT or tag & 7 != DELIMITED:
+            raise Malformed(f"the field {field.name!r} has the wire type {tag & 7}", stop)
+        while at < stop:
+            allowance.take(1, at)
+            number, at = varint(data, at)
+            result[field.name].append(field.convert(data, number, at, allowance))
+        if at > stop:
+            raise Malformed("a number is truncated", stop)
 
 
-def _read_packed(
-    field: NumberField | BytesField, value: int | memoryview, wire: int, at: int, allowance: Allowance
-) -> list[Any]:
-    """Read a packed list of numbers; any other wire type than the table's is an error."""
-    listed = isinstance(field, NumberField) and field.repeated and field.wire == VARINT
-    if not (isinstance(field, NumberField) and listed and isinstance(value, memoryview)):
-        raise Malformed(f"the field {field.name!r} has the wire type {wire}", at)
-    numbers, inner = [], 0
-    while inner < len(value):
-        allowance.take(1, at)
-        number, inner = varint(value, inner)
-        numbers.append(field.convert(number))
-    return numbers
+def _join_parts(field: Field, data: bytes, parts: list[tuple[int, int]], allowance: Allowance) -> Any:
+    """Return a message that occurs several times: it is what its parts are when they are joined."""
+    if len(parts) > 1:
+        data = b"".join(data[at:stop] for at, stop in parts)
+        parts = [(0, len(data))]
+    return field.convert(data, *parts[0], allowance)
 
 
-def _wire_value(data: memoryview, at: int, wire: int) -> tuple[int | memoryview, int]:
-    if wire == VARINT:
-        return varint(data, at)
-    if wire == DELIMITED:
-        nbytes, at = varint(data, at)
-        return take(data, at, nbytes)
+def _wire_values(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield each field's tag, its number or the position of its first byte, and the position after it.
+
+    Numbers below 128 are one byte, and nearly all: they are read here.
+    """
+    while at < end:
+        tag, at = (data[at], at + 1) if data[at] < 0x80 else varint(data, at)
+        wire = tag & 7
+        if wire not in _WITH_VARINT:
+            value, at = _read_fixed(data, at, wire)
+        elif at < end and data[at] < 0x80:
+            value, at = data[at], at + 1
+        else:
+            value, at = varint(data, at)
+        if wire == DELIMITED:
+            value, at = at, at + value
+        if at > end:
+            raise Malformed(f"a field ends {at - end:,} bytes after the message that it is in", end)
+        yield tag, value, at
+
+
+def _read_fixed(data: bytes, at: int, wire: int) -> tuple[int, int]:
     if wire == FIXED32:
         return fixed32(data, at)
     if wire == FIXED64:
@@ -195,31 +207,33 @@ def _wire_value(data: memoryview, at: int, wire: int) -> tuple[int | memoryview,
     raise Malformed(f"there is no wire type {wire}", at)
 
 
-def int_field(name: str, *, repeated: bool = False) -> NumberField:
+def int_field(name: str, *, repeated: bool = False) -> Field:
     """Describe an int64, int32 or enum field."""
-    return NumberField(name=name, wire=VARINT, convert=signed, repeated=repeated)
+    return Field(
+        name=name, wire=VARINT, convert=lambda _data, value, _end, _allowance: signed(value), repeated=repeated
+    )
 
 
-def bool_field(name: str) -> NumberField:
+def bool_field(name: str) -> Field:
     """Describe a bool field."""
-    return NumberField(name=name, wire=VARINT, convert=bool)
+    return Field(name=name, wire=VARINT, convert=lambda _data, value, _end, _allowance: bool(value))
 
 
-def fixed32_field(name: str) -> NumberField:
+def fixed32_field(name: str) -> Field:
     """Describe a fixed32 field."""
-    return NumberField(name=name, wire=FIXED32, convert=int)
+    return Field(name=name, wire=FIXED32, convert=lambda _data, value, _end, _allowance: value)
 
 
-def bytes_field(name: str, *, repeated: bool = False) -> BytesField:
+def bytes_field(name: str, *, repeated: bool = False) -> Field:
     """Describe a bytes field."""
-    return BytesField(name=name, convert=lambda data, _: bytes(data), repeated=repeated)
+    return Field(name=name, wire=DELIMITED, convert=lambda data, at, end, _: data[at:end], repeated=repeated)
 
 
-def text_field(name: str, *, repeated: bool = False) -> BytesField:
+def text_field(name: str, *, repeated: bool = False) -> Field:
     """Describe a string field."""
-    return BytesField(name=name, convert=lambda data, _: text(data), repeated=repeated)
+    return Field(name=name, wire=DELIMITED, convert=lambda data, at, end, _: text(data[at:end]), repeated=repeated)
 
 
-def message_field(name: str, message: Message, *, repeated: bool = False) -> BytesField:
+def message_field(name: str, message: Message, *, repeated: bool = False) -> Field:
     """Describe a field that holds another message."""
-    return BytesField(name=name, convert=message.decode, repeated=repeated, merged=not repeated)
+    return Field(name=name, wire=DELIMITED, convert=message.decode_part, repeated=repeated, merged=not repeated)

@@ -165,7 +165,7 @@ def names_tensorflow(data):
     infos = [TensorInfo(key=key, shape=(2, 3), dtype="float32", nbytes=24) for key in dict.fromkeys(keys)]
     graph, saved, metadata, meta = (part or None for part in parts[:4])
     evidence = TensorFlowEvidence(
-        object_graph=graph,
+        object_graph=object_graph.parse_object_graph(graph or b""),
         saved_model=saved,
         keras_metadata=metadata,
         meta_graph=meta,
@@ -173,7 +173,6 @@ def names_tensorflow(data):
     )
     found = describe_tensorflow(infos, evidence)
     assert sorted(info.key for info in found) == sorted(info.key for info in infos)
-    object_graph.parse_object_graph(parts[0])
     saved_model.parse_saved_model(parts[1], parts[3])
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ckptread.names.keras.describe import KerasEvidence
 from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY, TensorFlowEvidence
+from ckptread.names.tensorflow.object_graph import ObjectGraph, parse_object_graph
 from ckptread.tensors import TensorInfo
 
 
@@ -86,7 +87,7 @@ def checkpoint(prefix: str | Path, folder: str | Path | None = None) -> tuple[li
     ]
     graph = reader.get_tensor(OBJECT_GRAPH_KEY) if reader.has_tensor(OBJECT_GRAPH_KEY) else None
     evidence = TensorFlowEvidence(
-        object_graph=graph,
+        object_graph=parse_object_graph(graph) if graph else ObjectGraph(),
         saved_model=_file(folder, "saved_model.pb"),
         keras_metadata=_file(folder, "keras_metadata.pb"),
         meta_graph=_file(str(prefix) + ".meta", ""),

@@ -22,7 +22,8 @@ from ckptread.names.keras import describe as keras_names
 from ckptread.names.keras import model_facts as model
 from ckptread.names.keras.describe import KerasEvidence
 from ckptread.names.tensorflow import describe as tensorflow_names
-from ckptread.names.tensorflow.describe import TensorFlowEvidence
+from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY, TensorFlowEvidence
+from ckptread.names.tensorflow.object_graph import parse_object_graph
 from ckptread.operations.inspect.layers import summarize
 from ckptread.reader import Reader
 from ckptread.tensors import TensorInfo
@@ -124,20 +125,24 @@ def test_broken_configs_and_attributes(seed: int, files: list[Path]) -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_broken_protocol_buffers(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
-    tensors, given = _export(tmp_path)
-    broken = {name: _damage(getattr(given, name), chance) for name in ("object_graph", "saved_model")}
+    tensors, given, graph = _export(tmp_path)
+    broken = {
+        "object_graph": parse_object_graph(_damage(graph, chance)),
+        "saved_model": _damage(given.saved_model, chance),
+    }
     given = replace(given, **broken, keras_metadata=chance.randbytes(100), same_bytes=None)
     named = tensorflow_names.name_tensorflow_tensors(tensors, given)
     assert sorted(t.key for t in named) == sorted(t.key for t in tensors)
 
 
-_exported: list[tuple[list[TensorInfo], TensorFlowEvidence]] = []
+_exported: list[tuple[list[TensorInfo], TensorFlowEvidence, bytes]] = []
 
 
-def _export(folder: Path) -> tuple[list[TensorInfo], TensorFlowEvidence]:
+def _export(folder: Path) -> tuple[list[TensorInfo], TensorFlowEvidence, bytes]:
     if not _exported:
         tf.saved_model.save(trained(O.Adam), str(folder / "s"))
-        _exported.append(evidence.saved_model(folder / "s"))
+        graph = tf.train.load_checkpoint(str(folder / "s/variables/variables")).get_tensor(OBJECT_GRAPH_KEY)
+        _exported.append((*evidence.saved_model(folder / "s"), graph))
     return _exported[0]
 
 

@@ -98,19 +98,19 @@ def test_an_object_graph_that_refers_to_objects_out_of_range_is_a_warning(tmp_pa
     import tensorflow as tf
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
-    from ckptread.names.tensorflow.object_graph import has_missing_objects
+    from ckptread.names.tensorflow.object_graph import parse_object_graph
 
     prefix = tf.train.Checkpoint(v=tf.Variable(1.0)).save(str(tmp_path / "ckpt"))
     with ckptread.open(prefix) as reader:
         data = reader["_CHECKPOINTABLE_OBJECT_GRAPH"][()]
     graph = TrackableObjectGraph.FromString(data)
-    assert not has_missing_objects(data)
+    assert parse_object_graph(data).problem is None
     graph.nodes[0].children[0].node_id = 99
-    assert has_missing_objects(graph.SerializeToString())
+    assert "does not have" in parse_object_graph(graph.SerializeToString()).problem
     graph.nodes[0].children[0].node_id = 0  # a cycle is legal
-    assert not has_missing_objects(graph.SerializeToString())
+    assert parse_object_graph(graph.SerializeToString()).problem is None
     graph.nodes[0].slot_variables.add(original_variable_node_id=1, slot_name="m", slot_variable_node_id=-1)
-    assert has_missing_objects(graph.SerializeToString())
+    assert "does not have" in parse_object_graph(graph.SerializeToString()).problem
 
 
 def archive(path, **members):

@@ -73,7 +73,11 @@ def test_unknown_fields_are_passed_over():
     assert INNER.decode(bytes.fromhex("5001 590000000000000000 6201ff 6d00000000 0805")) == {"number": 5}
 
 
-@pytest.mark.parametrize("data", ["0a0100", "08", "1205", "0b", "120100", "3a0180", "0f"])
+@pytest.mark.parametrize(
+    "data",
+    ["0a0100", "08", "1205", "0b", "120100", "3a0180", "0f", "12010805", "1a0208ff01", "1a03120561", "1201ad000000ff00",
+     "3a01ff01"],
+)  # fmt: skip
 def test_what_is_no_such_message_is_refused(data):
     with pytest.raises(Malformed):
         OUTER.decode(bytes.fromhex(data))

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.mistakes import blame_substitute
 from ckptread.formats.tensorflow.entries import BundleEntry, array_problem, decode_entries
@@ -26,6 +28,7 @@ from ckptread.formats.tensorflow.strings import decode_strings
 from ckptread.formats.tensorflow.variants import check_variants
 from ckptread.limits import MAX_KEY_BYTES, MAX_STRINGS_BYTES
 from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY
+from ckptread.names.tensorflow.object_graph import ObjectGraph
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, normalize, read_box
 from ckptread.storage.source import CloseOnError, Source, Stamp, Storage, check_unchanged
@@ -96,10 +99,9 @@ class TfBundleReader(Reader):
         listed = {key: entry for key, entry in self._entries.items() if key not in slices}
         described = [self._describe(key, entry) for key, entry in listed.items()]
         self.tensors = {info.key: info for info in within(described, self._shards.nbytes)}
-        self.evidence = gather_tensorflow_evidence(
-            self._object_graph(), self._storage, self._beside, self._same_checksum
-        )
-        self.tensors, problems = name_tensors(self.tensors, self.evidence)
+        evidence = gather_tensorflow_evidence(self._object_graph(), self._storage, self._beside, self._same_checksum)
+        self.tensors, problems = name_tensors(self.tensors, evidence)
+        self.evidence = msgspec.structs.replace(evidence, object_graph=ObjectGraph())  # large, and no longer needed
         self.problems += problems
         self.problems += self._shards.findings(self._entries.values())
         self.metadata = self._header.metadata()

@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping
 from ckptread.errors import CheckpointError
 from ckptread.limits import DESCRIPTION_BYTES
 from ckptread.names.tensorflow.describe import OBJECT_GRAPH_KEY, TensorFlowEvidence, name_tensorflow_tensors
-from ckptread.names.tensorflow.messages import OBJECT_GRAPH
-from ckptread.names.tensorflow.object_graph import has_missing_objects
+from ckptread.names.tensorflow.object_graph import ObjectGraph, parse_object_graph
 from ckptread.names.tensorflow.saved_model import is_saved_model
 from ckptread.storage.small_files import read_small_file
 from ckptread.storage.source import Storage
 from ckptread.tensors import Finding, TensorInfo
-from ckptread.untrusted.binary import Malformed
 
 VARIABLES = "variables/variables"
 """The prefix of the checkpoint in a SavedModel's folder."""
@@ -29,7 +27,7 @@ def gather_tensorflow_evidence(
     """Return what there is to name tensors by; ``beside`` has names of files, which need not exist, by field."""
     found = {field: read_description(storage, name) for field, name in beside.items()}
     return TensorFlowEvidence(
-        object_graph=graph,
+        object_graph=parse_object_graph(graph) if graph else ObjectGraph(),
         saved_model=found.get("saved_model"),
         keras_metadata=found.get("keras_metadata"),
         meta_graph=found.get("meta_graph"),
@@ -41,15 +39,16 @@ def name_tensors(
     tensors: Mapping[str, TensorInfo], evidence: TensorFlowEvidence
 ) -> tuple[dict[str, TensorInfo], list[Finding]]:
     """Return the tensors with their names, in the model's order, and what is wrong with the description."""
-    problems = []
-    if evidence.object_graph is not None and not _is_graph(evidence.object_graph):
-        message = "the object graph cannot be read: keys are shown as they are stored"
-        problems.append(Finding(code="tf-object-graph", severity="warning", message=message, key=OBJECT_GRAPH_KEY))
-    elif evidence.object_graph is not None and has_missing_objects(evidence.object_graph):
-        message = "the object graph refers to objects that it does not have"
-        advice = "TensorFlow may refuse it: save the checkpoint again"
+    graph, problems = evidence.object_graph, []
+    if graph.problem is not None:
         problems.append(
-            Finding(code="tf-object-graph", severity="warning", message=message, key=OBJECT_GRAPH_KEY, advice=advice)
+            Finding(
+                code="tf-object-graph",
+                severity="warning",
+                message=graph.problem,
+                key=OBJECT_GRAPH_KEY,
+                advice=graph.advice,
+            )
         )
     problems += saved_model_findings(evidence.saved_model)
     return {info.key: info for info in name_tensorflow_tensors(list(tensors.values()), evidence)}, problems
@@ -62,14 +61,6 @@ def saved_model_findings(data: bytes | None) -> list[Finding]:
     message = "saved_model.pb cannot be parsed: names and flags come from the checkpoint alone"
     advice = "TensorFlow refuses this SavedModel: download it again"
     return [Finding(code="saved-model-graph", severity="error", message=message, key=None, advice=advice)]
-
-
-def _is_graph(data: bytes) -> bool:
-    try:
-        OBJECT_GRAPH.decode(data)
-    except (Malformed, RecursionError):
-        return False
-    return True
 
 
 def read_description(storage: Storage, name: str) -> bytes | None:

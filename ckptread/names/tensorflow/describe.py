@@ -17,7 +17,7 @@ import msgspec
 
 from ckptread.limits import MOST_COMPARED
 from ckptread.names.tensorflow import graph_v1, object_graph, saved_model
-from ckptread.names.tensorflow.object_graph import GraphNode
+from ckptread.names.tensorflow.object_graph import GraphNode, ObjectGraph
 from ckptread.tensors import Role, TensorInfo
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -33,7 +33,7 @@ SameBytes = Callable[[str, str], bool]
 class TensorFlowEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What a TensorFlow checkpoint holds besides its tensors."""
 
-    object_graph: bytes | None = None
+    object_graph: ObjectGraph = ObjectGraph()
     """The value of ``_CHECKPOINTABLE_OBJECT_GRAPH``."""
     saved_model: bytes | None = None
     """saved_model.pb, of a SavedModel."""
@@ -50,7 +50,7 @@ def name_tensorflow_tensors(tensors: Sequence[TensorInfo], evidence: TensorFlowE
 
     A field stays None if the files do not record it.
     """
-    nodes = object_graph.parse_object_graph(evidence.object_graph)
+    nodes = evidence.object_graph.nodes
     saved = saved_model.parse_saved_model(evidence.saved_model, evidence.meta_graph)
     graph = [msgspec.structs.replace(info, role="bookkeeping") for info in tensors if info.key == OBJECT_GRAPH_KEY]
     rest = [info for info in tensors if info.key != OBJECT_GRAPH_KEY]
@@ -75,6 +75,9 @@ class NamedVariable(msgspec.Struct, frozen=True):
     trainable: bool | None = None
 
 
+UNNAMED = NamedVariable()
+
+
 def _describe_objects(
     tensors: Sequence[TensorInfo],
     nodes: Sequence[GraphNode],
@@ -82,7 +85,7 @@ def _describe_objects(
     evidence: TensorFlowEvidence,
 ) -> list[TensorInfo]:
     numbers = _objects_by_key(nodes)
-    position = {number: at for at, number in enumerate(object_graph.nodes_in_order(nodes, 0, set()))}
+    position = {number: at for at, number in enumerate(object_graph.nodes_in_order(nodes, [0], set()))}
     flags = object_graph.trainable(nodes, position)
     variables = _name_variables_by_key(nodes, numbers, flags, saved, evidence.keras_metadata)
     reached = {key: position.get(number, len(nodes) + number) for key, number in numbers.items()}
@@ -142,7 +145,7 @@ def _given_name(full_name: str) -> str:
 
 def _sort_key(info: TensorInfo, variables: Mapping[str, NamedVariable], position: int) -> tuple[bool, bool, int]:
     """Sort the model's variables first, in the order of the object graph, and second copies last."""
-    role = variables.get(info.key, NamedVariable()).role
+    role = variables.get(info.key, UNNAMED).role
     return info.key.startswith(SECOND_LIST), role != "model", position
 
 
@@ -179,7 +182,7 @@ def _equal_names(tensors: Sequence[TensorInfo], variables: Mapping[str, NamedVar
     """Return the keys of variables of the same name, shape and dtype."""
     groups: dict[tuple[str, Any, str], list[str]] = defaultdict(list)
     for info in tensors:
-        name = variables.get(info.key, NamedVariable()).name
+        name = variables.get(info.key, UNNAMED).name
         if name:
             groups[name, info.shape, info.dtype].append(info.key)
     return groups.values()
@@ -188,7 +191,7 @@ def _equal_names(tensors: Sequence[TensorInfo], variables: Mapping[str, NamedVar
 def _describe_variable(
     info: TensorInfo, copy_of: str | None, variables: Mapping[str, NamedVariable], ambiguous: Container[str]
 ) -> TensorInfo:
-    variable = variables.get(copy_of or info.key, NamedVariable())
+    variable = variables.get(copy_of or info.key, UNNAMED)
     name = "" if variable.name in ambiguous else variable.name
     role: Role | None = variable.role
     if role == "model" and name.endswith(graph_v1.AVERAGE):

@@ -7,7 +7,7 @@ recognised by its children, not by its name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from ckptread.tensors import Role
 from ckptread.untrusted.binary import Malformed
 
 VARIABLE_VALUE = "VARIABLE_VALUE"
+METRIC_LISTS = {"metrics", "_metrics", "compiled_metrics", "_compile_metrics"}
 OF_THE_MODEL = ("_trainable_variables", "_trainable_variables_indices", "_var_to_optimizer_idx")
 """Edges of an optimizer that lead to the model's variables."""
 OPTIMIZER_CHILDREN = (
@@ -40,51 +41,70 @@ SIDE_EFFECTS = frozenset(("keras_api", "signatures", "regularization_losses", "_
 class GraphNode(msgspec.Struct):
     """One saved object."""
 
-    children: list[tuple[str, int]] = msgspec.field(default_factory=list)
-    """(attribute, number of the object)"""
+    children: dict[str, int] = msgspec.field(default_factory=dict)
+    """The number of the object in each attribute."""
     key: str | None = None
     """The key of its value; None if it is not a variable."""
     full_name: str = ""
     slots: list[tuple[int, str, int]] = msgspec.field(default_factory=list)
     """(number of the weight, name of the slot, number of the slot variable)"""
 
-    def child(self, name: str) -> int | None:
-        """Return the number of the object in an attribute."""
-        return next((number for attribute, number in self.children if attribute == name), None)
-
     def has(self, *names: str) -> bool:
         """Whether it has all of these attributes."""
-        return bool(self.children) and set(names) <= {attribute for attribute, _ in self.children}
+        return all(name in self.children for name in names)
 
 
-def parse_object_graph(data: bytes | None) -> list[GraphNode]:
-    """Return the objects; none if the bytes are not an object graph. Edges to missing objects are left out."""
-    if not data:
-        return []
+class ObjectGraph(msgspec.Struct, frozen=True):
+    """The saved objects, without edges and slots that lead to missing objects."""
+
+    nodes: list[GraphNode] = msgspec.field(default_factory=list)
+    problem: str | None = None
+    """What is wrong with the graph."""
+    advice: str = ""
+
+
+UNREADABLE = ObjectGraph(problem="the object graph cannot be read: keys are shown as they are stored")
+MISSING = "the object graph refers to objects that it does not have"
+
+
+def parse_object_graph(data: bytes) -> ObjectGraph:
+    """Decode an object graph; the result has no nodes if the bytes are not one."""
     try:
         messages = OBJECT_GRAPH.decode(data)["nodes"]
     except (Malformed, RecursionError):
-        return []
-    return [_make_node(message, len(messages)) for message in messages]
+        return UNREADABLE
+    nodes = [_make_node(message) for message in messages]
+    if not _drop_missing_objects(nodes):
+        return ObjectGraph(nodes)
+    return ObjectGraph(nodes, MISSING, "TensorFlow may refuse it: save the checkpoint again")
 
 
-def has_missing_objects(data: bytes) -> bool:
-    """Whether an edge or a slot of an object graph leads to an object that is not there."""
-    nodes = OBJECT_GRAPH.decode(data)["nodes"]
-    edges = [child.get("node_id", 0) for node in nodes for child in node["children"]]
-    slots = [slot.get(end, 0) for node in nodes for slot in node["slots"] for end in ("original", "slot_variable")]
-    return any(not 0 <= number < len(nodes) for number in (*edges, *slots))
-
-
-def _make_node(message: dict[str, Any], count: int) -> GraphNode:
-    edges = ((child.get("local_name", ""), child.get("node_id", 0)) for child in message["children"])
-    slots = ((s.get("original", 0), s.get("slot_name", ""), s.get("slot_variable", 0)) for s in message["slots"])
-    node = GraphNode([(name, number) for name, number in edges if 0 <= number < count])
-    node.slots = [slot for slot in slots if 0 <= slot[0] < count and 0 <= slot[2] < count]
-    values = [each for each in message["attributes"] if each.get("name", VARIABLE_VALUE) == VARIABLE_VALUE]
-    if values:
-        node.key, node.full_name = values[0].get("checkpoint_key") or None, values[0].get("full_name", "")
+def _make_node(message: dict[str, Any]) -> GraphNode:
+    node = GraphNode()
+    for child in message["children"]:
+        node.children.setdefault(child.get("local_name", ""), child.get("node_id", 0))
+    if message["slots"]:
+        node.slots = [
+            (s.get("original", 0), s.get("slot_name", ""), s.get("slot_variable", 0)) for s in message["slots"]
+        ]
+    for value in message["attributes"]:
+        if node.key is None and value.get("name", VARIABLE_VALUE) == VARIABLE_VALUE:
+            node.key, node.full_name = value.get("checkpoint_key") or None, value.get("full_name", "")
+            break
     return node
+
+
+def _drop_missing_objects(nodes: Sequence[GraphNode]) -> bool:
+    """Remove edges and slots that lead to missing objects, and return whether there were any."""
+    count, found = len(nodes), False
+    for node in nodes:
+        if not all(0 <= number < count for number in node.children.values()):
+            node.children = {name: number for name, number in node.children.items() if 0 <= number < count}
+            found = True
+        slots = [slot for slot in node.slots if 0 <= slot[0] < count and 0 <= slot[2] < count]
+        found |= len(slots) < len(node.slots)
+        node.slots = slots
+    return found
 
 
 def roles(nodes: Sequence[GraphNode]) -> dict[int, Role]:
@@ -118,7 +138,7 @@ def _optimizer_roles(nodes: Sequence[GraphNode], optimizers: set[int]) -> dict[i
 
 def _model_variables(nodes: Sequence[GraphNode], optimizers: set[int], metrics: set[int]) -> Iterator[int]:
     """Yield the variables that are reached past optimizers and metrics, then those that optimizers train."""
-    yield from (each for each in nodes_in_order(nodes, 0, optimizers | metrics) if nodes[each].key is not None)
+    yield from (each for each in nodes_in_order(nodes, [0], optimizers | metrics) if nodes[each].key is not None)
     for number in optimizers:
         for name in OF_THE_MODEL:
             yield from _listed_variables(nodes, number, name)
@@ -136,7 +156,7 @@ def _optimizers(nodes: Sequence[GraphNode]) -> set[int]:
     pending = list(found)
     while pending:  # the objects inside a wrapper are part of it: base_optimizer, loss_scale
         node = nodes[pending.pop()]
-        for name, number in node.children:
+        for name, number in node.children.items():
             inside = name in ("base_optimizer", "inner_optimizer", "loss_scale", "_optimizer")
             if inside and number not in found and nodes[number].key is None:
                 found.add(number)
@@ -145,64 +165,69 @@ def _optimizers(nodes: Sequence[GraphNode]) -> set[int]:
 
 
 def _is_optimizer(node: GraphNode) -> bool:
-    return bool(node.slots) or any(node.has(*names) for names in OPTIMIZER_CHILDREN)
+    return bool(node.slots) or (bool(node.children) and any(node.has(*names) for names in OPTIMIZER_CHILDREN))
 
 
 def _metrics(nodes: Sequence[GraphNode]) -> set[int]:
     """Return the metrics of compiled Keras models: members of their models' lists."""
-    found: set[int] = set()
+    lists: set[int] = set()
     for node in nodes:
-        for owner in (node, *(nodes[number] for name, number in node.children if name == "keras_api")):
-            for name in ("metrics", "_metrics", "compiled_metrics", "_compile_metrics"):
-                at = owner.child(name)
-                if at is not None and (owner is not node or name != "metrics"):
-                    found |= {number for _, number in nodes[at].children if nodes[number].key is None}
-    return found
+        names = METRIC_LISTS & node.children.keys() - {"metrics"}
+        lists |= {node.children[name] for name in names}
+        if "keras_api" in node.children:
+            owner = nodes[node.children["keras_api"]]
+            lists |= {owner.children[name] for name in METRIC_LISTS & owner.children.keys()}
+    return {number for at in lists for number in nodes[at].children.values() if nodes[number].key is None}
 
 
 def _bookkeeping(nodes: Sequence[GraphNode]) -> Iterator[int]:
-    for name, number in nodes[0].children if nodes else ():
-        if name in COUNTERS and nodes[number].key is not None:
-            yield number
+    seeds = []
     for node in nodes:
-        for name, number in node.children:
-            if name == GENERATOR_STATE and nodes[number].key is not None:
-                yield number
-            if name in SEEDS:
-                yield from (each for each in nodes_in_order(nodes, number, set()) if nodes[each].key is not None)
+        children = node.children
+        if GENERATOR_STATE in children and nodes[children[GENERATOR_STATE]].key is not None:
+            yield children[GENERATOR_STATE]
+        seeds += [children[name] for name in SEEDS if name in children]
+    counters = [nodes[0].children[name] for name in COUNTERS if name in nodes[0].children] if nodes else []
+    yield from (each for each in (*counters, *nodes_in_order(nodes, seeds, set())) if nodes[each].key is not None)
 
 
 def _own_variables(nodes: Sequence[GraphNode], number: int, skip: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
     """Yield the variables that are an object's own or in one of its lists, with the attribute."""
-    for name, child in nodes[number].children:
+    for name, child in nodes[number].children.items():
         if name in skip:
             continue
         if nodes[child].key is not None:
             yield name, child
-        yield from ((name, each) for _, each in nodes[child].children if nodes[each].key is not None)
+        yield from ((name, each) for each in nodes[child].children.values() if nodes[each].key is not None)
 
 
 def _listed_variables(nodes: Sequence[GraphNode], number: int, name: str) -> list[int]:
-    at = nodes[number].child(name)
-    return [] if at is None else [each for _, each in nodes[at].children if nodes[each].key is not None]
+    at = nodes[number].children.get(name)
+    return [] if at is None else [each for each in nodes[at].children.values() if nodes[each].key is not None]
 
 
-def nodes_in_order(nodes: Sequence[GraphNode], root: int, closed: set[int]) -> Iterator[int]:
-    """Yield the objects from ``root`` on, depth first, an object's own variables before its other children.
+def nodes_in_order(nodes: Sequence[GraphNode], roots: Sequence[int], closed: Container[int]) -> Iterator[int]:
+    """Yield the objects from ``roots`` on, depth first, an object's own variables before its other children.
 
     That is the order of ``model.weights`` if layers are tracked in their order. Objects in ``closed`` are left out.
     """
     seen: set[int] = set()
-    pending = [root] if root < len(nodes) else []
+    pending = [root for root in reversed(roots) if root < len(nodes)]
     while pending:
         number = pending.pop()
         if number in seen:
             continue
         seen.add(number)
         yield number
-        children = [(name, child) for name, child in nodes[number].children if name not in SIDE_EFFECTS]
-        children.sort(key=lambda edge: (nodes[edge[1]].key is None, int(edge[0]) if _is_index(edge[0]) else 0))
-        pending += [child for _, child in reversed(children) if child not in seen and child not in closed]
+        if nodes[number].children:
+            pending += [child for child in _last_first(nodes, number) if child not in seen and child not in closed]
+
+
+def _last_first(nodes: Sequence[GraphNode], number: int) -> list[int]:
+    """Return the children of an object as a stack: items of lists by index, variables on top."""
+    edges = [edge for edge in nodes[number].children.items() if edge[0] not in SIDE_EFFECTS]
+    edges.sort(key=lambda edge: (nodes[edge[1]].key is None, int(edge[0]) if _is_index(edge[0]) else 0))
+    return [child for _, child in reversed(edges)]
 
 
 def _is_index(name: str) -> bool:

@@ -117,7 +117,7 @@ def frozen_layers(keras_metadata: bytes | None, nodes: Sequence[GraphNode]) -> s
     for each in _decode_or_empty(SAVED_METADATA, keras_metadata).get("nodes", []):
         number = each.get("node_id", 0)
         if 0 <= number < len(nodes) and _is_frozen(each.get("metadata", b"")):
-            found |= {child for _, child in nodes[number].children if nodes[child].key is not None}
+            found |= {child for child in nodes[number].children.values() if nodes[child].key is not None}
     return found
 
 

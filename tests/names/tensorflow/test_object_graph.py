@@ -11,7 +11,10 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 
+import ckptread
 from ckptread.names.tensorflow import describe as names
+from ckptread.names.tensorflow.messages import OBJECT_GRAPH
+from ckptread.untrusted.binary import Message
 from tests.names import evidence
 
 L = keras.layers
@@ -92,3 +95,14 @@ def test_a_name_beside_one_that_stands_twice_names_nothing(tmp_path: Path) -> No
     prefix = tf.train.Checkpoint(model=model).save(str(tmp_path / "c"))
     named = [i for i in names.name_tensorflow_tensors(*evidence.checkpoint(prefix)) if i.role == "model"]
     assert [info.variable for info in named] == [None] * 3
+
+
+def test_the_object_graph_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has half a million fields where there are 20,000 variables."""
+    prefix = tf.train.Checkpoint(v=tf.Variable(1.0)).save(str(tmp_path / "c"))
+    decoded: list[int] = []
+    decode = Message.decode
+    monkeypatch.setattr(Message, "decode", lambda self, *rest: decoded.append(id(self)) or decode(self, *rest))
+    with ckptread.open(prefix) as reader:
+        assert len(reader.tensors) == 3
+    assert decoded.count(id(OBJECT_GRAPH)) == 1
