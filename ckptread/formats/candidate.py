@@ -10,6 +10,8 @@ from ckptread.storage.source import Source, Storage
 
 HEAD_BYTES = 4096
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+NEAR_BYTES = 64 << 10
+"""Where signatures are looked for in a distant file: user blocks are rarely larger than 512 bytes."""
 TAIL_BYTES = 66_000
 """The end of a zip archive is within the last 64 KiB, behind the list of its members."""
 
@@ -52,7 +54,8 @@ def look(storage: Storage, name: str) -> Candidate:
 def look_at(source: Source, storage: Storage, name: str) -> Candidate:
     """Return what the bytes of an open file look like. Raises CheckpointError if it cannot be read."""
     size = source.size
-    places = [512 << step for step in range(64) if (512 << step) + len(HDF5_SIGNATURE) <= size]
+    last = min(size, NEAR_BYTES) if source.distant else size
+    places = [512 << step for step in range(64) if (512 << step) + len(HDF5_SIGNATURE) <= last]
     ranges = [(0, min(HEAD_BYTES, size)), (max(0, size - TAIL_BYTES), min(TAIL_BYTES, size))]
     head, tail, *found = source.read_many([*ranges, *((at, len(HDF5_SIGNATURE)) for at in places)])
     user_block = next((at for at, data in zip(places, found, strict=True) if data == HDF5_SIGNATURE), None)

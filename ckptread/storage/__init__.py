@@ -13,6 +13,7 @@ The rest of the package knows a :class:`~ckptread.storage.source.Storage` and na
 - ``tensor_bytes``: the stored bytes of a tensor, read without numpy
 - ``checksums``: CRC-32 and CRC-32C, extended and combined
 - ``spans``: ranges of bytes that contain each other, overlap, or leave gaps
+- ``remote``: object stores and web addresses
 - ``threads``: work shared between threads, results in order
 - ``writing``: output files that appear complete or not at all
 """

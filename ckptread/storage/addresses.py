@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 
-from ckptread.errors import CheckpointError, UnsupportedError
+from ckptread.errors import CheckpointError
 from ckptread.storage.local import LocalStorage
 from ckptread.storage.source import Kind, Storage
 
-REMOTE = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-"""How an address begins that is not a path of this machine."""
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+"""How an address begins that is not a path: file:// too."""
 
 
 def find_storage(address: str) -> tuple[Storage, str]:
@@ -20,14 +20,15 @@ def find_storage(address: str) -> tuple[Storage, str]:
     >>> name, storage.address(name)
     ('model.h5', 'runs/model.h5')
 
-    ``~`` is the home folder, unless there is a file of that name. Raises CheckpointError for the empty path, and
-    UnsupportedError for an address on another machine.
+    ``~`` is the home folder, unless there is a file of that name. Raises CheckpointError for the empty path, and for an
+    address that cannot be read.
     """
     if not address:
         raise CheckpointError(address, "the path is empty", advice="give a file or a folder")
-    if REMOTE.match(address):
-        advice = "download the checkpoint, and give the path of the file or folder"
-        raise UnsupportedError(address, "remote addresses are not read", advice=advice)
+    if ADDRESS.match(address):
+        from ckptread.storage.remote.schemes import find_remote
+
+        return find_remote(address)
     if address.startswith("~") and not os.path.lexists(address):
         address = os.path.expanduser(address)
     folder, name = os.path.split(address.rstrip("/") or address)

@@ -58,6 +58,8 @@ class Source(ABC):
     """Whether bytes are stored in a file exactly as they are read, so that ``locate`` gives their own place."""
     checksum: Checksum | None = None
     """What the file states for all of these bytes; None where it states nothing, or reading checks it."""
+    distant: bool = False
+    """Whether each read takes a request over a network, so that only what is needed is asked for."""
 
     @abstractmethod
     def read_into(self, offset: int, buffer: memoryview) -> None:

@@ -102,21 +102,6 @@ def test_the_home_folder_is_found_where_the_shell_left_it(run, folder):
     assert run("inspect", "~/own.keras").out.startswith("~/own.keras\n")
 
 
-ADDRESSES = ["s3://bucket/model.keras", "gs://bucket/run", "https://host/m.h5", "HF://owner/repo/m.h5", "az://a/b"]
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-@pytest.mark.parametrize("command", ["inspect {}", "verify {}", "diff a.keras {}", "history {}", "check {} --finite",
-                                     "digest a.keras --check {}"])  # fmt: skip
-def test_addresses_of_other_machines_are_named(run, folder, address, command):
-    ran = run(*command.format(address).split())
-    assert ran.code == 2
-    said = " ".join((ran.out + ran.err).split())
-    assert "remote addresses are not read" in said
-    assert "ownload the checkpoint" in said
-    assert address in said
-
-
 @pytest.mark.parametrize(("typed", "wide"), [("*kernel", "**kernel"), ("head*", "head**"), ("*/lstm_cell/bias", "**/lstm_cell/bias"),
                                              ("encoder/*", "encoder/**")])  # fmt: skip
 def test_a_star_that_does_not_reach_is_doubled(run, folder, typed, wide):

@@ -25,7 +25,8 @@ def gather_tensorflow_evidence(
     graph: bytes | None, storage: Storage, beside: Mapping[str, str], same_bytes: SameBytes | None
 ) -> TensorFlowEvidence:
     """Return what there is to name tensors by; ``beside`` has names of files, which need not exist, by field."""
-    found = {field: read_description(storage, name) for field, name in beside.items()}
+    wanted = {field: name for field, name in beside.items() if graph is None or field != "meta_graph"}
+    found = {field: read_description(storage, name) for field, name in wanted.items()}
     return TensorFlowEvidence(
         object_graph=parse_object_graph(graph) if graph else ObjectGraph(),
         saved_model=found.get("saved_model"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ Result = WrittenTensor | SkippedTensor
 def extract(
     checkpoint: Checkpoint,
     names: str | Sequence[str],
-    output: str | None = None,
+    output: str | os.PathLike[str] | None = None,
     *,
     slice: Selection | None = None,  # noqa: A002 - called as on the command line
     dtype: str | None = None,
@@ -57,11 +58,12 @@ def extract(
     """
     if raw and dtype is not None:
         raise UsageError("--raw keeps the bits and --dtype converts the values: give one of them")
+    path = None if output is None else os.fspath(output)
     with opened(checkpoint, backend) as reader:
         wanted = [names] if isinstance(names, str) else list(names)
         tensors = _matching(reader, wanted)
         target = Target.of(
-            output, reader, tensors, sliced=slice is not None, several=len(tensors) > 1 or _is_pattern(reader, wanted)
+            path, reader, tensors, sliced=slice is not None, several=len(tensors) > 1 or _is_pattern(reader, wanted)
         )
         meter = Meter(progress, sum(tensor.nbytes for tensor in tensors))
         part = () if slice is None else slice
