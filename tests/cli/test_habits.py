@@ -102,8 +102,15 @@ def test_the_home_folder_is_found_where_the_shell_left_it(run, folder):
     assert run("inspect", "~/own.keras").out.startswith("~/own.keras\n")
 
 
-@pytest.mark.parametrize(("typed", "wide"), [("*kernel", "**kernel"), ("head*", "head**"), ("*/lstm_cell/bias", "**/lstm_cell/bias"),
-                                             ("encoder/*", "encoder/**")])  # fmt: skip
+WIDER = [
+    ("*kernel", "**kernel"),
+    ("head*", "head**"),
+    ("*/lstm_cell/bias", "**/lstm_cell/bias"),
+    ("encoder/*", "encoder/**"),
+]
+
+
+@pytest.mark.parametrize(("typed", "wide"), WIDER)
 def test_a_star_that_does_not_reach_is_doubled(run, folder, typed, wide):
     ran = run("inspect", "a.keras", typed)
     assert ran.code == 2

@@ -107,7 +107,8 @@ def test_names_are_objects_folders_or_nothing():
 @pytest.mark.parametrize(
     ("folder", "name", "inside"),
     [
-        ("", "a", True), ("", "a/b", True), ("run", "run/a", True), ("run", "other/a", False), ("run", "run", False),
+        ("", "a", True), ("", "a/b", True), ("run", "run/a", True), ("run", "other/a", False),
+        ("run", "run", False),
         ("run", "run/../a", False), ("", "../a", False), ("", "a/../../b", False), ("run", "runs/a", False), ("run", "/a", False),
     ],
 )  # fmt: skip
