@@ -81,6 +81,11 @@ class Reader(ABC):
         return None
 
     @cached_property
+    def load_order(self) -> Mapping[str, Sequence[str]]:
+        """The keys of each layer's weights, in the order in which Keras loads them by position; empty elsewhere."""
+        return {}
+
+    @cached_property
     def assets(self) -> Mapping[str, Callable[[], Source]]:
         """The files that the model needs besides its tensors, such as vocabularies, by name; each call opens one.
 

@@ -72,8 +72,7 @@ def match_tensors(
     if patterns:
         hits = {t.key for pattern in patterns for t in _match_or_raise(path, tensors, pattern)}
         chosen = [t for t in chosen if t.key in hits]
-    dotted = separator(tensors.values()) == DOT
-    for unwanted in (_make_predicate(pattern, dotted=dotted) for pattern in exclude):
+    for unwanted in (_make_predicate(each, dotted=separator(tensors.values()) == DOT) for each in exclude):
         chosen = [t for t in chosen if not any(map(unwanted, _names_of(t)))]
     return chosen
 

@@ -97,6 +97,9 @@ class TensorInfo(msgspec.Struct, frozen=True, kw_only=True):
     copy_of: str | None = None
     """The key of the tensor that is the same variable, stored a second time; None if it is not a copy. The bytes are
     others, and may differ."""
+    table_keys: str | None = None
+    """The key of the tensor with the keys of the lookup table that this belongs to, whose rows are in no order; None
+    if it does not belong to a table."""
     positional: bool = False
     """True if ``variable`` ends in an index instead of a name, so it is never matched by name."""
     unsupported: bool = False

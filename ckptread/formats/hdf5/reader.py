@@ -9,7 +9,7 @@ Not read: external links and storage, virtual datasets (they are in other files)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from ckptread.formats.hdf5.library import Hdf5Library
 from ckptread.model import ModelFacts
 from ckptread.names.keras.describe import name_keras_tensors
 from ckptread.names.keras.evidence import gather_keras_evidence
+from ckptread.names.keras.legacy import list_weights_by_layer
 from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.reader import Reader
 from ckptread.storage.source import Source
@@ -58,6 +59,11 @@ class Hdf5Reader(Reader):
     def model(self) -> ModelFacts | None:
         """What the config says, of an archive or a whole-model .h5."""
         return read_model_facts(self.evidence)
+
+    @cached_property
+    def load_order(self) -> Mapping[str, Sequence[str]]:
+        """The weights of each layer of a legacy file, in the order of its lists."""
+        return list_weights_by_layer(self.tensors, self.evidence.attributes)
 
     def _same_bytes(self, key: str, other: str) -> bool:
         """Whether two datasets hold the same bytes; the native reader alone knows."""

@@ -44,12 +44,26 @@ def is_legacy(attributes: Attributes) -> bool:
     return any(_read_names(attributes, group, "layer_names") is not None for group in ("", WHOLE_MODEL))
 
 
+def list_weights_by_layer(tensors: Mapping[str, TensorInfo], attributes: Attributes) -> dict[str, tuple[str, ...]]:
+    """Return the keys of each layer's weights in the order of the lists, by which Keras loads them; none elsewhere."""
+    group = _weights_group(attributes)
+    listed = {
+        name: tuple(info.key for info, _ in _listed_tensors(tensors, attributes, _join(group, name)))
+        for name in _read_names(attributes, group, "layer_names") or []
+    }
+    return {name: keys for name, keys in listed.items() if keys}
+
+
+def _weights_group(attributes: Attributes) -> str:
+    return WHOLE_MODEL if _read_names(attributes, WHOLE_MODEL, "layer_names") is not None else ""
+
+
 def name_legacy_tensors(
     tensors: Sequence[TensorInfo], config: Any, attributes: Attributes, same_bytes: SameBytes | None = None
 ) -> list[TensorInfo]:
     """Return the tensors that the lists name, described, in the model's order; the others are left out."""
     by_key = {info.key: info for info in policies.with_stated_dtypes(tensors, config)}
-    group = WHOLE_MODEL if _read_names(attributes, WHOLE_MODEL, "layer_names") is not None else ""
+    group = _weights_group(attributes)
     model = parse_config(config) or ANYTHING
     top_level = _listed_tensors(by_key, attributes, _join(group, TOP_LEVEL))
     found = {info.key: _top_level_tensor(info, weight, model) for info, weight in top_level}

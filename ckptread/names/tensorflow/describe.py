@@ -17,6 +17,7 @@ import msgspec
 
 from ckptread.limits import MOST_COMPARED
 from ckptread.names.tensorflow import graph_v1, object_graph, saved_model
+from ckptread.names.tensorflow.lookup_tables import mark_tables
 from ckptread.names.tensorflow.object_graph import GraphNode, ObjectGraph
 from ckptread.tensors import Role, TensorInfo
 
@@ -60,7 +61,7 @@ def name_tensorflow_tensors(tensors: Sequence[TensorInfo], evidence: TensorFlowE
         found = rest  # such keys are paths of objects: without the graph, the names are unknown
     else:
         found = graph_v1.name_graph_v1_tensors(rest, saved)
-    return [*found, *graph]
+    return [*mark_tables(found), *graph]
 
 
 OBJECTS = ("variant", "resource")

@@ -17,10 +17,12 @@ from ckptread.errors import UsageError
 from ckptread.operations.copies import copies_by_original
 from ckptread.operations.diff.choose_pairs import ChosenPairs, PairFilter, pairs_to_compare
 from ckptread.operations.diff.compare_assets import AssetDifference, compare_assets
+from ckptread.operations.diff.hints import map_hint, order_notes
 from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.diff.match.pairing import Matching, read_matching
 from ckptread.operations.diff.match.pairs import Pair
 from ckptread.operations.diff.match.saved_mapping import SavedMapping, save_mapping
+from ckptread.operations.diff.opaque import read_opaque_alike
 from ckptread.operations.diff.tensor_difference import PairComparer, Status, TensorDifference
 from ckptread.operations.extract.file_names import spare
 from ckptread.operations.opening import Checkpoint, as_texts, opened
@@ -169,7 +171,8 @@ def diff(
     tolerance = _tolerance(rtol, atol, nan_unequal)
     matching = read_matching(match)
     wanted = PairFilter(as_texts(names), as_texts(exclude), role, trainable_flag(trainable, frozen))
-    with opened(a, backend) as one, opened(b, backend) as other:
+    with opened(a, backend) as given_a, opened(b, backend) as given_b:
+        one, other, notes = read_opaque_alike(given_a, given_b)
         chosen = pairs_to_compare(one, other, matching, wanted, Meter(progress, _bytes_of([one, other])))
         if save_map is not None:
             _save_map(one, other, chosen, os.fspath(save_map), force)
@@ -178,8 +181,13 @@ def diff(
             layout_counts=_layout_counts(matching), stop_after=count, norms=norms,
             meter=Meter(progress, sum(map(_pair_bytes, chosen.pairs))),
         )  # fmt: skip
-        assets, notes = ([], []) if found.stopped or wanted.some else compare_assets(one, other, wanted.exclude, role)
-    return msgspec.structs.replace(found, scope=chosen.scope, notes=(*chosen.notes, *notes), assets=tuple(assets))
+        notes += order_notes(one, other, chosen.pairs)
+        notes += [] if save_map or isinstance(matching, SavedMapping) else map_hint(chosen.pairs)
+        whole = not (found.stopped or wanted.some)
+        assets, left_out = compare_assets(one, other, wanted.exclude, role) if whole else ([], [])
+    return msgspec.structs.replace(
+        found, scope=chosen.scope, notes=(*chosen.notes, *notes, *left_out), assets=tuple(assets)
+    )
 
 
 def _tolerance(rtol: float, atol: float, nan_unequal: bool) -> Tolerance:

@@ -62,6 +62,8 @@ def unchanged_text(found: Difference) -> str:
     turned = sum(entry.status == "transposed" and not entry.differs for entry in found.tensors)
     if turned:
         parts.append(f"{turned:,} the same with their axes permuted")
+    if counts["reordered"]:
+        parts.append(f"{counts['reordered']:,} with the same rows in another order")
     if counts["within-tolerance"]:
         parts.append(f"{counts['within-tolerance']:,} {_within(found)}")
     if kept := len(found.assets) - len(found.asset_differences):
@@ -108,6 +110,7 @@ def _manner(found: Difference) -> str:
         manner = "bit for bit"
     apart = [f"{counts['renamed']:,} under another name"] if counts["renamed"] else []
     apart += [f"{counts['transposed']:,} with permuted axes"] if counts["transposed"] else []
+    apart += [f"{counts['reordered']:,} with rows in another order"] if counts["reordered"] else []
     return manner + (", " + " and ".join(apart) if apart else "")
 
 

@@ -27,9 +27,10 @@ Status = Literal[
     "removed",
     "renamed",
     "transposed",
+    "reordered",
     "not-comparable",
 ]
-SAME: frozenset[Status] = frozenset({"same", "within-tolerance", "renamed"})
+SAME: frozenset[Status] = frozenset({"same", "within-tolerance", "renamed", "reordered"})
 """Statuses that do not count as a difference, like ``transposed`` where layouts do not count."""
 
 
@@ -157,6 +158,8 @@ class PairComparer:
         if pair.arrangement is not None and not pair.arrangement.fits(a.shape, b.shape):
             reason = f"the mapping says {pair.arrangement.text(a.shape)}, which these shapes do not allow"
             return self._result(pair, "shape", reason=reason)
+        if a.info.table_keys and b.info.table_keys and (of_table := self._compare_tables(pair, a, b)) is not None:
+            return of_table
         if pair.arrangement is None and a.shape != b.shape:
             return self._compare_shapes(pair, a, b)
         change = self._change(pair, a, b)
@@ -166,6 +169,21 @@ class PairComparer:
             turned = None if pair.arrangement or pair.by == "map" else self._permuted_values(pair, a, b)
             return turned or self._result(pair, "changed", change)
         return self._result(pair, _unchanged(pair, change), change)
+
+    def _compare_tables(self, pair: Pair, a: Tensor, b: Tensor) -> TensorDifference | None:
+        """Compare rows of lookup tables by their keys; None where the rows are the same ones, in one order."""
+        if not same_kind(a.dtype, b.dtype) or (a.shape == b.shape and self._change(pair, a, b) is None):
+            return None
+        from ckptread.operations.diff.lookup_tables import compare_rows
+
+        rows = compare_rows(a, b, self._tolerance)
+        if rows is None:
+            return None
+        if rows.reason:
+            return self._result(pair, "changed" if a.shape == b.shape else "shape", rows.change, reason=rows.reason)
+        if rows.change is None:
+            return self._result(pair, "reordered", reason="a lookup table, whose rows have no order")
+        return self._result(pair, "changed" if rows.change.beyond else "within-tolerance", rows.change)
 
     def _change(self, pair: Pair, a: Tensor, b: Tensor) -> Change | None:
         if pair.confirmed and self._tolerance.nan_equal:

@@ -10,6 +10,11 @@ from ckptread.operations.diff.match.name_endings import pair_endings
 from ckptread.operations.diff.match.pairs import Basis, Pair
 from ckptread.tensors import TensorInfo
 
+KERAS_1 = {
+    "W": "kernel", "embeddings": "kernel", "b": "bias", "U": "recurrent_kernel", "running_mean": "moving_mean",
+    "running_std": "moving_variance",
+}  # fmt: skip
+"""Keras 2's names of what Keras 1 called otherwise; W of an Embedding is now called embeddings."""
 _Found = Sequence[tuple[TensorInfo, TensorInfo]]
 _Step = Callable[[Sequence[TensorInfo], Mapping[str, TensorInfo]], _Found]
 
@@ -21,8 +26,8 @@ def align(
 
     A key is not believed where the two are called differently: then names come first, and the key decides on what is
     left. An ending is of whole components, and counts where it is one tensor's alone on both sides. Names that differ
-    only in ``.`` for ``/`` come last. The order is that of A, then what is only in B. By key alone, equal keys pair
-    whatever the variables are called.
+    only in ``.`` for ``/`` come next, and names of Keras 1 last. The order is that of A, then what is only in B. By key
+    alone, equal keys pair whatever the variables are called.
     """
     paired: dict[str, Pair] = {}
     left_b = {t.key: t for t in b}
@@ -108,7 +113,22 @@ def _by_plain_name(tensors: Iterable[TensorInfo]) -> dict[str, list[TensorInfo]]
 
 def _by_separator(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
     """Pair what has one name but for its separators: ``encoder.0.weight`` is ``encoder/0/weight``."""
-    of_a, of_b = _by_slashed_name(a), _by_slashed_name(b.values())
+    return _by_spelling(a, b, lambda name: name.replace(".", "/"))
+
+
+def _by_keras_1_name(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Found:
+    """Pair what Keras 1 calls otherwise: ``dense/W`` is ``dense/kernel``."""
+    return _by_spelling(a, b, _keras_2_name)
+
+
+def _keras_2_name(name: str) -> str:
+    place, _, last = name.rpartition("/")
+    return f"{place}/{KERAS_1.get(last, last)}"
+
+
+def _by_spelling(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo], spell: Callable[[str], str]) -> _Found:
+    """Pair what has one name once both are spelled alike, where it is theirs alone on both sides."""
+    of_a, of_b = _by_spelled_name(a, spell), _by_spelled_name(b.values(), spell)
     both = ((ones, of_b.get(name, [])) for name, ones in of_a.items())
     return [
         (ones[0], others[0])
@@ -117,16 +137,22 @@ def _by_separator(a: Sequence[TensorInfo], b: Mapping[str, TensorInfo]) -> _Foun
     ]
 
 
-def _by_slashed_name(tensors: Iterable[TensorInfo]) -> dict[str, list[TensorInfo]]:
+def _by_spelled_name(tensors: Iterable[TensorInfo], spell: Callable[[str], str]) -> dict[str, list[TensorInfo]]:
     names: dict[str, list[TensorInfo]] = {}
     for tensor in tensors:
         if not tensor.positional and tensor.repeats is None:
-            names.setdefault(tensor.name.removesuffix(":0").replace(".", "/"), []).append(tensor)
+            names.setdefault(spell(tensor.name.removesuffix(":0")), []).append(tensor)
     return names
 
 
 _STEPS: Mapping[str, Sequence[tuple[Basis, _Step]]] = {
-    "names": (("key", _by_key_and_name), ("variable", _by_name), ("key", _by_key), ("variable", _by_separator)),
+    "names": (
+        ("key", _by_key_and_name),
+        ("variable", _by_name),
+        ("key", _by_key),
+        ("variable", _by_separator),
+        ("variable", _by_keras_1_name),
+    ),
     "key": (("key", _by_key_alone),),
     "variable": (("variable", _by_name),),
 }
