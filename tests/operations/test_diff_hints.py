@@ -44,8 +44,8 @@ def test_a_model_whose_inner_layers_were_frozen_loads_in_another_order(tmp_path)
     keras = pytest.importorskip("tf_keras")
     for name in ("open", "frozen"):
         keras.utils.set_random_seed(0)
-        inner = keras.Sequential([keras.Input((5,)), keras.layers.Dense(5, name="d1"), keras.layers.Dense(5, name="d2")],
-                                 name="inner")  # fmt: skip
+        dense = [keras.layers.Dense(5, name=each) for each in ("d1", "d2")]
+        inner = keras.Sequential([keras.Input((5,)), *dense], name="inner")
         inner.layers[0].trainable = name == "open"
         keras.Sequential([keras.Input((5,)), inner], name="outer").save_weights(tmp_path / f"{name}.h5")
     assert "the weights of 'inner'" in notes_of(tmp_path / "open.h5", tmp_path / "frozen.h5")
