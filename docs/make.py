@@ -1,4 +1,4 @@
-"""Write docs/cli.md, docs/api.md and docs/schemas/ from the code; fill tables; replay the transcripts.
+"""Write docs/cli.md, docs/api.md, docs/schemas/ and the grammar of completion; fill tables; replay the transcripts.
 
 With --check, fail if a page would change. A transcript is a block fenced as ``console`` in README.md or docs/: the text
 after each line that begins with ``$ `` is replaced by what the command prints.
@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import api
+import grammar
 import schemas
 import tables
 from typer.testing import CliRunner
@@ -75,7 +76,14 @@ def pages() -> dict[Path, str]:
     """Return every page that is generated or has transcripts, as it would be written."""
     texts = {path: path.read_text() for path in (ROOT / "README.md", *sorted(HERE.glob("*.md"))) if path != TARGET}
     transcripts = {path: replayed(text) for path, text in texts.items() if TRANSCRIPT.search(text)}
-    return {TARGET: command_line(), HERE / "api.md": api.page(), **schemas.pages(), **tables.filled(), **transcripts}
+    return {
+        TARGET: command_line(),
+        HERE / "api.md": api.page(),
+        **schemas.pages(),
+        **grammar.pages(),
+        **tables.filled(),
+        **transcripts,
+    }
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 - ``startup``: the entry point, and what a fast start needs
 - ``app``: the commands and options as a typer application
 - ``habits``: command lines that people type out of habit
+- ``completion``: what Tab offers
 - ``commands``: a module per command
 - ``parse``: options that commands share, and what users type for a slice
 - ``render``: the one module that prints; ``pager`` shows what is more than a screen

@@ -11,12 +11,26 @@ from typer.core import TyperCommand
 
 import ckptread
 from ckptread.cli import render
+from ckptread.cli.completion.scripts import SCRIPTS, Shell, install_script
 from ckptread.cli.screen_options import with_screen_options
 
 
 def _version(asked: bool) -> None:
     if asked:
         render.line(f"ckptread {ckptread.__version__}")
+        raise typer.Exit
+
+
+def _show_completion(shell: Shell | None) -> None:
+    if shell is not None:
+        for line in SCRIPTS[shell].splitlines():
+            render.line(line)
+        raise typer.Exit
+
+
+def _install_completion(shell: Shell | None) -> None:
+    if shell is not None:
+        render.line(f"{shell} completes ckptread from its next start: {install_script(shell)} is installed")
         raise typer.Exit
 
 
@@ -33,6 +47,14 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    install_completion: Annotated[
+        Shell | None,
+        typer.Option(callback=_install_completion, is_eager=True, help="Complete options and tensor names on Tab."),
+    ] = None,
+    show_completion: Annotated[
+        Shell | None,
+        typer.Option(callback=_show_completion, is_eager=True, help="Print what this shell runs on Tab."),
+    ] = None,
 ) -> None:
     """Inspect, diff and extract TensorFlow, Keras and HDF5 checkpoints without rebuilding the model.
 
@@ -44,6 +66,7 @@ def build_app(names: Sequence[str]) -> typer.Typer:
     """Return the command line with these commands. Each is imported here, and costs 10 ms."""
     app = typer.Typer(
         name="ckptread",
+        add_completion=False,
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

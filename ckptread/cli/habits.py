@@ -13,6 +13,8 @@ END = "--"
 FILE, TENSOR = "--file_name", "--tensor_name"
 OF_TENSORFLOW = (FILE, TENSOR, "--all_tensors", "--all_tensor_names")
 """Options of TensorFlow's ``inspect_checkpoint``."""
+SHOW, INSTALL = "--show-completion", "--install-completion"
+"""Options that mean the user's own shell where none is named."""
 SHOWN = 3
 """Files that advice repeats."""
 
@@ -29,6 +31,8 @@ def adapt_words(words: Sequence[str]) -> list[str]:
     """
     if words[:1] == ["help"]:
         return [*words[1:2], "--help"]
+    if words[-1:] in ([SHOW], [INSTALL]):
+        words = [*words, os.path.basename(os.environ.get("SHELL", ""))]
     if is_of_tensorflow(words):
         words = _adapt_inspect_checkpoint(words)
     if words and words[0] not in COMMANDS and not words[0].startswith("-") and _exists(words[0]):

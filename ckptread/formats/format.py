@@ -80,6 +80,10 @@ def _list_itself(storage: Storage, name: str) -> list[str]:
     return [name]
 
 
+def _open_for_paths(storage: Storage, name: str, typed: str) -> list[str] | None:
+    return None
+
+
 class Format(NamedTuple):
     """A row of the table of formats."""
 
@@ -100,6 +104,9 @@ class Format(NamedTuple):
     """What else can open it, by the name that ``--backend`` takes: the library that wrote it."""
     write: Writer | None = None
     """Writes such a file; None where ckptread only reads the format."""
+    paths: Callable[[Storage, str, str], list[str] | None] = _open_for_paths
+    """Returns what a user may go on to type: the paths in a checkpoint that begin with a text, up to their next slash;
+    None for a checkpoint that is opened as fast."""
     lone: bool = False
     """Whether a file has a single array, so that a folder of such files is not a training run."""
 

@@ -15,6 +15,7 @@
   or rows of them where they are many (``chunk_slabs``); ``open_chunks``: the datasets read last.
 - ``filter_names``: the filters that are not read.
 - ``elements``: strings, lists and references, decoded; ``values``: how they travel from the worker.
+- ``paths``: the names below a group, for a file that is too large to list while a user waits.
 - ``metadata``, ``group_trees``: checksums and trees, compared by `verify`.
 - ``library``: the questions to the worker; ``reference``: the worker.
 """

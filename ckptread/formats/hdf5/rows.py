@@ -37,6 +37,7 @@ HDF5 = Format(
     endings=(".weights.h5", ".h5", ".hdf5"),
     recognise=_is_hdf5,
     open=_open_hdf5,
+    paths=on_first_use("hdf5.paths", "list_paths"),
     backends={"h5py": on_first_use("hdf5.opening", "open_by_h5py")},
 )
 ROWS = (HDF5,)

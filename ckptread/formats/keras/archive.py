@@ -57,6 +57,18 @@ def open_keras_by_h5py(storage: Storage, name: str, remains: Remains = Remains.r
         return KerasReader(source, backend="h5py")
 
 
+def list_weight_paths(storage: Storage, name: str, typed: str) -> list[str] | None:
+    """Return what ``Format.paths`` does, for the weights of an archive. Raises CheckpointError."""
+    from ckptread.formats.hdf5.paths import list_paths_in
+
+    with storage.open(name) as source:
+        archive = ZipArchive(source)
+        member = archive.members.get(HDF5_WEIGHTS)
+        if member is None or member.method or member.problem is not None:
+            return None
+        return list_paths_in(archive.source(HDF5_WEIGHTS), typed)
+
+
 class KerasReader(Reader):
     """An open .keras archive: the reader of its weights, and its JSON members."""
 

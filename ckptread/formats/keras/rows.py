@@ -33,6 +33,7 @@ ARCHIVE = Format(
     endings=(".keras",),
     recognise=_is_archive,
     open=on_first_use("keras.archive", "open_keras"),
+    paths=on_first_use("keras.archive", "list_weight_paths"),
     backends={"h5py": on_first_use("keras.archive", "open_keras_by_h5py")},
 )
 SHARDS = Format(
