@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, str | None]]] = {
         ("file", "file", "tensor*"),
         {
             "--exclude": "tensor",
-            "--role": "model optimizer ema metric bookkeeping",
+            "--role": "model optimizer ema metric bookkeeping all",
             "--trainable": None,
             "--frozen": None,
             "--match": "",
@@ -60,6 +60,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, str | None]]] = {
             "--quiet": None,
             "--exit-zero": None,
             "--layers": None,
+            "--depth": "",
             "--sort": "change name stored",
             "--format": "table json csv markdown html",
             "--backend": "auto native tensorflow h5py",
