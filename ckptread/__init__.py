@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ckptread.operations.check.rule_checker import RuleResult as RuleResult
     from ckptread.operations.check.rules import Rule as Rule
     from ckptread.operations.diff.compare_assets import AssetDifference as AssetDifference
+    from ckptread.operations.diff.diff import ComparedCheckpoint as ComparedCheckpoint
     from ckptread.operations.diff.diff import Difference as Difference
     from ckptread.operations.diff.diff import diff as diff
     from ckptread.operations.diff.match.layouts import Arrangement as Arrangement
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
     from ckptread.operations.salvage.salvage import Salvage as Salvage
     from ckptread.operations.salvage.salvage import SavedTensor as SavedTensor
     from ckptread.operations.salvage.salvage import salvage as salvage
+    from ckptread.operations.show.image import SavedImage as SavedImage
+    from ckptread.operations.show.image import save_image as save_image
+    from ckptread.operations.show.show import Quantile as Quantile
     from ckptread.operations.show.show import TensorSlice as TensorSlice
     from ckptread.operations.show.show import TensorStatistics as TensorStatistics
     from ckptread.operations.show.show import show as show
@@ -89,7 +93,7 @@ _MODULES = {
     "operations.check.rule_checker": ("Offender", "RuleResult"),
     "operations.check.rules": ("Rule",),
     "operations.diff.compare_assets": ("AssetDifference",),
-    "operations.diff.diff": ("Difference", "diff"),
+    "operations.diff.diff": ("ComparedCheckpoint", "Difference", "diff"),
     "operations.diff.match.layouts": ("Arrangement",),
     "operations.diff.tensor_difference": ("TensorDifference",),
     "operations.digest.digest": ("Digest", "digest"),
@@ -103,7 +107,8 @@ _MODULES = {
     "operations.inspect.inspect": ("Listing", "inspect"),
     "operations.inspect.layers": ("Amount", "LayerSummary", "ModelSummary", "ModelTotals", "summarize"),
     "operations.salvage.salvage": ("LostTensor", "Salvage", "SavedTensor", "salvage"),
-    "operations.show.show": ("TensorSlice", "TensorStatistics", "show", "statistics"),
+    "operations.show.image": ("SavedImage", "save_image"),
+    "operations.show.show": ("Quantile", "TensorSlice", "TensorStatistics", "show", "statistics"),
     "operations.textconv.textconv": ("CheckpointText", "textconv"),
     "operations.verify.verify": ("Verification", "verify"),
     "reader": ("Reader", "Tensor"),

@@ -119,6 +119,8 @@ MAX_ATTRIBUTE_BYTES = 64 << 20
 """A single attribute."""
 GROUP_TEXT_BYTES = 32 << 20
 """The attributes of a group: a model's configuration is one of them."""
+MAX_SHOWN_ATTRIBUTES = 32
+"""Attributes of a dataset that `show` prints: they are read for this."""
 CLAIM_BYTES = 256 << 20
 """A dataset above this size must store what it claims:"""
 CLAIM_RATIO = 1100

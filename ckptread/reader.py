@@ -112,6 +112,10 @@ class Reader(ABC):
         """
         self.closed = True
 
+    def describe_storage(self, key: str) -> Mapping[str, str]:
+        """Return what else the format records about how a tensor is stored, by name: layout, filters, attributes."""
+        return {}
+
     def regions(self) -> Iterator[Region]:
         """Yield the runs of bytes that the files are made of, with the checksums that the files have for them.
 

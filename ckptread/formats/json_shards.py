@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from posixpath import dirname, join
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -89,6 +89,11 @@ class ShardsReader(Reader, Generic[Shard]):
         for file, shard in self._shards.items():
             opened.update({join(self._folder, file): source.stamp for source in shard.open_sources()})
         check_unchanged(self._storage, opened)
+
+    def describe_storage(self, key: str) -> Mapping[str, str]:
+        """Return how a tensor's own file stores it."""
+        shard = self._shards.get(self._place.get(key, ""))
+        return {} if shard is None else shard.describe_storage(key)
 
     def regions(self) -> Iterator[Region]:
         """Yield the regions of every file."""

@@ -23,6 +23,7 @@ DIFF: Apart = {
     "--brief": ("--format", "--layers", "--depth"),
     "--layers": ("--depth",),
 }
+SHOW: Apart = {"--slice": ("--image",)}
 VERIFY: Apart = {"--quiet": ("--format",)}
 DIGEST: Apart = {"--quiet": ("--format json",)}
 HISTORY: Apart = {"--by": ("--pattern",)}

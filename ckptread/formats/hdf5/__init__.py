@@ -9,7 +9,7 @@
 - ``links``, ``attributes``, ``datatype``, ``dataspace``, ``storage_layout``: the messages of objects.
 - ``objects``: each object, read once; ``listing``: which names lead to it; ``orphans``: those that no name leads to.
 - ``numpy_types``: what numpy calls a type; ``description``: a dataset as it is listed; ``dataset_layout``: how it is
-  stored; ``index``: all that is listed.
+  stored; ``index``: all that is listed; ``dataset_facts``: how it is stored, in words, and its attributes.
 - ``chunk_index``: where chunks are; ``chunk_grid``, ``chunk_arrays``: how the index is stored.
 - ``chunks``: their bytes, decoded by ``filters``; the last ones are kept in ``chunk_cache``,
   or rows of them where they are many (``chunk_slabs``); ``open_chunks``: the datasets read last.

@@ -81,7 +81,7 @@ def read_attributes(head: Superblock, messages: list[HeaderMessage], heap: Globa
     values: dict[str, Any] = {}
     unreadable: list[str] = []
     budget = GROUP_TEXT_BYTES
-    for message in (yield from _attribute_messages(head, messages, unreadable)):
+    for message in (yield from attribute_messages(head, messages, unreadable)):
         name = "?"
         try:
             raw = yield from read_attribute(head, message)
@@ -96,7 +96,7 @@ def read_attributes(head: Superblock, messages: list[HeaderMessage], heap: Globa
     return Attributes(values, unreadable)
 
 
-def _attribute_messages(
+def attribute_messages(
     head: Superblock, messages: list[HeaderMessage], unreadable: list[str]
 ) -> Parser[list[HeaderMessage]]:
     """Return the messages of attributes: those of the header, then those that a heap holds."""

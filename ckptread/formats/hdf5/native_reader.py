@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import CheckpointError, UnsafeFileError
 from ckptread.formats.hdf5.chunks import Chunks, fill_value
+from ckptread.formats.hdf5.dataset_facts import dataset_facts
 from ckptread.formats.hdf5.elements import TooLarge, decode_elements
 from ckptread.formats.hdf5.h5py_reader import copied
 from ckptread.formats.hdf5.library import Hdf5Library
@@ -49,6 +50,13 @@ class NativeHdf5Reader(Hdf5Reader):
         """Datasets that the library reads, whose chunks were found."""
         self._compared = 0
         super().__init__(source, self._native.index(), archive)
+
+    def describe_storage(self, key: str) -> Mapping[str, str]:
+        """Return the layout, chunks and filters of a dataset, and its attributes."""
+        found = dict(dataset_facts(self._native, key))
+        if found and not self._source.addressable:
+            found["layout"] += ", in a deflated member"
+        return found
 
     def _same_bytes(self, key: str, other: str) -> bool:
         """Whether two contiguous datasets hold the same bytes."""

@@ -189,6 +189,10 @@ class KerasReader(Reader):
             Finding(code="keras-no-weights", severity="error", message=message, key=None, file=self.path)
         )
 
+    def describe_storage(self, key: str) -> Mapping[str, str]:
+        """Return how the weights' own file stores a tensor."""
+        return {} if self.weights is None else self.weights.describe_storage(key)
+
     def regions(self) -> Iterator[Region]:
         """Yield the members of the archive, then the regions of the weights."""
         yield from self._archive.regions()

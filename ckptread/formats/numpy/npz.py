@@ -27,7 +27,7 @@ from ckptread.formats.numpy.characters import is_text, refuse_text
 from ckptread.formats.numpy.fortran import FortranArray
 from ckptread.formats.numpy.npy_header import MAGIC, OBJECTS, NpyHeader, read_npy_header
 from ckptread.formats.zip.archive import ZipArchive
-from ckptread.formats.zip.members import Member
+from ckptread.formats.zip.members import Member, describe_member
 from ckptread.limits import REORDERED_BYTES
 from ckptread.reader import BLOCK_BYTES, Reader, Remains, Tensor, readable
 from ckptread.slicing import ReadInto, Selection, normalize, read_box
@@ -241,6 +241,10 @@ class NpzReader(_ArrayReader):
         covered = source.extent(header.offset, header.nbytes, checksum)
         opened = partial(self._open, member.name)
         self._add(key, _Stored(header, opened, covered, inflated=not source.addressable), source)
+
+    def describe_storage(self, key: str) -> Mapping[str, str]:
+        """Return that a member is deflated, and how much it takes."""
+        return describe_member(self._archive.members.get(key + ".npy") or self._archive.members[key])
 
     def regions(self) -> Iterator[Region]:
         """Yield the members, each with its array."""

@@ -170,6 +170,21 @@ class TfBundleReader(Reader):
             problem=problem,
         )
 
+    def describe_storage(self, key: str) -> Mapping[str, str]:
+        """Return the slices of a partitioned variable, each with its place: file, offset and bytes."""
+        raw_key = key.encode("utf-8", "surrogateescape")
+        entry = self._entries.get(raw_key)
+        if entry is None or key not in self._pieces:
+            return {}
+        parts = [self._entries.get(slice_key(raw_key, extents)) for extents in entry.slices]
+        named = zip((piece.text for piece in self._pieces[key]), map(self._place, parts), strict=True)
+        return {"layout": f"{len(parts):,} slices", **dict(named)}
+
+    def _place(self, part: BundleEntry | None) -> str:
+        return (
+            "missing" if part is None else f"{self._shards.path(part.shard)}, offset {part.offset}, {part.nbytes} bytes"
+        )
+
     def _slice_problem(self, key: bytes, whole: BundleEntry, piece: Piece) -> str | None:
         part = self._entries.get(key)
         name = f"its slice at {list(piece.start)} of shape {list(piece.shape)}"

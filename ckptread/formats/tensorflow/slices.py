@@ -25,6 +25,12 @@ class Piece(msgspec.Struct, frozen=True):
     start: tuple[int, ...]
     shape: tuple[int, ...]
 
+    @property
+    def text(self) -> str:
+        """The slice as numpy writes it: ``[0:4, 0:4]``."""
+        axes = zip(self.start, self.shape, strict=False)
+        return "[" + ", ".join(f"{start}:{start + length}" for start, length in axes) + "]"
+
 
 def piece_of(extents: Extents, shape: tuple[int, ...]) -> Piece:
     """Return the position of a slice of (start, length) per axis; no axes at all is the complete tensor."""

@@ -9,7 +9,7 @@ Not read: the graph (``.meta``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ from ckptread.tensors import (
 )
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.dtypes import numpy_dtype
-from ckptread.wording import quoted
+from ckptread.wording import cut, quoted
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
@@ -169,6 +169,15 @@ class TfV1Reader(Reader):
             return None
         file, offset = value.source.locate(span[1])
         return Extent(file=file, offset=offset, nbytes=span[2] - span[1])
+
+    def describe_storage(self, key: str) -> Mapping[str, str]:
+        """Return the slices of a partitioned variable."""
+        pieces = self._saved[key].pieces if key in self._saved else []
+        return (
+            {"layout": f"{len(pieces):,} slices, {cut(' '.join(each.text for each in pieces))}"}
+            if len(pieces) > 1
+            else {}
+        )
 
     def regions(self) -> Iterator[Region]:
         """Every block of every file, and in them every slice of a tensor."""

@@ -52,6 +52,14 @@ Spanned = tuple[Member, tuple[int, int]]
 """A member, and the span of the file that it takes, header included."""
 
 
+def describe_member(member: Member) -> dict[str, str]:
+    """Return that a member is deflated, and how much it takes, by name; nothing for one that is stored."""
+    if member.method == STORED:
+        return {}
+    ratio = member.nbytes / max(1, member.stored_nbytes)
+    return {"layout": "deflated member", "stored": f"{member.stored_nbytes:,} bytes, {ratio:.3g} : 1"}
+
+
 def read_members(source: Source, directory: Directory) -> list[Spanned]:
     """Return the members of a directory, in its order, those refused included."""
     read = [_read_member(source, raw, directory.base, directory.start) for raw in directory.entries]

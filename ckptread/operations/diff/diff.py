@@ -106,8 +106,8 @@ class Difference(Reportable, msgspec.Struct, frozen=True, kw_only=True):
 
         ``sort`` is the order of the rows: 'change' puts the largest changes first. ``layers`` makes a row per layer,
         ``depth`` one per path of so many components; both are exact where ``diff`` was asked for ``norms``. ``brief``
-        leaves out everything but the verdict. ``fold`` counts the optimizer's tensors, metrics and counters in a line
-        each, where other tensors differ.
+        leaves out everything but the verdict. ``fold`` counts the optimizer's tensors and metrics in a line each,
+        where other tensors differ.
         """
         from ckptread.operations.diff.report import DiffReport, DiffView
 

@@ -26,6 +26,7 @@ from ckptread.reports.cells import name_text
 from ckptread.reports.report import Block, Folded, Line, Report, Style, Table
 from ckptread.reports.widths import columns, padded
 
+FOLDED = {"optimizer", "metric"}
 SHOWN = 10
 """Unreadable tensors that are named on stderr."""
 
@@ -127,5 +128,5 @@ class DiffReport(Report):
 
 
 def _is_foldable(entry: TensorDifference) -> bool:
-    """Whether a difference is only counted: of the optimizer, a metric or a counter, unless something is wrong."""
-    return bool(beside_model(entry)) and entry.status != "not-comparable" and not movement([entry]).spoiled
+    """Whether a difference is only counted: of the optimizer or a metric, unless something is wrong."""
+    return beside_model(entry) in FOLDED and entry.status != "not-comparable" and not movement([entry]).spoiled

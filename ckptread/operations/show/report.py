@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from ckptread.operations.documents import CheckpointDocument, TensorDocument, tensor_fields
+from ckptread.operations.show.pictures import heat_lines, histogram_lines
 from ckptread.operations.show.values import value_list, values_text
-from ckptread.reports.cells import bytes_text, dtype_text, name_text, number_text, shape_text
-from ckptread.reports.document import Number
+from ckptread.reports.cells import bytes_text, dtype_text, name_text, number_text, percent_text, shape_text
+from ckptread.reports.document import Document, Number
 from ckptread.reports.report import Block, Facts, Line, Report, Table
 from ckptread.wording import plural
 
 if TYPE_CHECKING:
+    from ckptread.operations.show.image import SavedImage
     from ckptread.operations.show.show import TensorSlice, TensorStatistics
     from ckptread.tensors import TensorInfo
-    from ckptread.values.statistics import Histogram, Statistics
+    from ckptread.values.statistics import Statistics
 
-BAR_WIDTH = 40
-LEAST_DIGITS, MOST_DIGITS = 4, 17
+MOST_FACTS = 16
+"""What the format records, in so many lines: a variable may have thousands of slices."""
 
 
 class StatisticsDocument(msgspec.Struct, kw_only=True):
@@ -48,11 +51,23 @@ class HistogramDocument(msgspec.Struct, kw_only=True):
     counts: tuple[int, ...]
 
 
+class QuantileDocument(msgspec.Struct, kw_only=True):
+    """The value that a share of all finite values does not exceed, as numpy interpolates it."""
+
+    share: float
+    value: Number
+
+
 class ShowDocument(CheckpointDocument, kw_only=True):
     """``ckptread show --format json``."""
 
     tensor: TensorDocument
+    storage: dict[str, str]
+    """What else the format records about how it is stored, by name: layout, chunks, filters, attributes."""
     statistics: StatisticsDocument
+    sparsity: float | None
+    """The share of the values that are zero."""
+    quantiles: list[QuantileDocument]
     histogram: HistogramDocument | None
     first: Any
     """The first values."""
@@ -80,7 +95,10 @@ class ShowReport(Report):
         return ShowDocument(
             **found.checkpoint,
             tensor=TensorDocument(**tensor_fields(found.tensor)),
+            storage=found.storage,
             statistics=statistics_document(found),
+            sparsity=found.sparsity,
+            quantiles=[QuantileDocument(share=each.share, value=each.value) for each in found.quantiles],
             histogram=None if spread is None else HistogramDocument(**msgspec.structs.asdict(spread)),
             first=value_list(found.first.reshape(-1)),
         )
@@ -93,9 +111,10 @@ class ShowReport(Report):
         """Yield the facts, a histogram and the first values."""
         yield Line(name_text(self._found.tensor.name), "title")
         yield Facts(list(_facts(self._found)), indent="  ")
-        yield from _bars(self._found.histogram)
-        yield Line("first values")
-        yield Line(values_text(self._found.first, whole=False))
+        yield from histogram_lines(self._found.histogram)
+        yield from heat_lines(self._found.heat, self._found.tensor.shape or ())
+        yield Line("first values", "heading")
+        yield from _text_lines(values_text(self._found.first, whole=False))
 
 
 class SliceReport(Report):
@@ -110,7 +129,40 @@ class SliceReport(Report):
 
     def lines(self) -> Iterator[Block]:
         """Yield the values as numpy prints them."""
-        yield Line(values_text(self._found.values, whole=True))
+        yield from _text_lines(values_text(self._found.values, whole=True))
+
+
+class ImageDocument(Document, kw_only=True):
+    """``ckptread show --image --format json``."""
+
+    path: str
+    tensor: TensorDocument
+    width: int
+    """In pixels."""
+    height: int
+    tiles: int
+    """The filters that it shows; 0 for a matrix."""
+
+
+class ImageReport(Report):
+    """A picture that was written."""
+
+    def __init__(self, saved: SavedImage) -> None:
+        self._saved = saved
+
+    def document(self) -> ImageDocument:
+        """Return where the picture is, and how large."""
+        saved = self._saved
+        return ImageDocument(
+            path=saved.path, tensor=TensorDocument(**tensor_fields(saved.tensor)), width=saved.width,
+            height=saved.height, tiles=saved.tiles,
+        )  # fmt: skip
+
+    def lines(self) -> Iterator[Block]:
+        """Yield where the picture is, and what it shows."""
+        saved = self._saved
+        what = plural(saved.tiles, "filter") if saved.tiles else "a heat map"
+        yield Line(f"{name_text(saved.path)}: {what} of {name_text(saved.tensor.name)}, {saved.width} x {saved.height}")
 
 
 def statistics_document(found: Statistics) -> StatisticsDocument:
@@ -119,6 +171,10 @@ def statistics_document(found: Statistics) -> StatisticsDocument:
         count=found.count, min=found.minimum, max=found.maximum, mean=found.mean, std=found.std, l2=found.l2,
         zeros=found.zeros, nan=found.nans, inf=found.infs, unjudged=found.unjudged or None,
     )  # fmt: skip
+
+
+def _text_lines(text: str) -> Iterator[Line]:
+    return map(Line, text.split("\n"))
 
 
 def _facts(found: TensorStatistics) -> Iterator[tuple[str, str]]:
@@ -137,11 +193,17 @@ def _facts(found: TensorStatistics) -> Iterator[tuple[str, str]]:
 
 
 def _place(info: TensorInfo, found: TensorStatistics) -> Iterator[tuple[str, str]]:
+    """Yield where the bytes are, in numbers that can be pasted into another command."""
+    yield from ((name, name_text(text)) for name, text in islice(found.storage.items(), MOST_FACTS))
+    if len(found.storage) > MOST_FACTS:
+        yield "", f"... and {len(found.storage) - MOST_FACTS:,} more"
     if info.extent is None:
-        yield "stored", "not as one run of bytes"
+        if not found.storage:
+            yield "stored", "not as one run of bytes"
         return
     yield "file", name_text(info.extent.file)
-    yield "offset", f"{info.extent.offset:,}, {plural(info.extent.nbytes, 'byte')}"
+    yield "offset", str(info.extent.offset)
+    yield "length", str(info.extent.nbytes)
     yield "checksum", _checksum(found)
 
 
@@ -157,34 +219,15 @@ def _checksum(found: TensorStatistics) -> str:
     return f"none of its own; 'ckptread verify' compares that of {name_text(found.covered_by.name)}"
 
 
-def _statistics_facts(found: Statistics) -> Iterator[tuple[str, str]]:
+def _statistics_facts(found: TensorStatistics) -> Iterator[tuple[str, str]]:
     if found.l2 is not None:
         values = {"min": found.minimum, "max": found.maximum, "mean": found.mean, "std": found.std, "L2": found.l2}
         yield from ((label, number_text(value)) for label, value in values.items())
-    counts = {"zeros": found.zeros, "NaN": found.nans, "Inf": found.infs}
+    if found.quantiles:
+        yield "quantiles", ", ".join(f"{100 * each.share:g}%={number_text(each.value)}" for each in found.quantiles)
+    if found.zeros is not None:
+        yield "zeros", f"{found.zeros:,}" + (f" ({percent_text(found.sparsity)})" if found.sparsity else "")
+    counts = {"NaN": found.nans, "Inf": found.infs}
     yield from ((label, f"{count:,}") for label, count in counts.items() if count is not None)
     if found.unjudged:
         yield "not judged", f"{found.unjudged}: whether they are NaN or Inf is unknown"
-
-
-def _bars(spread: Histogram | None) -> Iterator[Line]:
-    """Yield a small histogram: the lower edge of each bin, a bar, the count."""
-    if spread is None:
-        return
-    yield Line("histogram")
-    most = max(spread.counts)
-    for edge, count in zip(_edges(spread), spread.counts, strict=True):
-        bar = "#" * -(-count * BAR_WIDTH // most)
-        yield Line(f"  {edge:>12}  {bar.ljust(BAR_WIDTH)}  {count:,}")
-
-
-def _edges(spread: Histogram) -> list[str]:
-    """Return the lower edges of the bins, in as many digits as tell them apart."""
-    step = (spread.high - spread.low) / len(spread.counts)
-    lower = [spread.low + place * step for place in range(len(spread.counts))]
-    labels: list[str] = []
-    for digits in range(LEAST_DIGITS, MOST_DIGITS + 1):
-        labels = [f"{edge:#.{digits}g}" for edge in lower]
-        if len(set(labels)) == len(labels):
-            break
-    return labels

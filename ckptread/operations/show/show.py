@@ -12,6 +12,8 @@ from ckptread.operations.verify.coverage import around, has_checksum_within
 from ckptread.reports.report import Report, Reportable
 from ckptread.tensors import Region, TensorInfo
 from ckptread.values import statistics as of_values
+from ckptread.values.heat_map import heat_map
+from ckptread.values.quantiles import quantiles
 from ckptread.values.statistics import Histogram, Statistics
 
 if TYPE_CHECKING:
@@ -21,6 +23,15 @@ if TYPE_CHECKING:
 
 FIRST = 8
 """How many values are shown."""
+SHARES = (0.01, 0.25, 0.5, 0.75, 0.99)
+HEAT_ROWS, HEAT_COLUMNS = 12, 64
+
+
+class Quantile(msgspec.Struct, frozen=True):
+    """The value that a share of all finite values does not exceed."""
+
+    share: float
+    value: float
 
 
 class TensorStatistics(Reportable, Statistics, frozen=True, kw_only=True, eq=False):
@@ -35,14 +46,25 @@ class TensorStatistics(Reportable, Statistics, frozen=True, kw_only=True, eq=Fal
     tensor: TensorInfo
     histogram: Histogram | None
     """How the finite values are spread; None if they are all equal, or not numbers."""
+    quantiles: tuple[Quantile, ...]
+    """Exact quantiles of the finite values; empty where there are none."""
+    heat: Array | None
+    """The mean magnitude of blocks of rows and columns; None for what is not a matrix of numbers."""
     first: Array
     """The first values: at most eight."""
+    storage: dict[str, str]
+    """What else the format records about how it is stored, by name: layout, chunks, filters, attributes."""
     checkpoint: dict[str, Any]
     """Path, format, backend and metadata of the checkpoint."""
     covered_by: Region | None
     """The part of the file whose checksum covers the bytes of the tensor and others; None if there is none."""
     checked_within: bool = False
     """Whether the bytes contain a checksum of their own, as strings of TensorFlow do, and it agrees."""
+
+    @property
+    def sparsity(self) -> float | None:
+        """The share of the values that are zero; None where that has no meaning."""
+        return None if self.zeros is None or not self.count else self.zeros / self.count
 
     def report(self) -> Report:
         """Return what ``ckptread show`` prints."""
@@ -100,11 +122,16 @@ def tensor_statistics(checkpoint: Checkpoint, name: str, *, backend: str = "auto
 def _statistics(reader: Reader, tensor: Tensor) -> TensorStatistics:
     stats = of_values.statistics(tensor)
     spread = of_values.histogram(tensor, stats)
+    finite = stats.count - (stats.nans or 0) - (stats.infs or 0)
+    found = quantiles(tensor, finite, SHARES) if stats.mean is not None else None
     first = next(tensor.blocks(FIRST * tensor.dtype.itemsize), None)
     return TensorStatistics(
         **msgspec.structs.asdict(stats),
         tensor=tensor.info,
         histogram=spread,
+        quantiles=tuple(map(Quantile, SHARES, found or ())),
+        heat=heat_map(tensor, HEAT_ROWS, HEAT_COLUMNS),
+        storage=dict(reader.describe_storage(tensor.info.key)),
         first=tensor.read() if first is None else first,  # a tensor without elements has no blocks
         checkpoint=checkpoint_fields(reader),
         covered_by=around(reader, tensor.info),
