@@ -167,6 +167,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, str | None]]] = {
         ("file", "tensor"),
         {
             "--slice": "",
+            "--image": "file",
+            "--force": None,
             "--format": "table json html",
             "--backend": "auto native tensorflow h5py",
             "--color": "auto always never",
