@@ -14,16 +14,12 @@ from functools import cached_property
 from posixpath import join
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ckptread.errors import UnsafeFileError
 from ckptread.formats.asset_files import list_assets
 from ckptread.formats.tensorflow.bundle import TfBundleReader
 from ckptread.formats.tensorflow.evidence import DESCRIPTION_FILES, VARIABLES, read_description, saved_model_findings
 from ckptread.model import ModelFacts
-from ckptread.names.keras.model_facts import read_model_facts
-from ckptread.names.tensorflow.foreign_parts import custom_classes, file_operations
-from ckptread.names.tensorflow.saved_model import keras_evidence
+from ckptread.names.tensorflow.foreign_parts import saved_model_facts
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection
 from ckptread.storage.source import Source, Stamp, Storage
@@ -73,13 +69,7 @@ class SavedModelReader(TfBundleReader):
     @cached_property
     def model(self) -> ModelFacts | None:
         """What Keras 2 noted of its model, and what of it is not Keras' own; Keras 3 notes nothing."""
-        given = self.evidence
-        facts = read_model_facts(keras_evidence(given.saved_model, given.keras_metadata))
-        operations = file_operations(given.saved_model)
-        if facts is None:
-            return ModelFacts(class_name="SavedModel", reads_files=operations) if operations else None
-        custom = tuple(sorted({*facts.custom_objects, *custom_classes(given.keras_metadata)}))
-        return msgspec.structs.replace(facts, custom_objects=custom, reads_files=(*facts.reads_files, *operations))
+        return saved_model_facts(self.evidence.saved_model, self.evidence.keras_metadata)
 
 
 class EmptySavedModel(Reader):
@@ -108,6 +98,12 @@ class EmptySavedModel(Reader):
     def assets(self) -> Mapping[str, Callable[[], Source]]:
         """The files in ``assets/`` and ``assets.extra/``."""
         return list_assets(self._storage, self._root, ASSET_FOLDERS)
+
+    @cached_property
+    def model(self) -> ModelFacts | None:
+        """What of it is not Keras' own, and what Keras 2 noted of its model."""
+        files = [DESCRIPTION_FILES[field] for field in ("saved_model", "keras_metadata")]
+        return saved_model_facts(*(read_description(self._storage, join(self._root, file)) for file in files))
 
     def read(self, key: str, selection: Selection = (), *, out: Array | None = None) -> Array:
         """Raise TensorNotFoundError: there are no tensors."""

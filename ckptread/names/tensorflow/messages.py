@@ -26,7 +26,13 @@ OBJECT_GRAPH = Message({1: message_field("nodes", OBJECT, repeated=True)})
 
 SAVED_VARIABLE = Message({2: message_field("shape", SHAPE), 3: bool_field("trainable"), 6: text_field("name")})
 USER_OBJECT = Message({1: text_field("identifier"), 3: text_field("metadata")})
-SAVED_OBJECT = Message({4: message_field("user_object", USER_OBJECT), 7: message_field("variable", SAVED_VARIABLE)})
+SAVED_OBJECT = Message(
+    {
+        4: message_field("user_object", USER_OBJECT),
+        7: message_field("variable", SAVED_VARIABLE),
+        13: text_field("registered_name"),
+    }
+)
 SAVED_OBJECT_GRAPH = Message({1: message_field("nodes", SAVED_OBJECT, repeated=True)})
 
 BYTES_LIST = Message({1: bytes_field("values", repeated=True)})
