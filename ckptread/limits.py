@@ -19,6 +19,8 @@ MAX_RANK = 64
 """numpy's own limit on dimensions."""
 ARRAY_BYTES = 1 << 63
 """numpy's own limit on an array, which counts a dimension of nothing as one."""
+WIDEST_ITEM = 16
+"""Bytes of the widest number, complex128, to which values may be widened."""
 MAX_READ_BYTES = 1 << 40
 """The largest array that numpy is asked for; blocks are far smaller."""
 FREE_BYTES = 4 << 30

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ckptread.errors import CheckpointError
-from ckptread.limits import MAX_RANK
+from ckptread.limits import ARRAY_BYTES, MAX_RANK, WIDEST_ITEM
 from ckptread.wording import quoted
 
 if TYPE_CHECKING:
@@ -223,9 +223,13 @@ def element_count(shape: tuple[int, ...]) -> int:
     return count
 
 
-def shape_problem(shape: tuple[int, ...]) -> str | None:
-    """Return why no array can have this shape; None if one can."""
+def shape_problem(shape: tuple[int, ...], itemsize: int = WIDEST_ITEM) -> str | None:
+    """Return why no array can have this shape, of elements of so many bytes or of any number's; None if one can."""
     if len(shape) > MAX_RANK:
         return f"it claims {len(shape)} dimensions; arrays have at most {MAX_RANK}"
     least = min(shape, default=0)
-    return f"it claims the dimension {least}" if least < 0 else None
+    if least < 0:
+        return f"it claims the dimension {least}"
+    if element_count(tuple(max(1, dim) for dim in shape)) * max(itemsize, WIDEST_ITEM) >= ARRAY_BYTES:
+        return "no array can have its shape: it is too large"
+    return None

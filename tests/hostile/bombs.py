@@ -252,18 +252,20 @@ def _keras(folder, config):
 def safetensors_header(folder):
     """A safetensors header of 60 MiB: a million tensors without a byte."""
     text = ",".join(f'"{n}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}' for n in range(1_000_000))
-    data = ("{" + text + "}").encode()
+    return header_of_safetensors(folder, ("{" + text + "}").encode())
+
+
+def header_of_safetensors(folder, text):
+    """A safetensors file that is a header and nothing else."""
     path = folder / "a.safetensors"
-    path.write_bytes(struct.pack("<Q", len(data)) + data)
+    path.write_bytes(struct.pack("<Q", len(text)) + text)
     return path
 
 
 def safetensors_metadata(folder):
     """A safetensors header of 60 MiB of free text, a few bytes each."""
     text = json.dumps({"__metadata__": {str(n): "" for n in range(4_000_000)}})
-    path = folder / "a.safetensors"
-    path.write_bytes(struct.pack("<Q", len(text)) + text.encode())
-    return path
+    return header_of_safetensors(folder, text.encode())
 
 
 def members(folder):

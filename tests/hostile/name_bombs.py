@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from tests.fuzz.records import strings_of
-from tests.hostile.bombs import MAGIC, MIB, bundle, raw_table
+from tests.hostile.bombs import MAGIC, MIB, bundle, header_of_safetensors, raw_table
 from tests.table_writer import entry, field, handle, header, varint, with_trailer, write_bundle
 
 FLOAT = 1
@@ -105,18 +105,13 @@ def missing_files(folder):
 def safetensors_names(folder):
     """A thousand names of 30,000 components in a safetensors header."""
     text = ",".join(f'"{n}{"/a" * 15_000}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}' for n in range(1_000))
-    data = ("{" + text + "}").encode()
-    path = folder / "a.safetensors"
-    path.write_bytes(struct.pack("<Q", len(data)) + data)
-    return path
+    return header_of_safetensors(folder, ("{" + text + "}").encode())
 
 
 def long_numbers(folder):
     """A safetensors header whose numbers have a million digits."""
     data = b'{"t":{"dtype":"F32","shape":[%s],"data_offsets":[0,0]}}' % (b"9" * MIB)
-    path = folder / "a.safetensors"
-    path.write_bytes(struct.pack("<Q", len(data)) + data)
-    return path
+    return header_of_safetensors(folder, data)
 
 
 def npy_numbers(folder):

@@ -53,7 +53,7 @@ def describe(key: str, dataset: DatasetObject, head: Superblock, size: int, alia
 def _problem(found: FoundDataset, dataset: DatasetObject, size: int) -> tuple[str | None, bool]:
     """Return why a dataset cannot be read, and whether that is a limit of this program, not damage."""
     layout = dataset.layout
-    problem = shape_problem(found.shape or ())
+    problem = shape_problem(found.shape or (), max(dataset.kind.size, dataset.kind.memory_size))
     if problem is not None:
         return problem, False
     if dataset.external is not None:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError, UnsupportedError
-from ckptread.limits import ARRAY_BYTES, ELEMENT_BYTES, NPY_HEADER_BYTES
+from ckptread.limits import ELEMENT_BYTES, NPY_HEADER_BYTES
 from ckptread.tensors import element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.literals import read_literal
@@ -112,7 +112,7 @@ def _header(text: str, offset: int) -> NpyHeader:
             nbytes=0,
             problem="its dtype is not one of numpy's",
         )
-    problem = shape_problem(shape) or _size_problem(shape, dtype.itemsize)
+    problem = _size_problem(shape, dtype.itemsize)
     matters = fortran and sum(dim > 1 for dim in shape) > 1
     nbytes = 0 if problem else element_count(shape) * dtype.itemsize
     return NpyHeader(
@@ -123,9 +123,7 @@ def _header(text: str, offset: int) -> NpyHeader:
 def _size_problem(shape: tuple[int, ...], itemsize: int) -> str | None:
     if not 0 < itemsize <= ELEMENT_BYTES:
         return f"its elements take {itemsize:,} bytes each"
-    if element_count(tuple(max(1, dim) for dim in shape)) * itemsize >= ARRAY_BYTES:
-        return "no array can have its shape: it is too large"
-    return None
+    return shape_problem(shape, itemsize)
 
 
 def _name(spec: Any) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
-from ckptread.limits import ARRAY_BYTES, MAX_ENTRIES, MAX_KEY_BYTES, MAX_RANK, SAFETENSORS_HEADER_BYTES
+from ckptread.limits import MAX_ENTRIES, MAX_KEY_BYTES, MAX_RANK, SAFETENSORS_HEADER_BYTES
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, normalize, read_box
 from ckptread.storage.source import CloseOnError, Source, Storage
@@ -158,7 +158,7 @@ class SafetensorsReader(Reader):
     def _describe(self, key: str, entry: dict[str, Any], span: tuple[int, int]) -> TensorInfo:
         shape, nbytes = tuple(entry["shape"]), span[1] - span[0]
         dtype, bits = DTYPES.get(entry["dtype"], (entry["dtype"], 0))
-        problem = shape_problem(shape) or _values_problem(shape, dtype, bits)
+        problem = shape_problem(shape) or _values_problem(dtype, bits)
         missing = self._data + span[1] - self._source.size
         if problem is None and missing > 0 and nbytes:
             problem = f"the file ends before it: {min(missing, nbytes):,} of its {nbytes:,} bytes are missing"
@@ -213,14 +213,12 @@ class SafetensorsReader(Reader):
         super().close()
 
 
-def _values_problem(shape: tuple[int, ...], dtype: str, bits: int) -> str | None:
+def _values_problem(dtype: str, bits: int) -> str | None:
     """Return why no array can have such values, or None."""
     if bits == 0:
         return f"its dtype {quoted(dtype)} is not one that the format names"
     if bits % 8:
         return f"its {bits}-bit values share bytes, and the format does not say in which order"
-    if element_count(tuple(max(1, dim) for dim in shape)) * bits >= 8 * ARRAY_BYTES:
-        return "no array can have its shape: it is too large"
     return None
 
 
