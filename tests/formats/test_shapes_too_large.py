@@ -1,4 +1,4 @@
-"""A tensor of no elements that numpy has no array for, (0, 2**62) or more, is listed with its problem in every format."""
+"""A tensor of no elements whose shape numpy has no array for, (0, 2**62) or more, is listed with its problem."""
 
 import json
 import struct

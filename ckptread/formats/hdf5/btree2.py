@@ -5,6 +5,7 @@ Specification: HDF5 File Format Specification 3.0, III.A.2 "Disk Format: Level 1
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -47,27 +48,43 @@ class TreeHead(NamedTuple):
 
 
 def read_tree_2(head: Superblock, address: int, kind: int) -> Parser[list[bytes]]:
-    """Return all records of the tree at ``address``, in no order; none where there is no tree. Raises Malformed."""
+    """Return all records of the tree at ``address``, in its order; none where there is no tree. Raises Malformed."""
     if address == UNDEFINED:
         return []
     tree = yield from read_tree_head(head, address, kind)
     levels = _levels(tree, head.base + address)
-    found: list[bytes] = []
+    found: list[list[list[bytes]]] = []
     nodes = [(tree.root, tree.root_records)] if tree.root != UNDEFINED else []
     for depth in range(tree.depth, -1, -1):
         if any(count > levels[depth].most for _, count in nodes):
             raise Malformed("a node of a tree has more records than it has room for", head.base + address)
         data = yield [head.range(at, _node_bytes(tree, count, depth)) for at, count in nodes]
         below: list[tuple[int, int]] = []
+        found.append([])
         for (at, count), node in zip(nodes, data, strict=True):
             _check_node(node, depth, head.base + at)
             end = PREFIX_BYTES + count * tree.record_bytes
             head.note(at, end + (count + 1) * levels[depth].pointer * bool(depth) + CHECKSUM_BYTES)
-            found += [node[n : n + tree.record_bytes] for n in range(PREFIX_BYTES, end, tree.record_bytes)]
+            found[-1].append([node[n : n + tree.record_bytes] for n in range(PREFIX_BYTES, end, tree.record_bytes)])
             below += _pointers(node, end, count + 1, levels[depth - 1], levels[depth].pointer) if depth else []
-        if len(found) > min(tree.records, MAX_RECORDS):
+        if sum(len(records) for level in found for records in level) > min(tree.records, MAX_RECORDS):
             raise Malformed(f"a tree has more than {tree.records:,} records", head.base + address)
         nodes = below
+    return _in_order(found)
+
+
+def _in_order(levels: list[list[list[bytes]]]) -> list[bytes]:
+    """Return the records of all nodes, given by level: those of a node are between those of the nodes below it."""
+    below: Iterator[list[bytes]] = iter(())
+    for level in reversed(levels):
+        below = iter([_between(node, below) for node in level])
+    return next(below, [])
+
+
+def _between(node: list[bytes], below: Iterator[list[bytes]]) -> list[bytes]:
+    found = [*next(below, ())]
+    for record in node:
+        found += [record, *next(below, ())]
     return found
 
 

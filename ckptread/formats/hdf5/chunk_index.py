@@ -24,6 +24,8 @@ from ckptread.untrusted.binary import Malformed
 NODE = Struct("<4sBBHQQ")
 CHUNK_NODE, CHUNK_RECORD, FILTERED_RECORD = 1, 10, 11
 MAX_LEVEL = 16
+OUT_OF_ORDER = "the index of the chunks is out of order"
+"""The library searches by halves, and would miss chunks."""
 
 
 def read_chunk_index(head: Superblock, dataset: DatasetObject) -> Parser[dict[Position, Chunk]]:
@@ -109,7 +111,7 @@ def _read_tree_1(head: Superblock, address: int, grid: ChunkGrid) -> Parser[dict
                 if position[rank] or any(at % dim for at, dim in zip(start, grid.chunk, strict=True)):
                     raise Malformed("a chunk is at a position where none begins", head.base + address)
                 if start <= last and last != ():
-                    raise Malformed("the index of the chunks is out of order", head.base + address)
+                    raise Malformed(OUT_OF_ORDER, head.base + address)
                 last = start
                 found[start] = Chunk(mask, head.base + child, nbytes)
         check_count(len(found) + len(seen), head.base + address)
@@ -134,6 +136,7 @@ def _read_tree_2(head: Superblock, address: int, grid: ChunkGrid) -> Parser[dict
     records = yield from read_tree_2(head, address, FILTERED_RECORD if grid.filtered else CHUNK_RECORD)
     scaled = Struct(f"<{len(grid.chunk)}Q")
     found: dict[Position, Chunk] = {}
+    last: Position = ()
     for record in records:
         chunk = grid.entry(record, 0, head.base)
         if len(record) != grid.entry_bytes + scaled.size or chunk is None:
@@ -141,7 +144,8 @@ def _read_tree_2(head: Superblock, address: int, grid: ChunkGrid) -> Parser[dict
         position = tuple(
             at * dim for at, dim in zip(scaled.unpack_from(record, grid.entry_bytes), grid.chunk, strict=True)
         )
+        if position <= last and found:
+            raise Malformed(OUT_OF_ORDER, head.base + address)
+        last = position
         found[position] = chunk
-    if len(found) < len(records):
-        raise Malformed("two chunks are at the same place", head.base + address)
     return found

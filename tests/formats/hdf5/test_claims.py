@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import ckptread
+from tests.fuzz.hdf5_anatomy import lookup3
 
 
 def patched(path, old, new):
@@ -69,3 +70,22 @@ def test_no_elements_of_a_huge_type_take_no_memory(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 50 << 20
+
+
+def test_a_tree_of_chunks_out_of_order_is_damaged(tmp_path):
+    """libhdf5 searches such a tree by halves, and takes a chunk that it misses for one that was never written."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_dataset("w", data=np.ones((4, 1), "f4"), chunks=(1, 1), maxshape=(None, None))
+    data = bytearray(path.read_bytes())
+    leaf, record = data.index(b"BTLF"), 8 + 2 * 8
+    first = leaf + 6
+    one, two = data[first : first + record], data[first + record : first + 2 * record]
+    data[first : first + 2 * record] = two + one
+    end = first + 4 * record
+    data[end : end + 4] = struct.pack("<I", lookup3(bytes(data[leaf:end])))
+    path.write_bytes(data)
+    with h5py.File(path) as file:
+        assert file["w"][()].tolist() != np.ones((4, 1)).tolist()
+    with ckptread.open(path) as reader, pytest.raises(ckptread.DamagedFileError, match="out of order"):
+        reader.read("w")
