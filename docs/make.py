@@ -1,6 +1,6 @@
 """Write docs/cli.md, docs/api.md, docs/schemas/ and the grammar of completion; fill tables; replay the transcripts.
 
-With --check, fail if a page would change. A transcript is a block fenced as ``console`` in README.md or docs/: the text
+With --check, fail if a page would change. A transcript is a block fenced as ``console`` in a README or docs/: the text
 after each line that begins with ``$ `` is replaced by what the command prints.
 """
 
@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import api
+import figures
 import grammar
 import schemas
 import tables
@@ -24,6 +25,7 @@ from ckptread.cli.commands import COMMANDS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 TARGET = HERE / "cli.md"
 WIDTH = "100"
 TRANSCRIPT = re.compile(r"```console\n(.*?)```", re.DOTALL)
@@ -74,7 +76,9 @@ def _printed(command: str, folder: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Return every page that is generated or has transcripts, as it would be written."""
-    texts = {path: path.read_text() for path in (ROOT / "README.md", *sorted(HERE.glob("*.md"))) if path != TARGET}
+    written = [path for path in (*READMES, *sorted(HERE.glob("*.md"))) if path != TARGET]
+    texts = {path: path.read_text() for path in written}
+    texts |= {path: figures.filled(texts[path]) for path in READMES}
     transcripts = {path: replayed(text) for path, text in texts.items() if TRANSCRIPT.search(text)}
     return {
         TARGET: command_line(),

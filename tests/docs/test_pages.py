@@ -2,10 +2,11 @@
 
 import importlib
 import re
+import tomllib
 
 from tests.conformance.cases import ROOT
 
-PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "fixtures/README.md", "docs")
+PAGES = ("README.md", "README.zh-CN.md", "CONTRIBUTING.md", "SECURITY.md", "fixtures/README.md", "docs")
 """CHANGELOG.md is not among them: it also names what was removed."""
 ELSEWHERE = {"table_format.md"}
 """Files of other projects."""
@@ -49,9 +50,40 @@ def test_every_file_that_is_named_exists():
     assert [pair for pair in missing if pair[1] not in ELSEWHERE] == []
 
 
+OURS = "https://github.com/ckptread/ckptread/blob/main/"
+READMES = ("README.md", "README.zh-CN.md")
+
+
+def test_every_link_of_a_readme_is_absolute_since_pypi_shows_it_too():
+    for page in READMES:
+        text = re.sub(r"```.*?```|`[^`]*`", "", texts()[page], flags=re.DOTALL)
+        assert [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("https://")] == []
+        defined = dict(re.findall(r"^\[([^]]+)\]: (\S+)$", text, re.MULTILINE))
+        used = set(re.findall(r"\[([\w./-]+)\](?![:(])", text))
+        assert used == set(defined)
+        assert defined.items() <= {(path, OURS + path) for path in used}
+        assert [path for path in used if not (ROOT / path).exists()] == []
+
+
+def test_the_addresses_of_the_package_are_those_of_the_readme():
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    assert {url[: len(OURS.removesuffix("/blob/main/"))] for url in urls.values()} == {OURS.removesuffix("/blob/main/")}
+
+
+def test_the_readme_in_chinese_has_the_commands_of_the_one_in_english():
+    english, chinese = (re.findall(r"```(\w+)\n(.*?)```", texts()[page], re.DOTALL) for page in READMES)
+    assert [without_comments(*block) for block in english] == [without_comments(*block) for block in chinese]
+    tables = [re.findall(r"`(ckptread [^`]+)`", texts()[page]) for page in READMES]
+    assert tables[0] == tables[1]
+
+
+def without_comments(language, text):
+    return language, re.sub(r" *#.*", "", text) if language != "console" else text
+
+
 def test_every_page_that_is_linked_exists():
     linked = found(r"\]\(([^)#:]+)[)#]")
-    assert ("README.md", "docs/api.md") in linked
+    assert ("docs/git.md", "digest.md") in linked
     assert [(page, link) for page, link in linked if not ((ROOT / page).parent / link).exists()] == []
 
 
