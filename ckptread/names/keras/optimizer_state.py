@@ -16,6 +16,7 @@ import msgspec
 from ckptread.names.keras.configs import parse_config
 from ckptread.names.keras.groups import VariableGroup, snake_case, walk_groups
 from ckptread.names.keras.optimizers import OPTIMIZERS, State, Trained, state_head, states
+from ckptread.names.keras.trained_order import states_by_shapes
 from ckptread.names.keras.walk import LayerWalk
 from ckptread.tensors import TensorInfo
 
@@ -133,6 +134,9 @@ def _name_variables(
     trained = _trained(walk) if walk.ordered else []
     possible = states(optimizer.class_name, optimizer.config, trained, version_2=version_2)
     expected = next((each for each in possible if [state.shape for state in each] == shapes), None)
+    if expected is None and possible and not walk.ordered:
+        kind = optimizer.class_name
+        expected = states_by_shapes(kind, optimizer.config, own, walk.found, version_2=version_2)
     if expected is None:
         head = state_head(optimizer.config, version_2=version_2) if possible else []
         expected = head if [each.shape for each in head] == shapes[: len(head)] else []
