@@ -14,7 +14,6 @@ from ckptread.formats.hdf5.heaps import read_collection, read_local_heap
 from ckptread.formats.hdf5.links import read_links, read_symbols
 from ckptread.formats.hdf5.native import NativeFile
 from ckptread.formats.hdf5.objects import DatasetObject, GroupObject
-from ckptread.formats.hdf5.rounds import Range
 from ckptread.formats.hdf5.storage_layout import CHUNKED
 from ckptread.formats.hdf5.superblock import Unsupported
 from ckptread.untrusted.binary import Malformed
@@ -112,10 +111,10 @@ def read_of(parser, data):
     found, wanted = {}, next(parser, None)
     try:
         while wanted is not None:
-            ranges = [wanted] if isinstance(wanted, Range) else wanted
+            ranges = [wanted] if isinstance(wanted, tuple) else wanted
             answers = [data[at : at + nbytes] for at, nbytes in ranges]
             found.update({at: each for (at, _), each in zip(ranges, answers, strict=True)})
-            wanted = parser.send(answers[0] if isinstance(wanted, Range) else answers)
+            wanted = parser.send(answers[0] if isinstance(wanted, tuple) else answers)
     except (StopIteration, Malformed, Unsupported, struct.error):
         pass
     return [PLACE.pack(at) + each for at, each in sorted(found.items()) if each]

@@ -14,9 +14,9 @@ from ckptread.formats.hdf5 import attributes, btree2, chunk_index, heaps, links,
 from ckptread.formats.hdf5 import dataspace as dataspaces
 from ckptread.formats.hdf5 import superblock as superblocks
 from ckptread.formats.hdf5.datatype import read_datatype
-from ckptread.formats.hdf5.elements import TooLarge, decode_elements, is_native
+from ckptread.formats.hdf5.elements import TooLarge, decode_elements
 from ckptread.formats.hdf5.filters import decompress_lzf
-from ckptread.formats.hdf5.numpy_types import element_of
+from ckptread.formats.hdf5.numpy_types import element_of, is_native
 from ckptread.formats.hdf5.objects import DatasetObject, ObjectReader
 from ckptread.formats.hdf5.opening import open_hdf5_source
 from ckptread.formats.hdf5.rounds import Rounds
@@ -82,7 +82,7 @@ def at_address(read):
 
 def read_records(head, address):
     """The records of a version 2 tree, of whatever kind."""
-    kind = (yield head.range(address, 6))[5]
+    kind = (yield from head.read(address, 6))[5]
     return (yield from btree2.read_tree_2(head, address, kind))
 
 
@@ -105,7 +105,7 @@ def read_group(head, address):
     messages = yield from object_header.read_messages(head, address)
     left = yield from links.read_remaining_links(head, messages)
     found = yield from links.read_links(head, messages)
-    assert left.problem or sorted(left.found) == sorted(found.found)
+    assert left.problem or sorted(map(repr, left.found)) == sorted(map(repr, found.found))
 
 
 def read_noted(head, address):

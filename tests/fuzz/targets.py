@@ -15,9 +15,9 @@ import numpy as np
 
 from ckptread.errors import CheckpointError
 from ckptread.formats.hdf5 import chunks as hdf5_chunks
-from ckptread.formats.hdf5 import index as hdf5_index
 from ckptread.formats.hdf5 import values as hdf5_values
 from ckptread.formats.hdf5.dataset_layout import UNREADABLE, DatasetLayout
+from ckptread.formats.hdf5.worker_index import WorkerIndex
 from ckptread.formats.numpy.npy_header import read_npy_header
 from ckptread.formats.numpy.npz import NpzReader
 from ckptread.formats.safetensors.reader import SafetensorsReader
@@ -341,7 +341,7 @@ def worker_stream(data):
 def worker_index(data):
     """What a worker tells of a file: every record is a message, in a frame that fits."""
     framed = b"".join(struct.pack("<I", len(part)) + part for part in records(data))
-    index = hdf5_index.Hdf5Index(source(bytes(4096)), "fuzz.h5")
+    index = WorkerIndex(source(bytes(4096)), "fuzz.h5")
     try:
         for message, raw in _worker(framed).ask(LISTING, 60):
             index.add(message, raw)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -40,7 +40,7 @@ CODES = {"i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8":
 NULL_TERMINATED, NULL_PADDED, SPACE_PADDED = range(3)
 
 
-class RawAttribute(NamedTuple):
+class RawAttribute(msgspec.Struct, frozen=True):
     """An attribute, of which the values are not decoded."""
 
     name: str
@@ -69,7 +69,7 @@ class GlobalHeap(msgspec.Struct):
         return found[:nbytes]
 
 
-class Attributes(NamedTuple):
+class Attributes(msgspec.Struct, frozen=True):
     """The attributes of one object."""
 
     values: dict[str, Any]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
-from typing import NamedTuple
+
+import msgspec
 
 from ckptread.formats.hdf5.rounds import Parser
 from ckptread.formats.hdf5.superblock import UNDEFINED, Superblock
@@ -24,7 +25,7 @@ MAX_DEPTH = 16
 MAX_RECORDS = 1_000_000
 
 
-class Level(NamedTuple):
+class Level(msgspec.Struct, frozen=True, gc=False):
     """What the pointers of a level's nodes take, and how many records a node may have."""
 
     most: int
@@ -35,7 +36,7 @@ class Level(NamedTuple):
     """Bytes of a pointer: address, records of the node, and from the second level on of all below it."""
 
 
-class TreeHead(NamedTuple):
+class TreeHead(msgspec.Struct, frozen=True, gc=False):
     """The head of a tree."""
 
     kind: int
@@ -58,7 +59,7 @@ def read_tree_2(head: Superblock, address: int, kind: int) -> Parser[list[bytes]
     for depth in range(tree.depth, -1, -1):
         if any(count > levels[depth].most for _, count in nodes):
             raise Malformed("a node of a tree has more records than it has room for", head.base + address)
-        data = yield [head.range(at, _node_bytes(tree, count, depth)) for at, count in nodes]
+        data = yield from head.read_all([(at, _node_bytes(tree, count, depth)) for at, count in nodes])
         below: list[tuple[int, int]] = []
         found.append([])
         for (at, count), node in zip(nodes, data, strict=True):
@@ -90,7 +91,9 @@ def _between(node: list[bytes], below: Iterator[list[bytes]]) -> list[bytes]:
 
 def read_tree_head(head: Superblock, address: int, kind: int) -> Parser[TreeHead]:
     """Read the head of the tree at ``address``. Raises Malformed where it is none of this kind."""
-    mark, _, own, node, record, depth, _, _, root, count, total = HEAD.unpack((yield head.range(address, HEAD.size)))
+    mark, _, own, node, record, depth, _, _, root, count, total = HEAD.unpack(
+        (yield from head.read(address, HEAD.size))
+    )
     at = head.base + address
     fits = RECORD_BYTES.get(kind, 1) <= record <= node - PREFIX_BYTES - CHECKSUM_BYTES
     if mark != b"BTHD" or own != kind or depth > MAX_DEPTH or not fits:

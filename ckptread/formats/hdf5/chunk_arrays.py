@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from struct import Struct
-from typing import NamedTuple
+
+import msgspec
 
 from ckptread.formats.hdf5.chunk_grid import Chunk, ChunkGrid, check_count
 from ckptread.formats.hdf5.rounds import Parser
@@ -29,21 +30,21 @@ Numbered = list[tuple[int, Chunk]]
 
 def read_fixed_array(head: Superblock, address: int, grid: ChunkGrid) -> Parser[Numbered]:
     """Return the chunks of the fixed array at ``address``, by number. Raises Malformed."""
-    mark, _, _, size, bits, count, block = FIXED_HEAD.unpack((yield head.range(address, FIXED_HEAD.size)))
+    mark, _, _, size, bits, count, block = FIXED_HEAD.unpack((yield from head.read(address, FIXED_HEAD.size)))
     if mark != b"FAHD" or size != grid.entry_bytes or bits > 32:
         raise Malformed(f"no fixed array is at byte {head.base + address:,}", head.base + address)
     check_count(count, head.base + address)
     head.note(address, FIXED_HEAD.size + CHECKSUM_BYTES)
     if block == UNDEFINED:
         return []
-    prefix = yield head.range(block, 14)
+    prefix = yield from head.read(block, 14)
     if prefix[:4] != b"FADB":
         raise Malformed(f"no data of a fixed array are at byte {head.base + block:,}", head.base + block)
     if count <= 1 << bits:
         head.note(block, 14 + count * size + CHECKSUM_BYTES)
         return (yield from _read_entries(head, grid, [(0, block + 14, count)]))
     pages = -(-count // (1 << bits))
-    bitmap = yield head.range(block + 14, -(-pages // 8))
+    bitmap = yield from head.read(block + 14, -(-pages // 8))
     start = block + 14 + len(bitmap) + CHECKSUM_BYTES
     head.note(block, start - block)
     return (yield from _read_entries(head, grid, list(_pages(head, grid, 0, start, count, 1 << bits, bitmap))))
@@ -68,7 +69,7 @@ def _pages(
 def _read_entries(head: Superblock, grid: ChunkGrid, runs: Sequence[Run]) -> Parser[Numbered]:
     """Return the chunks of runs of entries, with their numbers; those never written are left out."""
     size = grid.entry_bytes
-    blocks = yield [head.range(address, count * size) for _, address, count in runs]
+    blocks = yield from head.read_all([(address, count * size) for _, address, count in runs])
     found: Numbered = []
     for (first, _, count), data in zip(runs, blocks, strict=True):
         for number in range(count):
@@ -79,7 +80,7 @@ def _read_entries(head: Superblock, grid: ChunkGrid, runs: Sequence[Run]) -> Par
     return found
 
 
-class ArrayShape(NamedTuple):
+class ArrayShape(msgspec.Struct, frozen=True, gc=False):
     """How the blocks of an extensible array grow."""
 
     offset_bytes: int
@@ -119,7 +120,7 @@ class ArrayShape(NamedTuple):
 
 def read_extensible_array(head: Superblock, address: int, grid: ChunkGrid) -> Parser[Numbered]:
     """Return the chunks of the extensible array at ``address``, by number. Raises Malformed."""
-    fields = EXTENSIBLE_HEAD.unpack((yield head.range(address, EXTENSIBLE_HEAD.size)))
+    fields = EXTENSIBLE_HEAD.unpack((yield from head.read(address, EXTENSIBLE_HEAD.size)))
     mark, _, _, size, bits, in_index, smallest, pointers, page_bits, count, block = fields
     powers = all(each and not each & (each - 1) for each in (smallest, pointers))
     if mark != b"EAHD" or size != grid.entry_bytes or not powers or bits > 64 or page_bits > 32:
@@ -137,7 +138,7 @@ def _read_index_block(head: Superblock, block: int, grid: ChunkGrid, shape: Arra
     """Return the chunks of the index block, of the data blocks that it points to, and of those below super blocks."""
     direct, supers = shape.direct_blocks, max(0, shape.supers - shape.direct_supers)
     entries_bytes = shape.in_index * grid.entry_bytes
-    data = yield head.range(block, 14 + entries_bytes + 8 * (direct + supers))
+    data = yield from head.read(block, 14 + entries_bytes + 8 * (direct + supers))
     if data[:4] != b"EAIB":
         raise Malformed(f"no index of an extensible array is at byte {head.base + block:,}", head.base + block)
     head.note(block, len(data) + CHECKSUM_BYTES)
@@ -172,7 +173,7 @@ def _read_super_block(head: Superblock, at: int, grid: ChunkGrid, shape: ArraySh
     pages = count // shape.per_page if count > shape.per_page else 0
     bitmap_bytes = -(-pages // 8)
     prefix = 14 + shape.offset_bytes
-    data = yield head.range(at, prefix + blocks * (bitmap_bytes + 8))
+    data = yield from head.read(at, prefix + blocks * (bitmap_bytes + 8))
     if data[:4] != b"EASB":
         raise Malformed(f"no super block is at byte {head.base + at:,}", head.base + at)
     head.note(at, len(data) + CHECKSUM_BYTES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from ckptread.formats.hdf5.superblock import UNDEFINED
@@ -11,7 +9,7 @@ from ckptread.limits import MAX_CHUNKS
 from ckptread.untrusted.binary import Malformed
 
 
-class Chunk(NamedTuple):
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     """Where one chunk is."""
 
     mask: int

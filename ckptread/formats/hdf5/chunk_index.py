@@ -10,6 +10,7 @@ from __future__ import annotations
 from struct import Struct
 
 from ckptread.formats.hdf5 import storage_layout as layouts
+from ckptread.formats.hdf5.btree1 import CHUNKS, read_tree_1
 from ckptread.formats.hdf5.btree2 import read_tree_2
 from ckptread.formats.hdf5.chunk_arrays import read_extensible_array, read_fixed_array
 from ckptread.formats.hdf5.chunk_grid import Chunk, ChunkGrid, Position, check_count
@@ -21,11 +22,7 @@ from ckptread.limits import MAX_CHUNKS
 from ckptread.tensors import element_count
 from ckptread.untrusted.binary import Malformed
 
-NODE = Struct("<4sBBHQQ")
-CHUNK_NODE, CHUNK_RECORD, FILTERED_RECORD = 1, 10, 11
-MAX_LEVEL = 16
-OUT_OF_ORDER = "the index of the chunks is out of order"
-"""The library searches by halves, and would miss chunks."""
+CHUNK_RECORD, FILTERED_RECORD = 10, 11
 
 
 def read_chunk_index(head: Superblock, dataset: DatasetObject) -> Parser[dict[Position, Chunk]]:
@@ -87,65 +84,32 @@ def _implicit(head: Superblock, address: int, grid: ChunkGrid) -> dict[Position,
 
 
 def _read_tree_1(head: Superblock, address: int, grid: ChunkGrid) -> Parser[dict[Position, Chunk]]:
-    rank = len(grid.chunk)
-    key = Struct(f"<II{rank + 1}Q")
-    found: dict[Position, Chunk] = {}
-    nodes, level, seen = [address], None, {address}
-    while nodes:
-        heads = [NODE.unpack(node) for node in (yield [head.range(at, NODE.size) for at in nodes])]
-        level = _check_level(heads, level, head.base + nodes[0])
-        entries_bytes = key.size + 8
-        bodies = yield [
-            head.range(at + NODE.size, own[3] * entries_bytes + key.size) for at, own in zip(nodes, heads, strict=True)
-        ]
-        below: list[int] = []
-        last: Position = ()
-        for own, body in zip(heads, bodies, strict=True):
-            for at in range(0, own[3] * entries_bytes, entries_bytes):
-                nbytes, mask, *position = key.unpack_from(body, at)
-                child = int.from_bytes(body[at + key.size : at + entries_bytes], "little")
-                if level:
-                    below.append(child)
-                    continue
-                start = tuple(position[:rank])
-                if position[rank] or any(at % dim for at, dim in zip(start, grid.chunk, strict=True)):
-                    raise Malformed("a chunk is at a position where none begins", head.base + address)
-                if start <= last and last != ():
-                    raise Malformed(OUT_OF_ORDER, head.base + address)
-                last = start
-                found[start] = Chunk(mask, head.base + child, nbytes)
-        check_count(len(found) + len(seen), head.base + address)
-        if seen.intersection(below) or len(set(below)) < len(below):
-            raise Malformed("the index of the chunks leads to a node twice", head.base + address)
-        seen.update(below)
-        nodes = below
-    return found
-
-
-def _check_level(heads: list[tuple[bytes, int, int, int, int, int]], level: int | None, at: int) -> int:
-    """Return the level of these nodes. Raises Malformed where they are not all of the one below ``level``."""
-    levels = {own[2] for own in heads}
-    if any(own[0] != b"TREE" or own[1] != CHUNK_NODE for own in heads):
-        raise Malformed(f"no tree of chunks is at byte {at:,}", at)
-    if len(levels) != 1 or (level is not None and levels != {level - 1}) or max(levels) > MAX_LEVEL:
-        raise Malformed("the nodes of a tree of chunks are not of one level", at)
-    return levels.pop()
+    entry = Struct(f"<II{len(grid.chunk) + 2}Q")
+    """Stored bytes, mask, position, that within an element, address."""
+    found: list[tuple[Position, Chunk]] = []
+    for each in (yield from read_tree_1(head, address, CHUNKS, entry.size - 8)):
+        nbytes, mask, *position, inner, child = entry.unpack(each)
+        if inner or any(at % dim for at, dim in zip(position, grid.chunk, strict=True)):
+            raise Malformed("a chunk is at a position where none begins", head.base + address)
+        found.append((tuple(position), Chunk(mask, head.base + child, nbytes)))
+    return _in_order(found, head.base + address)
 
 
 def _read_tree_2(head: Superblock, address: int, grid: ChunkGrid) -> Parser[dict[Position, Chunk]]:
-    records = yield from read_tree_2(head, address, FILTERED_RECORD if grid.filtered else CHUNK_RECORD)
     scaled = Struct(f"<{len(grid.chunk)}Q")
-    found: dict[Position, Chunk] = {}
-    last: Position = ()
-    for record in records:
+    found: list[tuple[Position, Chunk]] = []
+    for record in (yield from read_tree_2(head, address, FILTERED_RECORD if grid.filtered else CHUNK_RECORD)):
         chunk = grid.entry(record, 0, head.base)
         if len(record) != grid.entry_bytes + scaled.size or chunk is None:
             raise Malformed("a record of the index of the chunks is invalid", head.base + address)
-        position = tuple(
-            at * dim for at, dim in zip(scaled.unpack_from(record, grid.entry_bytes), grid.chunk, strict=True)
-        )
-        if position <= last and found:
-            raise Malformed(OUT_OF_ORDER, head.base + address)
-        last = position
-        found[position] = chunk
-    return found
+        numbers = scaled.unpack_from(record, grid.entry_bytes)
+        found.append((tuple(at * dim for at, dim in zip(numbers, grid.chunk, strict=True)), chunk))
+    return _in_order(found, head.base + address)
+
+
+def _in_order(found: list[tuple[Position, Chunk]], at: int) -> dict[Position, Chunk]:
+    """Return chunks by position. Raises Malformed where a tree has them in another order."""
+    check_count(len(found), at)
+    if any(one[0] >= other[0] for one, other in zip(found, found[1:], strict=False)):
+        raise Malformed("the index of the chunks is out of order", at)  # the library would miss some: it halves
+    return dict(found)

@@ -17,6 +17,7 @@ from ckptread.formats.hdf5.attributes import (
 from ckptread.formats.hdf5.filter_names import REGISTERED
 from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SHUFFLE, SZIP
 from ckptread.formats.hdf5.native import NativeFile
+from ckptread.formats.hdf5.native_values import NativeValues
 from ckptread.formats.hdf5.numpy_types import element_of
 from ckptread.formats.hdf5.object_header import read_messages
 from ckptread.formats.hdf5.objects import DatasetObject
@@ -35,7 +36,7 @@ MOST_NUMBERS = 16
 """A longer array of numbers in an attribute is shown by its shape."""
 
 
-def dataset_facts(native: NativeFile, key: str) -> Iterator[tuple[str, str]]:
+def dataset_facts(native: NativeFile, values: NativeValues, key: str) -> Iterator[tuple[str, str]]:
     """Yield what a dataset's description says, by name."""
     dataset = native.datasets.get(key)
     if dataset is None:
@@ -44,7 +45,7 @@ def dataset_facts(native: NativeFile, key: str) -> Iterator[tuple[str, str]]:
     unwritten = layout.kind == CONTIGUOUS and layout.address == UNDEFINED
     yield "layout", "never written: all fill values" if unwritten else LAYOUTS[layout.kind]
     if layout.kind == CHUNKED:
-        yield from _chunk_facts(native, key, dataset)
+        yield from _chunk_facts(values, key, dataset)
     if dataset.filters:
         yield "filters", ", ".join(map(_filter_text, dataset.filters))
     attributes = native.run(_attributes(native, dataset.address))
@@ -52,10 +53,10 @@ def dataset_facts(native: NativeFile, key: str) -> Iterator[tuple[str, str]]:
         yield "attributes", ", ".join(attributes)
 
 
-def _chunk_facts(native: NativeFile, key: str, dataset: DatasetObject) -> Iterator[tuple[str, str]]:
+def _chunk_facts(values: NativeValues, key: str, dataset: DatasetObject) -> Iterator[tuple[str, str]]:
     yield "chunk shape", str(dataset.layout.chunk)
     with suppress(CheckpointError):  # reading the values says what is wrong with them
-        chunks = native.chunks(key)
+        chunks = values.find_chunks(key)
         stored = sum(chunk.nbytes for chunk in chunks.values())
         nbytes = element_count(dataset.space.shape or ()) * dataset.kind.size
         ratio = f", {nbytes / stored:.3g} : 1" if stored else ""

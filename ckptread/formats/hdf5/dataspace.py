@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 from struct import Struct
-from typing import NamedTuple
+
+import msgspec
 
 from ckptread.untrusted.binary import Malformed
 
@@ -19,7 +20,7 @@ NULL_KIND = 2
 UNLIMITED = (1 << 64) - 1
 
 
-class Dataspace(NamedTuple):
+class Dataspace(msgspec.Struct, frozen=True, gc=False):
     """Dimensions, and how far each may grow."""
 
     shape: tuple[int, ...] | None

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from ckptread.formats.hdf5.dataset_layout import UNREADABLE, DatasetLayout
-from ckptread.formats.hdf5.elements import is_native
 from ckptread.formats.hdf5.filter_names import unknown_filters
 from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SHUFFLE, SZIP
-from ckptread.formats.hdf5.numpy_types import Element, element_of
+from ckptread.formats.hdf5.numpy_types import Element, element_of, is_native
 from ckptread.formats.hdf5.objects import DatasetObject
 from ckptread.formats.hdf5.storage_layout import CHUNKED, COMPACT, CONTIGUOUS, VIRTUAL, Layout
 from ckptread.formats.hdf5.superblock import UNDEFINED, Superblock
 from ckptread.limits import CLAIM_BYTES, CLAIM_RATIO, MAX_CHUNK_BYTES
-from ckptread.tensors import element_count, shape_problem
+from ckptread.storage.source import Source
+from ckptread.tensors import TensorInfo, element_count, shape_problem
 from ckptread.wording import quoted
-from ckptread.worker.protocol import FoundDataset
 
 OPAQUE_DTYPES = {"bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1}
 """What Keras stores as opaque bytes, with an attribute that says so, and the size of each."""
@@ -23,37 +20,54 @@ NATIVE_FILTERS = (DEFLATE, SHUFFLE, FLETCHER32, LZF)
 LIBRARY_FILTERS = {SZIP: "szip", NBIT: "nbit", SCALEOFFSET: "scaleoffset"}
 
 
-Described = tuple[FoundDataset, DatasetLayout]
+Described = tuple[TensorInfo, DatasetLayout]
 """A dataset as it is listed, and how its elements are stored."""
 
 
-def describe(key: str, dataset: DatasetObject, head: Superblock, size: int, alias_of: str | None) -> Described:
-    """Describe a dataset; ``size`` is that of the file in bytes."""
-    element = element_of(dataset.kind)
-    shape = dataset.space.shape
+def describe(key: str, dataset: DatasetObject, head: Superblock, source: Source, alias_of: str | None) -> Described:
+    """Describe a dataset of the file in ``source``."""
+    element, shape = element_of(dataset.kind), dataset.space.shape
     if element is None:
         called = dataset.kind.called
         problem = f"its type, {called}, is none of numpy's"
-        found = FoundDataset(key=key, shape=shape, dtype=called, problem=problem, unsupported=True, alias_of=alias_of)
-        return found, UNREADABLE
+        return _unreadable(key, shape, called, 0, problem, True, alias_of)
     if dataset.stated_dtype and OPAQUE_DTYPES.get(dataset.stated_dtype) == dataset.kind.size:
         element = Element(name=dataset.stated_dtype, format=dataset.stated_dtype)
     if shape is None:
-        return FoundDataset(key=key, shape=None, dtype=element.name, alias_of=alias_of), UNREADABLE
+        return TensorInfo(key=key, shape=None, dtype=element.name, nbytes=0, alias_of=alias_of), UNREADABLE
     nbytes = element_count(shape) * dataset.kind.memory_size
-    found = FoundDataset(key=key, shape=shape + element.dims, dtype=element.name, nbytes=nbytes, alias_of=alias_of)
-    refused, unsupported = _problem(found, dataset, size)
+    refused, unsupported = _problem(dataset, shape + element.dims, nbytes, source.size)
     if refused is not None:
-        return msgspec.structs.replace(found, problem=refused, unsupported=unsupported), UNREADABLE
+        return _unreadable(key, shape + element.dims, element.name, nbytes, refused, unsupported, alias_of)
     layout = _layout(dataset, element, head)
-    outside = _outside(dataset, layout, size)
-    return (found, layout) if outside is None else (msgspec.structs.replace(found, problem=outside), UNREADABLE)
+    outside = _outside(dataset, layout, source.size)
+    if outside is not None:
+        return _unreadable(key, shape + element.dims, element.name, nbytes, outside, False, alias_of)
+    in_place = layout.kind == "contiguous" and not layout.encoded and source.addressable
+    extent = source.extent(layout.offset, nbytes) if in_place else None
+    return TensorInfo(
+        key=key, shape=shape + element.dims, dtype=element.name, nbytes=nbytes, extent=extent, alias_of=alias_of
+    ), layout
 
 
-def _problem(found: FoundDataset, dataset: DatasetObject, size: int) -> tuple[str | None, bool]:
+def _unreadable(
+    key: str,
+    shape: tuple[int, ...] | None,
+    dtype: str,
+    nbytes: int,
+    problem: str,
+    unsupported: bool,
+    alias_of: str | None,
+) -> Described:
+    return TensorInfo(
+        key=key, shape=shape, dtype=dtype, nbytes=nbytes, problem=problem, unsupported=unsupported, alias_of=alias_of
+    ), UNREADABLE
+
+
+def _problem(dataset: DatasetObject, shape: tuple[int, ...], nbytes: int, size: int) -> tuple[str | None, bool]:
     """Return why a dataset cannot be read, and whether that is a limit of this program, not damage."""
     layout = dataset.layout
-    problem = shape_problem(found.shape or (), max(dataset.kind.size, dataset.kind.memory_size))
+    problem = shape_problem(shape, max(dataset.kind.size, dataset.kind.memory_size))
     if problem is not None:
         return problem, False
     if dataset.external is not None:
@@ -63,8 +77,8 @@ def _problem(found: FoundDataset, dataset: DatasetObject, size: int) -> tuple[st
     if dataset.fill and len(dataset.fill) != dataset.kind.size and (layout.kind == CHUNKED or _is_unwritten(layout)):
         return f"its fill value has {len(dataset.fill):,} bytes, but its elements have {dataset.kind.size:,}", False
     held = 0 if layout.address == UNDEFINED and layout.kind != COMPACT else size
-    if found.nbytes > CLAIM_BYTES and found.nbytes > CLAIM_RATIO * held:
-        return f"it claims {found.nbytes:,} bytes, but the file has only {held:,}: it is not read", False
+    if nbytes > CLAIM_BYTES and nbytes > CLAIM_RATIO * held:
+        return f"it claims {nbytes:,} bytes, but the file has only {held:,}: it is not read", False
     return _chunk_problem(dataset) if layout.kind == CHUNKED else (None, False)
 
 

@@ -5,7 +5,7 @@ Specification: HDF5 File Format Specification 3.0, II.B "File Driver Info", IV.A
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from ckptread.errors import UnsupportedError
 from ckptread.formats.hdf5.object_header import DRIVER_INFO, read_messages
@@ -18,7 +18,7 @@ MESSAGE_NAME_AT = 1
 """In a message: the version comes first."""
 
 
-class Parts(NamedTuple):
+class Parts(msgspec.Struct, frozen=True):
     """What a driver writes, and how to make one file of it."""
 
     about: str
@@ -40,7 +40,7 @@ DRIVERS = {
 def read_driver(head: Superblock) -> Parser[bytes]:
     """Return the name of the driver that wrote the file; b"" where it records none. Raises Malformed."""
     if head.driver != UNDEFINED:
-        block = yield head.range(head.driver, BLOCK_BYTES)
+        block = yield from head.read(head.driver, BLOCK_BYTES)
         return bytes(block[NAME_AT : NAME_AT + NAME_BYTES])
     if head.extension == UNDEFINED:
         return b""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ckptread.formats.hdf5.attributes import NULL_TERMINATED, SPACE_PADDED
-from ckptread.formats.hdf5.datatype import REFERENCE, STRING, VARIABLE, Datatype
-from ckptread.formats.hdf5.numpy_types import element_of
+from ckptread.formats.hdf5.datatype import REFERENCE, STRING, Datatype
+from ckptread.formats.hdf5.numpy_types import OBJECT_BYTES, element_of
 from ckptread.formats.hdf5.values import Reference
 from ckptread.limits import VALUES_BYTES
 from ckptread.untrusted.binary import Malformed
@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 
     from ckptread.tensors import Array
 
-HEAP_BYTES, REGION_BYTES, OBJECT_BYTES = 16, 12, 8
-"""Of a string or list: a length, the address of a collection, a number in it; of a region: without the length."""
 REGION_KIND = 1
 """Of a reference's flags; 0 is a reference to an object."""
-MAX_OLD_KIND = 1
 
 Collections = Mapping[int, Mapping[int, bytes]]
 PathOf = Callable[[int], str | None]
@@ -36,22 +33,6 @@ ReadCollections = Callable[[list[int]], Collections]
 
 class TooLarge(Exception):  # noqa: N818 - becomes an UnsafeFileError where the file is known
     """Values that total more than is read at once."""
-
-
-def is_native(kind: Datatype) -> bool:
-    """Whether elements that are not plain are decoded here: a whole string, list or reference, nothing that has one."""
-    if kind.kind == STRING:
-        return True
-    if kind.kind == REFERENCE:
-        return kind.size in (OBJECT_BYTES, REGION_BYTES) and kind.flags & 15 <= MAX_OLD_KIND
-    if kind.kind == VARIABLE and kind.size == HEAP_BYTES:
-        return kind.is_text or (kind.base is not None and _is_plain(kind.base))
-    return False
-
-
-def _is_plain(kind: Datatype) -> bool:
-    element = element_of(kind)
-    return element is not None and element.plain and not element.dims and element.format != "bfloat16"
 
 
 def decode_elements(raw: Array, kind: Datatype, read: ReadCollections, path_of: PathOf) -> Array:

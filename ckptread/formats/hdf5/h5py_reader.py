@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckptread.formats.hdf5.index import Hdf5Index
 from ckptread.formats.hdf5.library import Hdf5Library
-from ckptread.formats.hdf5.reader import NO_ARCHIVE, Archive, Hdf5Reader
+from ckptread.formats.hdf5.reader import NO_ARCHIVE, Archive, Hdf5Reader, copied
+from ckptread.formats.hdf5.worker_index import WorkerIndex
 from ckptread.limits import VALUES_BYTES
 from ckptread.reader import readable
 from ckptread.slicing import Selection, normalize
@@ -26,7 +26,7 @@ class H5pyReader(Hdf5Reader):
     def __init__(self, source: Source, archive: Archive = NO_ARCHIVE) -> None:
         self._library = Hdf5Library(source, source.name, None)
         self._compared = 0
-        index = Hdf5Index(source, source.name)
+        index = WorkerIndex(source, source.name)
         with CloseOnError(self._library):
             self._library.list_into(index)
             super().__init__(source, index, archive)
@@ -59,10 +59,6 @@ class H5pyReader(Hdf5Reader):
             box = np.empty(slicing.box, dtype)
         return copied(slicing.finish(box), out)
 
-
-def copied(values: Array, out: Array | None) -> Array:
-    """Return values, in the array that was given for them, if one was."""
-    if out is None:
-        return values
-    out[...] = values
-    return out
+    def rest(self) -> None:
+        """End the worker until it is wanted again."""
+        self._library.close()

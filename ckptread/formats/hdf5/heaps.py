@@ -6,7 +6,6 @@ Specification: HDF5 File Format Specification 3.0, III.D "Local Heaps", III.E "G
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
 
 import msgspec
 
@@ -21,6 +20,7 @@ COLLECTION = Struct("<4sB3xQ")
 """Mark, version, bytes of the collection, this head included."""
 HEAP_OBJECT = Struct("<HH4xQ")
 """Number, references, bytes; padded to a multiple of 8 bytes."""
+USUAL_HEAP_BYTES = LOCAL_HEAP.size + 88
 MAX_COLLECTION_BYTES = 64 << 20
 MAX_LOCAL_HEAP_BYTES = 64 << 20
 
@@ -39,20 +39,25 @@ MAX_INDIRECT_DEPTH = 32
 
 def read_local_heap(head: Superblock, address: int) -> Parser[bytes]:
     """Return the data of the local heap at ``address``: names that end in NUL. Raises Malformed."""
-    mark, _, nbytes, _, data = LOCAL_HEAP.unpack((yield head.range(address, LOCAL_HEAP.size)))
+    found = yield from head.read_structure(
+        address, LOCAL_HEAP.size, USUAL_HEAP_BYTES, lambda _data, _at: LOCAL_HEAP.size
+    )
+    mark, _, nbytes, _, data = LOCAL_HEAP.unpack_from(found)
     if mark != b"HEAP":
         raise Malformed(f"no heap of names is at byte {head.base + address:,}", head.base + address)
     if nbytes > MAX_LOCAL_HEAP_BYTES:
         raise Malformed(f"a heap of names takes {nbytes:,} bytes", head.base + address)
-    return (yield head.range(data, nbytes))  # type: ignore[no-any-return]
+    if data == address + LOCAL_HEAP.size and len(found) >= LOCAL_HEAP.size + nbytes:  # as libhdf5 writes them
+        return found[LOCAL_HEAP.size : LOCAL_HEAP.size + nbytes]
+    return (yield from head.read(data, nbytes))
 
 
 def read_collection(head: Superblock, address: int) -> Parser[dict[int, bytes]]:
     """Return the objects of the global heap's collection at ``address``, by number. Raises Malformed."""
-    mark, _, nbytes = COLLECTION.unpack((yield head.range(address, COLLECTION.size)))
+    mark, _, nbytes = COLLECTION.unpack((yield from head.read(address, COLLECTION.size)))
     if mark != b"GCOL" or not COLLECTION.size <= nbytes <= MAX_COLLECTION_BYTES:
         raise Malformed(f"no collection of the global heap is at byte {head.base + address:,}", head.base + address)
-    data = yield head.range(address, nbytes)
+    data = yield from head.read(address, nbytes)
     found: dict[int, bytes] = {}
     at = COLLECTION.size
     while at + HEAP_OBJECT.size <= nbytes:
@@ -71,7 +76,7 @@ def read_collection(head: Superblock, address: int) -> Parser[dict[int, bytes]]:
     return found
 
 
-class DoublingTable(NamedTuple):
+class DoublingTable(msgspec.Struct, frozen=True, gc=False):
     """How the blocks of a fractal heap grow: two rows of the first size, then each row's twice the one before."""
 
     width: int
@@ -116,7 +121,7 @@ class FractalHeap(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_fractal_heap(head: Superblock, address: int) -> Parser[FractalHeap]:
     """Read the head of the heap at ``address``. Raises Malformed, and Unsupported where its blocks are filtered."""
-    data = yield head.range(address, FRACTAL_HEAP.size)
+    data = yield from head.read(address, FRACTAL_HEAP.size)
     fields = FRACTAL_HEAP.unpack(data)
     width, first, largest, bits, _, root, rows = fields[-7:]
     if fields[0] != b"FRHP" or not width or first == 0 or first & (first - 1) or largest & (largest - 1) or bits > 64:
@@ -150,7 +155,7 @@ def read_heap_object(head: Superblock, heap: FractalHeap, name: bytes) -> Parser
     start = 1 + heap.offset_bytes
     length = int.from_bytes(name[start : start + heap.length_bytes], "little")
     block, begin = yield from _find_block(head, heap, offset)
-    return (yield head.range(block + offset - begin, length))  # type: ignore[no-any-return]
+    return (yield from head.read(block + offset - begin, length))
 
 
 def _find_block(head: Superblock, heap: FractalHeap, offset: int) -> Parser[tuple[int, int]]:
@@ -164,7 +169,7 @@ def _find_block(head: Superblock, heap: FractalHeap, offset: int) -> Parser[tupl
     for _ in range(MAX_INDIRECT_DEPTH):
         head.note(address, entries_at + 8 * rows * heap.table.width + CHECKSUM_BYTES)
         row, number, start = heap.table.find(offset - begin)
-        data = yield head.range(address + entries_at + 8 * number, 8)
+        data = yield from head.read(address + entries_at + 8 * number, 8)
         address, begin = int.from_bytes(data, "little"), begin + start
         if address == UNDEFINED:
             break
@@ -179,9 +184,9 @@ def _read_huge(head: Superblock, heap: FractalHeap, name: bytes) -> Parser[bytes
     number = int.from_bytes(name[1:], "little")
     if heap.id_bytes >= 17:  # large enough for the place itself
         address, nbytes = Struct("<QQ").unpack_from(name, 1)
-        return (yield head.range(address, nbytes))  # type: ignore[no-any-return]
+        return (yield from head.read(address, nbytes))
     for record in (yield from read_tree_2(head, heap.huge_tree, HUGE_RECORD)):
         address, nbytes, own = Struct("<QQQ").unpack_from(record)
         if own == number:
-            return (yield head.range(address, nbytes))  # type: ignore[no-any-return]
+            return (yield from head.read(address, nbytes))
     raise Malformed(f"a heap has no object {number:,}", head.base + heap.root)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
-from ckptread.formats.hdf5.index import Hdf5Index
+from ckptread.formats.hdf5.worker_index import WorkerIndex
 from ckptread.limits import VALUES_BYTES
 from ckptread.slicing import Slicing
 from ckptread.storage.source import Source
@@ -53,7 +53,7 @@ class Hdf5Library:
         opening = OpenHdf5(descriptor=descriptor, steps=steps, claims=self._claims, seconds=self._seconds)
         return Worker(MODULE, "HDF5", self._path, opening)
 
-    def list_into(self, index: Hdf5Index) -> None:
+    def list_into(self, index: WorkerIndex) -> None:
         """Fill the index. Where the library fails on attributes only, keep the datasets and add a problem."""
         listed = False
         try:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import struct
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from ckptread.formats.hdf5 import object_header as header
+from ckptread.formats.hdf5.btree1 import GROUP, child_of, read_nodes, read_tree_1
 from ckptread.formats.hdf5.btree2 import read_tree_2
 from ckptread.formats.hdf5.heaps import FractalHeap, read_fractal_heap, read_heap_object, read_local_heap
 from ckptread.formats.hdf5.object_header import HeaderMessage
@@ -22,20 +25,22 @@ from ckptread.untrusted.binary import Malformed
 HARD, SOFT, EXTERNAL = 0, 1, 64
 SOFT_CACHE = 2
 """Of an entry of a symbol table: it is a soft link, and where its target is in the heap of names follows."""
-NODE = Struct("<4sBBHQQ")
-"""Mark, kind (0: a group's), level, entries, neighbours left and right."""
+SYMBOL_TABLE = Struct("<QQ")
+"""The addresses of a tree and of a heap of names."""
 SYMBOLS = Struct("<4sBBH")
 SYMBOL = Struct("<QQIIIIQ")
 """Where the name is in the heap, the object's address, what is cached, reserved, then what is cached: for a soft link
 where its target is in the heap."""
-MAX_TREE_LEVEL = 16
+USUAL_LEAF_BYTES = 328
+NAME_AT_BYTES = 8
+"""Of a key in a tree: where a name is in the heap."""
 NAME_RECORD = 5
 """Records of version 2 trees: links by the hash of their names."""
 ORDER_TRACKED, ORDER_INDEXED = 1, 2
 HAS_ORDER, HAS_KIND, HAS_CHARSET = 4, 8, 16
 
 
-class Link(NamedTuple):
+class Link(msgspec.Struct, frozen=True, gc=False):
     """A name in a group."""
 
     name: bytes
@@ -48,7 +53,7 @@ class Link(NamedTuple):
     """Of creation; 0 where the file does not keep it."""
 
 
-class Links(NamedTuple):
+class Links(msgspec.Struct, frozen=True):
     """The links of a group."""
 
     found: list[Link]
@@ -103,9 +108,22 @@ def _keep(parser: Parser[list[Any]], found: list[Any], problems: list[str]) -> P
 
 
 def _read_remaining_table(head: Superblock, message: HeaderMessage, problems: list[str]) -> Parser[list[Link]]:
-    tree, heap = Struct("<QQ").unpack_from(message.data)
+    tree, heap = SYMBOL_TABLE.unpack_from(message.data)
     names = yield from read_local_heap(head, heap)
     entries: list[tuple[int, ...]] = []
+    yield from _keep(read_symbols(head, tree), entries, problems)
+    if not entries:
+        yield from _read_remaining_nodes(head, tree, entries, problems)
+    found: list[Link] = []
+    for entry in entries:
+        yield from _keep(_one_symbol(names, entry, message.offset), found, problems)
+    return found
+
+
+def _read_remaining_nodes(
+    head: Superblock, tree: int, entries: list[tuple[int, ...]], problems: list[str]
+) -> Parser[None]:
+    """Add the entries of each node that can be read, whatever the others are like."""
     nodes, seen = [tree], {tree}
     for at in nodes:
         below: list[int] = []
@@ -114,10 +132,6 @@ def _read_remaining_table(head: Superblock, message: HeaderMessage, problems: li
         seen.update(below)
         if len(seen) > MAX_ENTRIES:
             break
-    found: list[Link] = []
-    for entry in entries:
-        yield from _keep(_one_symbol(names, entry, message.offset), found, problems)
-    return found
 
 
 def _one_symbol(names: bytes, entry: tuple[int, ...], offset: int) -> Parser[list[Link]]:
@@ -127,15 +141,12 @@ def _one_symbol(names: bytes, entry: tuple[int, ...], offset: int) -> Parser[lis
 
 def _read_any_node(head: Superblock, at: int, entries: list[tuple[int, ...]]) -> Parser[list[int]]:
     """Read a node of a group's tree: add its entries, or return the nodes below it."""
-    mark = yield head.range(at, SYMBOLS.size)
+    mark = yield from head.read(at, SYMBOLS.size)
     if mark.startswith(b"SNOD"):
         entries += yield from _read_leaves(head, [at])
         return []
-    node = NODE.unpack((yield head.range(at, NODE.size)))
-    if node[0] != b"TREE" or node[1] != 0:
-        raise Malformed(f"no node of a group is at byte {head.base + at:,}", head.base + at)
-    body = yield head.range(at + NODE.size, 16 * node[3] + 8)
-    return list(Struct(f"<{2 * node[3] + 1}Q").unpack(body)[1::2])
+    nodes = yield from read_nodes(head, [at], GROUP, NAME_AT_BYTES)
+    return list(map(child_of, nodes[0].entries))
 
 
 def _read_remaining_dense(head: Superblock, message: HeaderMessage, problems: list[str]) -> Parser[list[Link]]:
@@ -158,51 +169,31 @@ def _read_symbol_table(head: Superblock, message: HeaderMessage) -> Parser[list[
     """Return the links of an older group: a tree of entries, and a heap of names."""
     if len(message.data) < 16:
         raise Malformed("a symbol table is truncated", message.offset)
-    tree, heap = Struct("<QQ").unpack_from(message.data)
+    tree, heap = SYMBOL_TABLE.unpack_from(message.data)
     names = yield from read_local_heap(head, heap)
     entries = yield from read_symbols(head, tree)
     return [_symbol_link(names, entry, message.offset) for entry in entries]
 
 
 def read_symbols(head: Superblock, tree: int) -> Parser[list[tuple[int, ...]]]:
-    """Return the entries of an older group's tree, level by level. Raises Malformed."""
-    addresses, level, seen = [tree], None, {tree}
-    while True:
-        nodes = yield [head.range(at, NODE.size) for at in addresses]
-        heads = [NODE.unpack(node) for node in nodes]
-        if any(mark != b"TREE" or kind != 0 for mark, kind, *_ in heads):
-            raise Malformed(f"no tree of a group is at byte {head.base + addresses[0]:,}", head.base + addresses[0])
-        levels = {node[2] for node in heads}
-        if len(levels) != 1 or (level is not None and levels != {level - 1}) or max(levels) > MAX_TREE_LEVEL:
-            raise Malformed("the nodes of a group's tree are not of one level", head.base + tree)
-        level = levels.pop()
-        bodies = yield [head.range(at + NODE.size, 16 * node[3] + 8) for at, node in zip(addresses, heads, strict=True)]
-        addresses = [
-            child
-            for node, body in zip(heads, bodies, strict=True)
-            for child in Struct(f"<{2 * node[3] + 1}Q").unpack(body)[1::2]
-        ]
-        if seen.intersection(addresses) or len(set(addresses)) < len(addresses):
-            raise Malformed("a group's tree leads to a node twice", head.base + tree)
-        seen.update(addresses)
-        if len(seen) > MAX_ENTRIES:
-            raise Malformed("a group's tree has too many nodes", head.base + tree)
-        if level == 0:
-            return (yield from _read_leaves(head, addresses))
+    """Return the entries of an older group's tree. Raises Malformed."""
+    leaves = list(map(child_of, (yield from read_tree_1(head, tree, GROUP, NAME_AT_BYTES))))
+    if len(set(leaves)) < len(leaves):
+        raise Malformed("a group's tree leads to a node twice", head.base + tree)
+    return (yield from _read_leaves(head, leaves))
 
 
 def _read_leaves(head: Superblock, addresses: list[int]) -> Parser[list[tuple[int, ...]]]:
-    heads = yield [head.range(at, SYMBOLS.size) for at in addresses]
-    counts = []
-    for at, data in zip(addresses, heads, strict=True):
-        mark, _, _, count = SYMBOLS.unpack(data)
+    def size_of(data: bytes, address: int) -> int:
+        mark, _, _, count = SYMBOLS.unpack_from(data)
         if mark != b"SNOD":
-            raise Malformed(f"no entries of a group are at byte {head.base + at:,}", head.base + at)
-        counts.append(count)
-    bodies = yield [
-        head.range(at + SYMBOLS.size, count * SYMBOL.size) for at, count in zip(addresses, counts, strict=True)
-    ]
-    return [entry for body in bodies for entry in SYMBOL.iter_unpack(body)]
+            raise Malformed(f"no entries of a group are at byte {head.base + address:,}", head.base + address)
+        return SYMBOLS.size + int(count) * SYMBOL.size
+
+    entries: list[tuple[int, ...]] = []
+    for data in (yield from head.read_structures(addresses, SYMBOLS.size, USUAL_LEAF_BYTES, size_of)):
+        entries += SYMBOL.iter_unpack(data[SYMBOLS.size : size_of(data, 0)])
+    return entries
 
 
 def _symbol_link(names: bytes, entry: tuple[int, ...], offset: int) -> Link:

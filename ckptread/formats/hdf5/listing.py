@@ -6,7 +6,8 @@ Every link is followed within the file alone. A second name for a dataset is an 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+
+import msgspec
 
 from ckptread.errors import UnsafeFileError
 from ckptread.formats.hdf5.links import EXTERNAL, HARD, SOFT, Link, Links
@@ -24,7 +25,7 @@ USUAL_DEPTH = 500
 """Groups nested deeper are listed, with a warning: other programs that read them end in an error, or in a crash."""
 
 
-class Listed(NamedTuple):
+class Listed(msgspec.Struct, frozen=True):
     """A name in the file, and the dataset that it leads to or why it leads to none."""
 
     key: str
@@ -34,7 +35,7 @@ class Listed(NamedTuple):
     unsupported: bool = False
 
 
-class Noted(NamedTuple):
+class Noted(msgspec.Struct, frozen=True):
     """Something worth knowing about a name."""
 
     code: str
@@ -43,7 +44,7 @@ class Noted(NamedTuple):
     severity: Severity = "warning"
 
 
-class Name(NamedTuple):
+class Name(msgspec.Struct, frozen=True):
     """A link to something that is not a group, or to a group that holds it."""
 
     key: str

@@ -1,4 +1,4 @@
-"""A file read natively: its index, where its chunks are, the collections of its global heap."""
+"""A file read natively: its index."""
 
 from __future__ import annotations
 
@@ -6,28 +6,19 @@ import threading
 from contextlib import suppress
 from typing import TypeVar
 
-import msgspec
-
 from ckptread.errors import DamagedFileError
-from ckptread.formats.hdf5.chunk_grid import Chunk, Position
-from ckptread.formats.hdf5.chunk_index import read_chunk_index
-from ckptread.formats.hdf5.dataset_layout import UNREADABLE
 from ckptread.formats.hdf5.description import describe
 from ckptread.formats.hdf5.drivers import check_driver, read_driver
-from ckptread.formats.hdf5.elements import Collections
-from ckptread.formats.hdf5.heaps import read_collection
 from ckptread.formats.hdf5.index import Hdf5Index
 from ckptread.formats.hdf5.listing import Listed, Lister, Noted
 from ckptread.formats.hdf5.objects import DatasetObject, LostObject, ObjectReader
-from ckptread.formats.hdf5.orphans import object_addresses
 from ckptread.formats.hdf5.rounds import Parser, Rounds
 from ckptread.formats.hdf5.superblock import Unsupported, extra_bytes, find_head, read_superblock, truncation_error
 from ckptread.limits import MAX_ORPHANS
 from ckptread.storage.source import Source
-from ckptread.tensors import Finding, trouble
+from ckptread.tensors import Finding, TensorInfo, trouble
 from ckptread.untrusted.binary import Malformed
 from ckptread.wording import quoted
-from ckptread.worker.protocol import FoundDataset
 
 Result = TypeVar("Result")
 
@@ -49,7 +40,7 @@ class NativeFile:
         self._source = source
         self._rounds = Rounds(source)
         self._lock = threading.Lock()
-        self.head = self.run(read_superblock(source.size))
+        self.head = self.run(read_superblock(source.size, self._rounds.at_hand))
         self._check_parts()
         self._objects = ObjectReader(self.head, self._rounds, remains=remains)
         self.run(self._objects.read(self.head.root))
@@ -117,6 +108,8 @@ class NativeFile:
 
     def _read_orphans(self) -> list[int]:
         """Read what may be objects that no group lists; return their addresses."""
+        from ckptread.formats.hdf5.orphans import object_addresses
+
         addresses = sorted(set(object_addresses(self._source, self.head.base)))[:MAX_ORPHANS]
         for address in addresses:
             if address not in self._objects.found:
@@ -127,34 +120,16 @@ class NativeFile:
         if isinstance(entry, Noted):
             index.add_problem(entry.code, entry.severity, entry.message, entry.key or None)
             return
-        layout = UNREADABLE
         if entry.dataset is None:
-            found = FoundDataset(
-                key=entry.key, shape=None, dtype="unknown", problem=entry.problem, unsupported=entry.unsupported
-            )
-        else:
-            found, layout = describe(entry.key, entry.dataset, self.head, self._source.size, entry.alias_of)
-            found = msgspec.structs.replace(found, address=entry.dataset.address)
-            self.datasets.setdefault(entry.key, entry.dataset)
-            if entry.dataset.null_references:
-                count = f"{entry.dataset.null_references:,} of the references of {quoted(entry.key)} lead nowhere"
-                index.add_problem("hdf5-reference", "warning", count, entry.key)
-        index.add_dataset(found, layout)
-
-    def chunks(self, key: str) -> dict[Position, Chunk]:
-        """Return where the chunks of a dataset are. Raises DamagedFileError."""
-        found = self.run(read_chunk_index(self.head, self.datasets[key]), f"the chunks of {quoted(key)}: ")
-        outside = next((each for each in found.values() if each.offset + each.nbytes > self._source.size), None)
-        if outside is not None:
-            raise DamagedFileError(self._path, f"a chunk of {quoted(key)} is outside the file", offset=outside.offset)
-        return found
-
-    def collections(self, addresses: list[int]) -> Collections:
-        """Read collections of the global heap, by address. Raises DamagedFileError."""
-        return self.run(self._read_collections(addresses))
-
-    def _read_collections(self, addresses: list[int]) -> Parser[Collections]:
-        found = {}
-        for address in addresses:
-            found[address] = yield from read_collection(self.head, address)
-        return found
+            info = TensorInfo(
+                key=entry.key, shape=None, dtype="unknown", nbytes=0, problem=entry.problem,
+                unsupported=entry.unsupported,
+            )  # fmt: skip
+            index.add_dataset(info, None)
+            return
+        info, layout = describe(entry.key, entry.dataset, self.head, self._source, entry.alias_of)
+        index.add_dataset(info, entry.dataset.address, layout)
+        self.datasets.setdefault(entry.key, entry.dataset)
+        if entry.dataset.null_references:
+            count = f"{entry.dataset.null_references:,} of the references of {quoted(entry.key)} lead nowhere"
+            index.add_problem("hdf5-reference", "warning", count, entry.key)

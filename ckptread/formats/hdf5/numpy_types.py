@@ -12,6 +12,7 @@ from ckptread.formats.hdf5.datatype import (
     COMPOUND,
     ENUM,
     FLOAT,
+    HEAP_BYTES,
     INTEGER,
     OPAQUE,
     REFERENCE,
@@ -28,6 +29,10 @@ IEEE: dict[tuple[int, ...], str] = {
     (0, 80, 64, 15, 0, 64, 16383): "f16",
     (0, 16, 7, 8, 0, 7, 127): "bfloat16",
 }
+REGION_BYTES, OBJECT_BYTES = 12, 8
+"""Of a reference: the address of a collection and a number in it, or an object's address."""
+MAX_OLD_KIND = 1
+"""Of a reference's flags: newer kinds may lead to other files."""
 PLAIN_NAMES = {"i": "int", "u": "uint", "f": "float", "c": "complex"}
 
 
@@ -192,3 +197,19 @@ _ELEMENTS = {
     INTEGER: _integer, FLOAT: _float, STRING: _string, OPAQUE: _bytes, BIT_FIELD: _integer, COMPOUND: _compound,
     REFERENCE: _object, ENUM: _enum, VARIABLE: _object, ARRAY: _array,
 }  # fmt: skip
+
+
+def is_native(kind: Datatype) -> bool:
+    """Whether elements that are not plain are decoded here: a whole string, list or reference, nothing that has one."""
+    if kind.kind == STRING:
+        return True
+    if kind.kind == REFERENCE:
+        return kind.size in (OBJECT_BYTES, REGION_BYTES) and kind.flags & 15 <= MAX_OLD_KIND
+    if kind.kind == VARIABLE and kind.size == HEAP_BYTES:
+        return kind.is_text or (kind.base is not None and _is_plain(kind.base))
+    return False
+
+
+def _is_plain(kind: Datatype) -> bool:
+    element = element_of(kind)
+    return element is not None and element.plain and not element.dims and element.format != "bfloat16"

@@ -18,7 +18,7 @@ from ckptread.formats.hdf5.datatype import OPAQUE, REFERENCE, STRING, Datatype, 
 from ckptread.formats.hdf5.heaps import read_local_heap
 from ckptread.formats.hdf5.links import HARD, Links, read_links, read_remaining_links
 from ckptread.formats.hdf5.object_header import HeaderMessage, read_messages
-from ckptread.formats.hdf5.rounds import Parser, Range, Rounds
+from ckptread.formats.hdf5.rounds import Parser, Rounds
 from ckptread.formats.hdf5.storage_layout import (
     CHUNKED,
     COMPACT,
@@ -170,7 +170,7 @@ class ObjectReader:
         if layout.kind == CHUNKED or count > MAX_REFERENCES or (layout.nbytes or 0) < count * kind.size:
             return 0
         offset = layout.offset if layout.kind == COMPACT else self._head.base + layout.address
-        data = yield Range(offset, count * kind.size)
+        data = yield offset, count * kind.size
         empty = bytes(kind.size)
         return sum(data[at : at + kind.size] == empty for at in range(0, len(data), kind.size))
 

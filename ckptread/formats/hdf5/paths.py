@@ -49,7 +49,7 @@ class GroupLinks:
 
     def __init__(self, source: Source) -> None:
         self._rounds = Rounds(source)
-        self._head = self._rounds.run(read_superblock(source.size))
+        self._head = self._rounds.run(read_superblock(source.size, self._rounds.at_hand))
         self._known: dict[int, list[Link] | None] = {}
         """What was read, by address; None for what is not a group."""
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ckptread.formats.hdf5.index import Hdf5Index
-from ckptread.formats.hdf5.library import Hdf5Library
 from ckptread.model import ModelFacts
 from ckptread.names.keras.describe import name_keras_tensors
 from ckptread.names.keras.evidence import gather_keras_evidence
@@ -24,8 +25,11 @@ from ckptread.reader import Reader
 from ckptread.storage.source import Source
 from ckptread.untrusted.budget import within
 
+if TYPE_CHECKING:
+    from ckptread.tensors import Array
 
-class Archive(NamedTuple):
+
+class Archive(msgspec.Struct, frozen=True):
     """What an archive around an HDF5 file records about the model."""
 
     metadata: Mapping[str, str] = {}
@@ -39,8 +43,6 @@ NO_ARCHIVE = Archive()
 
 class Hdf5Reader(Reader):
     """What all readers of HDF5 files have in common: the names that Keras gave to what is listed."""
-
-    _library: Hdf5Library
 
     def __init__(self, source: Source, index: Hdf5Index, archive: Archive) -> None:
         self.format = archive.format
@@ -80,10 +82,17 @@ class Hdf5Reader(Reader):
 
     def rest(self) -> None:
         """End the worker, if there is one, until it is wanted again."""
-        self._library.close()
 
     def close(self) -> None:
         """End the worker and close the file."""
-        self._library.close()
+        self.rest()
         self._source.close()
         super().close()
+
+
+def copied(values: Array, out: Array | None) -> Array:
+    """Return values, in the array that was given for them, if one was."""
+    if out is None:
+        return values
+    out[...] = values
+    return out

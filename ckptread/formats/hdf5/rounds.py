@@ -1,14 +1,15 @@
 """Parsers that run in rounds: each asks for the ranges it needs, and all that wait are answered by one read.
 
-A parser is a generator: ``head = yield Range(at, 24)`` gives it the bytes of a range, ``blocks = yield [range, ...]``
-those of several. It is written as if the file were in memory. A file of 500 datasets then takes about ten reads, one
-after the other, in place of a thousand: as many as its longest chain of pointers has links.
+A parser is a generator: ``head = yield at, 24`` gives it the bytes of a range, ``blocks = yield [range, ...]``
+those of several. It is written as if the file were in memory, and only asks for what ``Rounds.at_hand`` has not.
+A file of 500 datasets then takes about ten reads, one after the other, in place of a thousand: as many as its longest
+chain of pointers has links.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ckptread.storage.source import Source
 from ckptread.untrusted.binary import Malformed
@@ -26,11 +27,8 @@ KEPT_BYTES = 64 << 20
 """Pages beyond that are dropped before the next round."""
 
 
-class Range(NamedTuple):
-    """A run of bytes of the source."""
-
-    offset: int
-    nbytes: int
+Range = tuple[int, int]
+"""A run of bytes of the source: its offset, and how many there are."""
 
 
 class Rounds:
@@ -43,7 +41,7 @@ class Rounds:
         self._pages: dict[int, bytes] = {}
         self._added: list[Parser[Any]] = []
         self._left = 0
-        self._fetch([Range(0, min(FIRST_BYTES, source.size))])
+        self._fetch([(0, min(FIRST_BYTES, source.size))])
 
     def add(self, parser: Parser[Any]) -> None:
         """Run this parser too, from the current round on."""
@@ -76,35 +74,26 @@ class Rounds:
         """Return what a parser wants that is in no page. Raises StopIteration where it has ended."""
         wanted = parser.send(answer)
         while True:
-            answer = self._at_hand(wanted)
+            problem = self._problem(wanted)
+            if problem is not None:
+                wanted = parser.throw(problem)
+                continue
+            answer = self._answer(wanted)
             if answer is None:
-                problem = self._problem(wanted)
-                if problem is not None:
-                    wanted = parser.throw(problem)
-                    continue
-                answer = self._answer(wanted)
-                if answer is None:
-                    return wanted
+                return wanted
             wanted = parser.send(answer)
 
-    def _at_hand(self, wanted: Any) -> Any:
-        """Return the bytes that are wanted where each range is in one page, as nearly all are; None where not."""
-        left = self._left
-        found = [self._piece(*each) for each in ((wanted,) if type(wanted) is Range else wanted)]
-        if None in found:
-            self._left = left
-            return None
-        return found[0] if type(wanted) is Range else found
-
-    def _piece(self, offset: int, nbytes: int) -> bytes | None:
-        """Return a range of one page; None where it is not, or not allowed."""
+    def at_hand(self, offset: int, nbytes: int, usual: int) -> bytes | None:
+        """Return so many bytes, and as many of the ``usual`` ones as need not be waited for; None for too few."""
         page = self._pages.get(offset // PAGE_BYTES)
-        self._left -= nbytes
-        if page is None or self._left < 0:
+        if page is None or not 0 <= nbytes <= self._left:
             return None
         start = offset % PAGE_BYTES
-        found = page[start : start + nbytes]
-        return found if len(found) == nbytes else None
+        found = page[start : start + usual]
+        if len(found) < nbytes:
+            return None
+        self._left -= nbytes
+        return found
 
     def _problem(self, wanted: Any) -> Malformed | None:
         """Return what is wrong with a wish: outside the file, or one too many."""
@@ -118,13 +107,13 @@ class Rounds:
 
     def _answer(self, wanted: Any) -> Any:
         """Return the bytes of a range, or of each of several; None where some are in no page."""
-        if isinstance(wanted, Range):
+        if isinstance(wanted, tuple):
             return self._bytes(*wanted)
         answers = [self._bytes(*each) for each in wanted]
         return None if None in answers else answers
 
     def _bytes(self, offset: int, nbytes: int) -> bytes | None:
-        number, start = divmod(offset, PAGE_BYTES)
+        number, start = offset // PAGE_BYTES, offset % PAGE_BYTES
         page = self._pages.get(number)
         if page is not None and start + nbytes <= PAGE_BYTES:
             return page[start : start + nbytes]
@@ -158,11 +147,11 @@ def _collect(parser: Parser[Result], results: list[Result]) -> Parser[None]:
 
 
 def _ranges(wanted: Any) -> Iterable[Range]:
-    return (wanted,) if isinstance(wanted, Range) else wanted
+    return (wanted,) if isinstance(wanted, tuple) else wanted
 
 
 def _page_numbers(each: Range) -> Iterable[int]:
-    return range(each.offset // PAGE_BYTES, (each.offset + each.nbytes - 1) // PAGE_BYTES + 1)
+    return range(each[0] // PAGE_BYTES, (each[0] + each[1] - 1) // PAGE_BYTES + 1)
 
 
 def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:

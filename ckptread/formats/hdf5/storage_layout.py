@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from struct import Struct
-from typing import NamedTuple
 
 import msgspec
 
@@ -45,7 +44,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """Of the index: what the message says of it."""
 
 
-class Filter(NamedTuple):
+class Filter(msgspec.Struct, frozen=True, gc=False):
     """One filter of a pipeline."""
 
     number: int

@@ -5,8 +5,11 @@ Specification: HDF5 File Format Specification 3.0, II.A "Disk Format: Level 0A -
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from struct import Struct
-from typing import NamedTuple
+from typing import cast
+
+import msgspec
 
 from ckptread.errors import DamagedFileError
 from ckptread.formats.hdf5.rounds import Parser, Range
@@ -31,7 +34,7 @@ FLAGS_AT, CHECKSUM_AT = 11, 44
 SUPERBLOCK_BYTES = CHECKSUM_AT + 4
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """The superblock's bytes, and their offset in the file."""
 
     at: int
@@ -44,7 +47,18 @@ class Head(NamedTuple):
             view[start - at : stop - at] = self.data[start - self.at : stop - self.at]
 
 
-class Superblock(NamedTuple):
+AtHand = Callable[[int, int, int], bytes | None]
+"""Returns bytes from an offset on that need not be waited for, and more of them if they are there too; else None."""
+SizeOf = Callable[[bytes, int], int]
+"""Returns the bytes of a structure, by what it begins with; its address is for an error."""
+
+
+def nothing_at_hand(offset: int, nbytes: int, usual: int) -> bytes | None:
+    """Return None: all bytes are waited for."""
+    return None
+
+
+class Superblock(msgspec.Struct, frozen=True):
     """Where a file's structures begin."""
 
     base: int
@@ -62,14 +76,47 @@ class Superblock(NamedTuple):
     checked: list[Range] | None = None
     """Where structures are that end in a checksum, each noted as it is read; None where nobody wants to know."""
 
-    def range(self, address: int, nbytes: int) -> Range:
-        """Return where bytes at an address are in the source."""
-        return Range(self.base + address, nbytes)
+    strangers: list[int] | None = None
+    """Where nodes of trees are whose neighbours are not those that they state, noted in the same way."""
+    at_hand: AtHand = nothing_at_hand
+
+    def read(self, address: int, nbytes: int) -> Parser[bytes]:
+        """Return the bytes at an address."""
+        found = self.at_hand(self.base + address, nbytes, nbytes)
+        return (yield self.base + address, nbytes) if found is None else found
+
+    def read_all(self, places: Sequence[tuple[int, int]]) -> Parser[list[bytes]]:
+        """Return the bytes at several addresses, which are fetched together."""
+        found = [self.at_hand(self.base + address, nbytes, nbytes) for address, nbytes in places]
+        if None in found:
+            found = yield [(self.base + address, nbytes) for address, nbytes in places]
+        return cast(list[bytes], found)
+
+    def read_structure(self, address: int, head_bytes: int, usual: int, size_of: SizeOf) -> Parser[bytes]:
+        """Return a structure whose head says how long it is; most are of the ``usual`` size."""
+        found = self.at_hand(self.base + address, head_bytes, usual)
+        if found is None:
+            found = yield self.base + address, head_bytes
+        nbytes = size_of(found, address)
+        return (yield from self.read(address, nbytes)) if len(found) < nbytes else found
+
+    def read_structures(
+        self, addresses: Sequence[int], head_bytes: int, usual: int, size_of: SizeOf
+    ) -> Parser[list[bytes]]:
+        """Return several such structures: all heads are fetched together, then all that is missing."""
+        found = [self.at_hand(self.base + address, head_bytes, usual) for address in addresses]
+        if None in found:
+            found = yield [(self.base + address, head_bytes) for address in addresses]
+        heads = cast(list[bytes], found)
+        sizes = list(map(size_of, heads, addresses))
+        if all(len(data) >= nbytes for data, nbytes in zip(heads, sizes, strict=True)):
+            return heads
+        return (yield from self.read_all(list(zip(addresses, sizes, strict=True))))
 
     def note(self, address: int, nbytes: int) -> None:
         """Note a structure of so many bytes, the last four of which are a checksum over the others."""
         if self.checked is not None:
-            self.checked.append(Range(self.base + address, nbytes))
+            self.checked.append((self.base + address, nbytes))
 
 
 # II.A, by version, with offsets of eight bytes: where these addresses are, from the signature.
@@ -83,16 +130,16 @@ OPEN_FOR_WRITING = 1
 """A flag of versions 2 and 3."""
 
 
-def read_superblock(size: int) -> Parser[Superblock]:
-    """Read the superblock of a file of ``size`` bytes.
+def read_superblock(size: int, at_hand: AtHand = nothing_at_hand) -> Parser[Superblock]:
+    """Read the superblock of a file of ``size`` bytes; ``at_hand`` is how parsers read by it.
 
     Raises Malformed where there is none, Unsupported where it is of another version or has addresses of another size.
     """
     at = 0
     while at + HEAD_BYTES <= size:
-        head = yield Range(at, min(LARGEST_BYTES, size - at))
+        head = yield at, min(LARGEST_BYTES, size - at)
         if head.startswith(SIGNATURE):
-            return _superblock(at, head)
+            return msgspec.structs.replace(_superblock(at, head), at_hand=at_hand)
         at = max(512, 2 * at)
     raise Malformed("it has no HDF5 signature", 0)
 
@@ -161,7 +208,7 @@ def find_head(size: int) -> Parser[Head | None]:
     """Return the beginning of the superblock, as ``find_superblock`` does."""
     at = 0
     while at + HEAD_BYTES <= size:
-        head = yield Range(at, HEAD_BYTES)
+        head = yield at, HEAD_BYTES
         if head.startswith(SIGNATURE):
             return Head(at, head)
         at = max(512, 2 * at)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ckptread.errors import DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
 from ckptread.formats.zip.records import (
     END,
@@ -177,4 +179,4 @@ def _widened(entry: DirectoryEntry, extra: bytes) -> tuple[DirectoryEntry, str |
     if len(values) < len(names):
         return entry, "its 64-bit sizes are missing"
     wide: dict[str, Any] = dict(zip(names, values, strict=False))
-    return entry._replace(**wide), None
+    return msgspec.structs.replace(entry, **wide), None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
-from typing import NamedTuple
 
 import msgspec
 
@@ -31,7 +30,7 @@ ZIP64_EXTRA = 0x0001  # 4.5.3
 UNICODE_PATH_EXTRA = 0x7075  # 4.6.9
 
 
-class LocalHeader(NamedTuple):
+class LocalHeader(msgspec.Struct, frozen=True, gc=False):
     """The header before a member's bytes (4.3.7)."""
 
     mark: bytes
@@ -47,7 +46,7 @@ class LocalHeader(NamedTuple):
     extra_nbytes: int
 
 
-class DirectoryEntry(NamedTuple):
+class DirectoryEntry(msgspec.Struct, frozen=True, gc=False):
     """A member's entry in the directory (4.3.12)."""
 
     mark: bytes
@@ -69,7 +68,7 @@ class DirectoryEntry(NamedTuple):
     offset: int
 
 
-class EndRecord64(NamedTuple):
+class EndRecord64(msgspec.Struct, frozen=True, gc=False):
     """The end of the directory, in 64 bits (4.3.14)."""
 
     mark: bytes
@@ -84,7 +83,7 @@ class EndRecord64(NamedTuple):
     directory_offset: int
 
 
-class EndRecord(NamedTuple):
+class EndRecord(msgspec.Struct, frozen=True, gc=False):
     """The end of the directory (4.3.16)."""
 
     mark: bytes
