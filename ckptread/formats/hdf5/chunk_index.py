@@ -7,6 +7,7 @@ open are as in H5Dearray.c, H5Dfarray.c, H5EAhdr.c and H5FAdblock.c.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from struct import Struct
 
 from ckptread.formats.hdf5 import storage_layout as layouts
@@ -110,6 +111,6 @@ def _read_tree_2(head: Superblock, address: int, grid: ChunkGrid) -> Parser[dict
 def _in_order(found: list[tuple[Position, Chunk]], at: int) -> dict[Position, Chunk]:
     """Return chunks by position. Raises Malformed where a tree has them in another order."""
     check_count(len(found), at)
-    if any(one[0] >= other[0] for one, other in zip(found, found[1:], strict=False)):
+    if any(one[0] >= other[0] for one, other in pairwise(found)):
         raise Malformed("the index of the chunks is out of order", at)  # the library would miss some: it halves
     return dict(found)
