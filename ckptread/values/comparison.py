@@ -7,7 +7,6 @@ The result does not depend on the number of threads: the parts are the same, and
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -19,7 +18,6 @@ from ckptread.storage.tensor_bytes import TensorBytes
 from ckptread.storage.threads import run_in_order
 from ckptread.values.difference import Change, ChangeSums, Tolerance
 from ckptread.values.equality import same_bits, same_kind
-from ckptread.values.float_kernels import FloatKernel
 from ckptread.values.running_change import RunningChange
 
 if TYPE_CHECKING:
@@ -115,7 +113,6 @@ class _Parts:
         self._piece = max(1, PIECE_BYTES // max(one.item_bytes, other.item_bytes))
         self._starts = range(0, a.size, self._piece * PART_PIECES)
         self._differ = False
-        self._thread = threading.local()
 
     def compare(self, threads: int | None) -> ChangeSums | None:
         """Return how they differ; None if they are the same. Raises CheckpointError, also for a checksum."""
@@ -164,7 +161,7 @@ class _Parts:
         import numpy as np
 
         self._differ = True
-        running = RunningChange(self._tolerance, self._kernel())
+        running = RunningChange(self._tolerance)
         dtype_a, dtype_b = (tensor.dtype for tensor in self._tensors)
         sum_one = sum_other = 0
         for x, y in self._pieces(start):
@@ -174,10 +171,3 @@ class _Parts:
             else:
                 running.add(np.frombuffer(x, dtype_a), np.frombuffer(y, dtype_b))
         return _Part(start, (sum_one, sum_other), running.sums)
-
-    def _kernel(self) -> FloatKernel:
-        """Return the kernel of this thread."""
-        kernel: FloatKernel | None = getattr(self._thread, "kernel", None)
-        if kernel is None:
-            kernel = self._thread.kernel = FloatKernel()
-        return kernel

@@ -18,6 +18,8 @@ from ckptread.values import comparison as compare_module
 from ckptread.values import running_change as change_module
 from ckptread.values.comparison import compare_values
 from ckptread.values.difference import Tolerance
+from ckptread.values.running_change import FEW
+from ckptread.values.widening import PIECE
 from tests.conftest import difference_rows, write
 from tests.in_memory import InMemory
 
@@ -102,6 +104,27 @@ def test_integers_are_exact(pair):
     else:
         assert found.max_abs == max(distances)
         assert found.changed == sum(map(bool, distances))
+
+
+@pytest.mark.parametrize("size", [1000, PIECE + 1, FEW - 1, FEW, 2 * FEW + 5])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "bool", "int16", "uint32", "int64", "float8_e4m3fn", "float8_e5m2"])
+def test_differences_of_many_small_numbers_are_those_of_float64(dtype, size):
+    chance, dtype = np.random.default_rng(size), np.dtype(getattr(ml_dtypes, dtype, dtype))
+    a, b = (chance.integers(0, 2 if dtype.kind == "b" else 256, size, "u1") for _ in range(2))
+    a, b = (x.view(dtype) if dtype.itemsize == 1 else x.astype(dtype) * 3 for x in (a, b))
+    found = changed(a, b)
+    x, y = a.astype("f8"), b.astype("f8")
+    kept = np.isfinite(x) & np.isfinite(y)
+    same = (x == y) | (np.isnan(x) & np.isnan(y))
+    assert (found.count, found.changed, found.beyond) == (size, np.sum(~same), np.sum(~same))
+    assert (found.nans_a, found.infs_b) == (np.isnan(x).sum(), np.isinf(y).sum())
+    assert found.distance == pytest.approx(math.sqrt(math.fsum(((x[kept] - y[kept]) ** 2).tolist())), rel=1e-14)
+    assert found.norm == pytest.approx(math.sqrt(math.fsum((x[kept] ** 2).tolist())), rel=1e-14)
+    assert found.mean_abs == pytest.approx(math.fsum(abs(x[kept] - y[kept]).tolist()) / kept.sum(), rel=1e-14)
+    assert found.signed_zeros == np.sum((x == 0) & (y == 0) & (np.signbit(x) != np.signbit(y)))
+    if dtype.kind in "biu":
+        assert type(found.max_abs) is int
+        assert found.max_abs == max(map(abs, (x - y).tolist()))
 
 
 def test_integers_beyond_what_float64_holds_are_told_apart():

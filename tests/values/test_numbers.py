@@ -7,7 +7,7 @@ import pytest
 from ckptread.operations.check.rule_checker import check_rules
 from ckptread.operations.check.rules import Rule
 from ckptread.values.numbers import numbers_in, why_unjudged
-from ckptread.values.statistics import RunningStatistics
+from ckptread.values.running_statistics import RunningStatistics
 from tests.in_memory import InMemory
 
 

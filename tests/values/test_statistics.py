@@ -1,5 +1,8 @@
 """Figures of values agree with numpy's on the whole array, whatever the blocks."""
 
+import math
+from fractions import Fraction
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -8,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ckptread.reader import Tensor
-from ckptread.values import statistics as stats
+from ckptread.values import running_statistics as stats
 from ckptread.values.statistics import histogram, statistics
+from ckptread.values.widening import PIECE
 from tests.in_memory import InMemory
 
 PLAIN = ["float16", "float32", "float64", "int8", "uint8", "int32", "uint16", "int64", "uint64", "bool"]
@@ -161,3 +165,54 @@ def test_a_tensor_is_iterated_in_c_order():
     assert isinstance(tensor, Tensor)
     joined = np.concatenate([block.ravel() for block in tensor.blocks(7)])
     np.testing.assert_array_equal(joined, array.ravel())
+
+
+BORDERS = [1, 7, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 1, 3 * PIECE]
+
+
+@pytest.mark.parametrize("size", BORDERS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16", "float8_e4m3fn", "float8_e5m2"])
+def test_sums_of_floats_are_those_of_fsum(dtype, size):
+    chance = np.random.default_rng(size)
+    array = (chance.standard_normal(size) * 3).astype(getattr(ml_dtypes, dtype, dtype))
+    array[:: size // 3 + 1] = -0.0
+    values = array.astype(np.float64).tolist()
+    found = statistics(tensor_of(array))
+    mean = math.fsum(values) / size
+    scale = math.fsum(map(abs, values)) / size
+    assert found.mean == pytest.approx(mean, rel=1e-14, abs=1e-16 * scale)
+    assert found.l2 == pytest.approx(math.sqrt(math.fsum(x * x for x in values)), rel=1e-14)
+    assert found.std == pytest.approx(
+        math.sqrt(math.fsum((x - mean) ** 2 for x in values) / size), rel=1e-13, abs=1e-15
+    )
+    assert repr(found.minimum) == repr(min(values) + 0.0)
+
+
+@pytest.mark.parametrize("size", BORDERS)
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_sums_of_integers_are_exact(dtype, size):
+    chance = np.random.default_rng(size)
+    low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    array = chance.integers(low, high, size, dtype, endpoint=True)
+    values = list(map(int, array.tolist()))
+    found = statistics(tensor_of(array))
+    assert (found.minimum, found.maximum) == (min(values), max(values))
+    assert found.mean == pytest.approx(sum(values) / size, rel=2e-16)
+    assert found.l2 == pytest.approx(float(Fraction(sum(x * x for x in values))) ** 0.5, rel=1e-14)
+
+
+def test_a_sum_of_integers_that_cancel_is_exact():
+    array = np.array([2**62, 1, -(2**62), 2**53 + 1, -(2**53)])
+    assert statistics(tensor_of(array)).mean == 2 / 5
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8", "complex64"])
+def test_no_bit_depends_on_how_values_are_cut(dtype):
+    array = (np.random.default_rng(1).standard_normal(PIECE + 4321) * 9).astype(getattr(ml_dtypes, dtype, dtype))
+    results = set()
+    for step in (97, 1000, PIECE - 1, PIECE, 2 * PIECE):
+        running = stats.RunningStatistics()
+        for at in range(0, array.size, step):
+            running.add(array[at : at + step])
+        results.add(running.result())
+    assert len(results) == 1

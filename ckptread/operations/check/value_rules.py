@@ -9,7 +9,9 @@ import msgspec
 from ckptread.operations.check.rules import Rule
 from ckptread.reader import Tensor
 from ckptread.values.numbers import numbers_in
-from ckptread.values.statistics import Statistics, as_float, pieces, statistics
+from ckptread.values.running_statistics import Statistics
+from ckptread.values.statistics import pieces, statistics
+from ckptread.values.widening import as_float
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array

@@ -23,7 +23,9 @@ from ckptread.select import filter_tensors, match_tensors
 from ckptread.tensors import TensorInfo
 from ckptread.values.difference import relative
 from ckptread.values.numbers import is_numeric
-from ckptread.values.statistics import PIECE, Statistics, as_float, exact_float, square_sum, statistics
+from ckptread.values.running_statistics import Statistics
+from ckptread.values.statistics import statistics
+from ckptread.values.widening import PIECE, as_float, exact_float, product_sum
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
@@ -210,8 +212,11 @@ def _squares(before: Array, now: Array) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
         for at in range(0, one.size, PIECE):
             difference = as_float(exact_float(other[at : at + PIECE]) - exact_float(one[at : at + PIECE]))
-            square = square_sum(difference)
-            found += square if math.isfinite(square) else square_sum(difference[np.isfinite(difference)])
+            square = product_sum(difference, difference)
+            if not math.isfinite(square):
+                difference = difference[np.isfinite(difference)]
+                square = product_sum(difference, difference)
+            found += square
     return found
 
 

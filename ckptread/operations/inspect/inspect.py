@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ckptread.operations.inspect.layers import ModelSummary
     from ckptread.reader import Reader
     from ckptread.storage.progress import Progress
-    from ckptread.values.statistics import Statistics
+    from ckptread.values.running_statistics import Statistics
 
 Names = Literal["variable", "key", "both"]
 Sort = Literal["stored", "name", "size"]

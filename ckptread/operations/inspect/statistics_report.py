@@ -17,7 +17,7 @@ from ckptread.wording import plural, short
 if TYPE_CHECKING:
     from ckptread.operations.each_tensor import TensorResult
     from ckptread.operations.inspect.inspect import Names
-    from ckptread.values.statistics import Statistics
+    from ckptread.values.running_statistics import Statistics
 
 TITLES = (">min", ">max", ">mean", ">std", ">L2", ">zeros", ">NaN", ">Inf")
 

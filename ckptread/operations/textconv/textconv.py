@@ -21,7 +21,8 @@ from ckptread.storage.addresses import kind_of
 from ckptread.storage.local import UnnamedStorage
 from ckptread.storage.progress import Meter, Progress
 from ckptread.tensors import Finding
-from ckptread.values.statistics import Statistics, statistics
+from ckptread.values.running_statistics import Statistics
+from ckptread.values.statistics import statistics
 
 STABLE = ("writer", "model_class", "model_name")
 """The metadata that do not change with every save."""

@@ -16,7 +16,7 @@ import msgspec
 
 from ckptread.reader import BLOCK_BYTES, Tensor
 from ckptread.values.numbers import is_numeric
-from ckptread.values.statistics import as_float
+from ckptread.values.widening import as_float
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array
