@@ -4,6 +4,7 @@
 - ``widening``: numbers as float64, and sums of their products
 - ``statistics``: minimum, mean, norm and histogram of one tensor
 - ``running_statistics``: the same, accumulated piece by piece
+- ``quantiles``: exact quantiles of one tensor; ``heat_map``: its magnitudes as a small matrix
 - ``comparison``: whether the values of two tensors differ
 - ``difference``: what is measured of a difference, and the tolerance
 - ``running_change``: that difference, accumulated piece by piece

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ckptread.reader import Tensor
 from ckptread.values.numbers import is_numeric
-from ckptread.values.statistics import as_float
+from ckptread.values.widening import as_float
 
 if TYPE_CHECKING:
     from ckptread.tensors import Array

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ckptread.operations.show.show import TensorSlice, TensorStatistics
     from ckptread.tensors import TensorInfo
     from ckptread.values.running_statistics import Statistics
-    from ckptread.values.statistics import Histogram
 
 MOST_FACTS = 16
 """What the format records, in so many lines: a variable may have thousands of slices."""

@@ -12,6 +12,8 @@ from ckptread.operations.verify.coverage import around, has_checksum_within
 from ckptread.reports.report import Report, Reportable
 from ckptread.tensors import Region, TensorInfo
 from ckptread.values import statistics as of_values
+from ckptread.values.heat_map import heat_map
+from ckptread.values.quantiles import quantiles
 from ckptread.values.running_statistics import Statistics
 from ckptread.values.statistics import Histogram
 
