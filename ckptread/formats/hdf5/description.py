@@ -84,13 +84,20 @@ def _problem(dataset: DatasetObject, shape: tuple[int, ...], nbytes: int, size: 
 
 def _chunk_problem(dataset: DatasetObject) -> tuple[str | None, bool]:
     nbytes = element_count(dataset.layout.chunk) * dataset.kind.size
-    codes = [each.number for each in dataset.filters]
     if len(dataset.layout.chunk) != len(dataset.space.shape or ()) or 0 in dataset.layout.chunk:
         return "its chunks have no size, or another rank than it has", False
     if nbytes > MAX_CHUNK_BYTES:
         return f"its chunks take {nbytes:,} bytes each, more than the {MAX_CHUNK_BYTES:,} that are read", False
+    return _filters_problem(dataset)
+
+
+def _filters_problem(dataset: DatasetObject) -> tuple[str | None, bool]:
+    codes = [each.number for each in dataset.filters]
     if len(set(codes)) < len(codes):
         return "a filter is twice in its pipeline, as in a decompression bomb", False
+    shuffled = next((each.values[0] for each in dataset.filters if each.number == SHUFFLE and each.values), None)
+    if shuffled not in (None, dataset.kind.size):
+        return f"its shuffle filter is for elements of {shuffled:,} bytes, not of {dataset.kind.size:,}", False
     unknown = [
         each for each in dataset.filters if each.number not in NATIVE_FILTERS and each.number not in LIBRARY_FILTERS
     ]

@@ -89,3 +89,19 @@ def test_a_tree_of_chunks_out_of_order_is_damaged(tmp_path):
         assert file["w"][()].tolist() != np.ones((4, 1)).tolist()
     with ckptread.open(path) as reader, pytest.raises(ckptread.DamagedFileError, match="out of order"):
         reader.read("w")
+
+
+def test_a_shuffle_filter_for_elements_of_another_size_is_refused(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_dataset("w", data=np.arange(9, dtype="<f8"), chunks=(4,), shuffle=True)
+    data = bytearray(path.read_bytes())
+    message = struct.pack("<HHHI", 2, 1, 1, 8)
+    header, at = data.rindex(b"OHDR", 0, data.index(message)), data.index(message) + 6
+    end = header + 4
+    while lookup3(bytes(data[header:end])) != struct.unpack_from("<I", data, end)[0]:
+        end += 1
+    data[at : at + 4] = struct.pack("<I", 4)
+    data[end : end + 4] = struct.pack("<I", lookup3(bytes(data[header:end])))
+    path.write_bytes(data)
+    assert problem_of(path, "w") == "its shuffle filter is for elements of 4 bytes, not of 8"
