@@ -117,6 +117,8 @@ class FractalHeap(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     """Of the root block; 0 where it holds objects itself."""
     huge_tree: int
+    huge: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
+    """Address and bytes of each object in that tree, by number: read with the first of them."""
 
 
 def read_fractal_heap(head: Superblock, address: int) -> Parser[FractalHeap]:
@@ -185,8 +187,10 @@ def _read_huge(head: Superblock, heap: FractalHeap, name: bytes) -> Parser[bytes
     if heap.id_bytes >= 17:  # large enough for the place itself
         address, nbytes = Struct("<QQ").unpack_from(name, 1)
         return (yield from head.read(address, nbytes))
-    for record in (yield from read_tree_2(head, heap.huge_tree, HUGE_RECORD)):
-        address, nbytes, own = Struct("<QQQ").unpack_from(record)
-        if own == number:
-            return (yield from head.read(address, nbytes))
-    raise Malformed(f"a heap has no object {number:,}", head.base + heap.root)
+    if not heap.huge:
+        for record in (yield from read_tree_2(head, heap.huge_tree, HUGE_RECORD)):
+            address, nbytes, own = Struct("<QQQ").unpack_from(record)
+            heap.huge[own] = address, nbytes
+    if number not in heap.huge:
+        raise Malformed(f"a heap has no object {number:,}", head.base + heap.root)
+    return (yield from head.read(*heap.huge[number]))

@@ -41,6 +41,17 @@ def test_thousands_of_links_over_a_deep_path_are_followed(tmp_path, quick, targe
         assert reader.read("s5") == 5 % targets
 
 
+def test_thousands_of_links_too_large_for_a_block_are_followed(tmp_path, quick):
+    path = "/".join(["n" * 20] * 240)
+    with h5py.File(tmp_path / "a.h5", "w", libver="latest") as file:
+        file[f"{path}/w"] = 1.0
+        for number in range(1_000):
+            file[f"s{number}"] = h5py.SoftLink(f"/{path}/w")
+    with ckptread.open(tmp_path / "a.h5") as reader:
+        assert len(reader.tensors) == 1_001
+        assert reader.read("s999") == 1.0
+
+
 @pytest.mark.slow
 def test_millions_of_strings_that_nobody_wrote_are_read_in_seconds(tmp_path, quick):
     with h5py.File(tmp_path / "a.h5", "w") as file:
