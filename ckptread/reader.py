@@ -235,7 +235,11 @@ class Tensor:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The numpy dtype of what reading gives. Raises UnsupportedError where there is none."""
-        return numpy_dtype(self.info.dtype, self.reader.path)
+        try:
+            return numpy_dtype(self.info.dtype, self.reader.path)
+        except UnsupportedError:
+            readable(self.reader, self.info.key)  # where the tensor has a problem, that is the reason
+            raise
 
     @property
     def ndim(self) -> int:

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures"
 SHARED = ROOT.parent / "shared" / "cases"
 """Real checkpoints, too large for the repository: a clone with nothing next to it skips the tests that read them."""
+REPORTED = ROOT.parent / "shared" / "findings" / "cases"
+"""More of them, in which something was reported; some files are no checkpoint."""
 HOSTILE = ROOT.parent / "shared" / "hostile"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the folder ../shared/cases is absent")
 needs_hostile = pytest.mark.skipif(not HOSTILE.is_dir(), reason="the folder ../shared/hostile is absent")
@@ -32,6 +34,8 @@ class Case:
     format: str
     tensors: dict[str, dict[str, Any]]
     """By key: shape, dtype, sha256 (None where even the library that wrote it could not read it)."""
+    keras: dict[str, Any] | None = None
+    """What Keras says of the model: "weights" (name, shape, trainable) and "count_params"."""
 
     @property
     def by_tensorflow(self) -> bool:
@@ -41,14 +45,18 @@ class Case:
 
 def _cases(root: Path) -> list[Case]:
     return [
-        Case(f"{file.parent.name}/{path}", file.parent, str(file.parent / path), case["format"], case["tensors"])
+        Case(
+            f"{file.parent.name}/{path}", file.parent, str(file.parent / path),
+            case["format"], case["tensors"], case.get("keras"),
+        )
         for file in sorted(root.glob("*/expected.json"))
         for path, case in json.loads(file.read_text())["checkpoints"].items()
-    ]
+    ]  # fmt: skip
 
 
 CASES = _cases(FIXTURES)
 SHARED_CASES = _cases(SHARED)
+REPORTED_CASES = _cases(REPORTED)
 EXTERNAL_LINKS = {
     "h5-jhdf/external_link.hdf5": "every dataset lies behind a link to another file, which is refused",
     "h5-jhdf/test_file2.hdf5": "one dataset lies behind a link to another file, which is refused",

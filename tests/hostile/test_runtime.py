@@ -80,7 +80,7 @@ def test_eight_terabytes_of_nothing_cost_nothing(run, tmp_path, name, command):
         pytest.skip(f"the file system holds no such file: {error}")
     ran = run(*COMMANDS[command](path, tmp_path / "out"))
     if command == "salvage" and ran.code == 1:
-        assert "0 of at least 0 tensors saved" in ran.out  # it may look for members without a directory
+        assert "an unknown number of tensors is lost" in ran.out  # it may look for members without a directory
     else:
         is_one_clear_error(command, ran.code, ran.out, ran.err, path)
 

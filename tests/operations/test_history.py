@@ -335,3 +335,13 @@ def test_what_a_save_that_died_left_is_no_step(run, tmp_path):
     ran = run("history", tmp_path)
     assert "2 checkpoints, steps 2 to 3" in ran.out
     assert (ran.code, ran.err) == (0, "")
+
+
+def test_nothing_is_said_of_nan_where_no_value_was_judged(run, tmp_path):
+    np.savez(tmp_path / "opaque-1.npz", w=np.zeros(2, "V2"))
+    ran = run("history", tmp_path / "opaque-1.npz")
+    assert ("could not be judged" in ran.out, "no NaN" in ran.out) == (True, False)
+    write(tmp_path / "ckpt-1", {"w": np.arange(3, dtype="float32")})
+    (tmp_path / "ckpt-1.data-00000-of-00001").unlink()
+    ran = run("history", tmp_path / "ckpt-1")
+    assert (ran.code, "no NaN" in ran.out) == (2, False)

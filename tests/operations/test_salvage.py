@@ -234,3 +234,10 @@ def test_salvage_never_advises_salvage_and_counts_what_it_cannot_see_as_at_least
     assert "ckptread salvage" not in ran.out + ran.err
     assert "of at least" in ran.out
     assert "at least" in ran.out.split(";")[-1] + ran.out
+
+
+def test_a_count_that_nothing_was_counted_of_is_not_printed_as_zero(run, tmp_path):
+    (tmp_path / "lost.npz").write_bytes(b"PK\3\4" + bytes(200))
+    ran = run("salvage", tmp_path / "lost.npz", "-o", tmp_path / "out")
+    assert "an unknown number of tensors is lost" in ran.out
+    assert "0 of" not in ran.out

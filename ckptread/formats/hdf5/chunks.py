@@ -195,7 +195,7 @@ class Chunks:
         if code == LZF:
             return self._expand(data, start, chunk)
         if code == SHUFFLE:
-            return unshuffle(data, self._item_bytes)
+            return unshuffle(data, self._layout.shuffled or self._item_bytes)
         if code != FLETCHER32:
             raise self._damaged(start, chunk, f"went through the filter {code}")
         if len(data) < 4 or fletcher32(data[:-4]) != int.from_bytes(data[-4:], "little"):

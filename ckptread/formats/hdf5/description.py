@@ -121,7 +121,10 @@ def _layout(dataset: DatasetObject, element: Element, head: Superblock) -> Datas
     encoded, fill = not element.plain, dataset.fill
     if layout.kind == CHUNKED:
         chunk = layout.chunk + element.dims
-        return DatasetLayout(kind="chunked", chunk=chunk, filters=codes, fill=fill, dims=element.dims, encoded=encoded)
+        shuffled = next((each.values[0] for each in dataset.filters if each.number == SHUFFLE and each.values), 0)
+        return DatasetLayout(
+            kind="chunked", chunk=chunk, filters=codes, shuffled=shuffled, fill=fill, dims=element.dims, encoded=encoded
+        )
     if _is_unwritten(layout):
         return DatasetLayout(kind="fill", fill=fill, dims=element.dims, encoded=encoded)
     offset = layout.offset if layout.kind == COMPACT else head.base + layout.address

@@ -218,10 +218,15 @@ def _summary(found: History) -> Iterator[str]:
         yield f"the values of {plural(unjudged, 'tensor')} could not be judged"
     if first:
         yield _first_nan_text(*first)
-    elif not found.complete:
-        yield "no NaN in what was read"
-    else:
-        yield "no NaN in what could be judged" if unjudged else "no NaN in any step"
+    elif any(group.nans is not None for step in opened for group in step.groups):
+        yield f"no NaN in {_extent(found, unjudged)}"
+
+
+def _extent(found: History, unjudged: int) -> str:
+    """Return where it is that there is no NaN; where no value was judged, nothing is said of NaN."""
+    if not found.complete:
+        return "what was read"
+    return "what could be judged" if unjudged else "any step"
 
 
 def _first_nan_text(step: StepStatistics, group: GroupStatistics) -> str:

@@ -119,6 +119,20 @@ def _about(info: TensorInfo) -> dict[str, Any]:
     return {"key": info.key, "variable": info.variable, "dtype": info.dtype, "shape": info.shape, "source": source}
 
 
+def _counts(found: Salvage, tensors: int, hidden: bool) -> Iterator[str]:
+    """Yield how much was saved and lost; where damage hides tensors from the listing, those are at least so many."""
+    least = "at least " if hidden else ""
+    if not found.saved:
+        yield f"nothing was saved: {'no tensor is intact' if tensors or hidden else 'the checkpoint has no tensors'}"
+    if not tensors:
+        if hidden:
+            yield "an unknown number of tensors is lost"
+        return
+    count = f"{len(found.saved):,} of {least}{plural(tensors, 'tensor')}"
+    gone = f"{least}{len(found.lost):,}" if found.lost or not hidden else "an unknown number"
+    yield f"{count} saved to {name_text(found.folder)}; {gone} lost"
+
+
 def _lines(found: Salvage) -> Iterator[str]:
     lost = {missing.tensor.key for missing in found.lost}
     tensors = lost | {saved.tensor.key for saved in found.saved}
@@ -128,13 +142,8 @@ def _lines(found: Salvage) -> Iterator[str]:
         yield f"lost: {name_text(missing.tensor.name)}: {name_text(missing.reason)}"
     if len(found.lost) > SHOWN:
         yield f"... and {len(found.lost) - SHOWN:,} more lost tensors"
-    if not found.saved:
-        yield "nothing was saved: no tensor is intact"
     hidden = any(finding.severity == "error" and finding.key not in tensors for finding in found.findings)
-    least = "at least " if hidden else ""
-    count = f"{len(found.saved):,} of {least}{plural(len(tensors), 'tensor')}"
-    gone = "an unknown number" if hidden and not lost else f"{least}{len(lost):,}"
-    yield f"{count} saved to {name_text(found.folder)}; {gone} lost"
+    yield from _counts(found, len(tensors), hidden)
     for trust, meaning in TRUST.items():
         if number := sum(saved.trust == trust for saved in found.saved):
             yield f"{number:,} of the saved {'is' if number == 1 else 'are'} {trust}: {meaning}"

@@ -152,3 +152,17 @@ def test_a_chunk_that_no_filter_was_applied_to_and_is_too_short_gives_an_error(t
     path.write_bytes(data)
     with ckptread.open(path) as reader, pytest.raises(ckptread.DamagedFileError, match="'d'"):
         reader.read("d")
+
+
+@pytest.mark.parametrize("backend", ["auto", "h5py"])
+def test_bytes_are_unshuffled_by_the_size_that_the_filter_states(tmp_path, backend):
+    """It is not the type's where the writer's machine had another size in memory, as for lists of variable length."""
+    path, values = tmp_path / "a.h5", np.arange(100, dtype="<f4")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("w", data=values, chunks=(32,), shuffle=True, compression="gzip")
+    data = path.read_bytes()
+    assert data.count(b"shuffle\0" + struct.pack("<I", 4)) == 1
+    path.write_bytes(data.replace(b"shuffle\0" + struct.pack("<I", 4), b"shuffle\0" + struct.pack("<I", 2)))
+    with h5py.File(path) as file, ckptread.open(path, backend=backend) as reader:
+        assert not np.array_equal(file["w"][()], values)
+        assert np.array_equal(reader.read("w"), file["w"][()])

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ckptread
 from ckptread.errors import CheckpointError, DamagedFileError, UnknownFormatError, UnsafeFileError, UnsupportedError
 from ckptread.formats.numpy.fortran import FortranArray
 from ckptread.formats.numpy.npz import open_npy, open_npz
@@ -355,6 +356,8 @@ def test_two_members_of_one_name_are_not_read(tmp_path: Path, names: tuple[str, 
     assert list(np.load(path)["w"]) == [1, 1, 1]
     with open_npz(*find_storage(str(path))) as reader:
         assert "ambiguous" in str(reader.tensors["w"].problem)
+    with pytest.raises(UnsupportedError, match="'w' cannot be read: ambiguous"):
+        ckptread.show(path, "w")
 
 
 def test_a_member_without_an_ending_is_the_array_that_numpy_reads(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ckptread.formats.hdf5.chunk_grid import Chunk
 from ckptread.formats.hdf5.chunks import Chunks
 from ckptread.formats.hdf5.dataset_layout import DatasetLayout
 from ckptread.formats.hdf5.description import LIBRARY_FILTERS
+from ckptread.formats.hdf5.filters import SHUFFLE
 from ckptread.storage.source import Source
 from ckptread.tensors import element_count
 
@@ -21,12 +22,14 @@ def verify_chunks(source: Source, dataset: h5py.Dataset) -> None:
     plist = dataset.id.get_create_plist()
     if plist.get_layout() != h5d.CHUNKED:
         return
-    codes = tuple(int(plist.get_filter(n)[0]) for n in range(plist.get_nfilters()))
+    filters = [plist.get_filter(n) for n in range(plist.get_nfilters())]
+    codes = tuple(int(each[0]) for each in filters)
     if set(codes) & LIBRARY_FILTERS.keys():
         return
     address_bytes = dataset.file.id.get_create_plist().get_sizes()[0]
     nbytes = _disk_bytes(dataset.id.get_type(), address_bytes)
-    layout = DatasetLayout(kind="chunked", chunk=tuple(plist.get_chunk()), filters=codes)
+    shuffled = next((int(each[2][0]) for each in filters if each[0] == SHUFFLE and each[2]), 0)
+    layout = DatasetLayout(kind="chunked", chunk=tuple(plist.get_chunk()), filters=codes, shuffled=shuffled)
     chunks = Chunks(source, "", layout, np.dtype(f"V{nbytes}"), {}, nbytes)
     found: list[Any] = []
     dataset.id.chunk_iter(found.append)
