@@ -1,4 +1,4 @@
-"""Write docs/cli.md, docs/api.md, docs/schemas/ and the grammar of completion; fill tables; replay the transcripts.
+"""Write the generated pages, tables, pictures and the grammar of completion; replay the transcripts.
 
 With --check, fail if a page would change. A transcript is a block fenced as ``console`` in a README or docs/: the text
 after each line that begins with ``$ `` is replaced by what the command prints.
@@ -11,11 +11,14 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import api
 import figures
 import grammar
+import pictures
 import schemas
 import tables
 from typer.testing import CliRunner
@@ -53,25 +56,38 @@ def command_line() -> str:
 
 def replayed(page: str) -> str:
     """Return a page with its transcripts as the commands print them now, run in a new folder with fixtures/ in it."""
+    with example_folder() as folder:
+        return TRANSCRIPT.sub(lambda block: f"```console\n{_replayed_block(block[1], folder)}```", page)
+
+
+@contextmanager
+def example_folder() -> Iterator[str]:
+    """Yield a new folder with fixtures/ in it."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "fixtures").symlink_to(ROOT / "fixtures")
-        return TRANSCRIPT.sub(lambda block: f"```console\n{_replayed_block(block[1], folder)}```", page)
+        yield folder
 
 
 def _replayed_block(block: str, folder: str) -> str:
     commands = [line for line in block.splitlines() if line.startswith("$ ")]
-    return "\n".join(f"{command}\n{_printed(command[2:], folder)}" for command in commands)
+    return "\n".join(f"{command}\n{_printed(command[2:], folder, NO_COLOR='1')}" for command in commands)
 
 
-def _printed(command: str, folder: str) -> str:
+def _printed(command: str, folder: str, **more: str) -> str:
     """Run a command in a shell; it may find differences (exit code 1), but not fail (2)."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **more}
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode not in (0, 1):
         raise SystemExit(f"{command}: exit {done.returncode}: {done.stderr}")
     return re.sub(r"[ \t]+$", "", done.stdout, flags=re.MULTILINE)
+
+
+def drawn() -> dict[Path, str]:
+    """Return the pictures of terminals."""
+    with example_folder() as folder:
+        return pictures.pages(lambda command: _printed(command, folder, FORCE_COLOR="1", COLUMNS="80", NO_COLOR=""))
 
 
 def pages() -> dict[Path, str]:
@@ -86,6 +102,7 @@ def pages() -> dict[Path, str]:
         **schemas.pages(),
         **grammar.pages(),
         **tables.filled(),
+        **drawn(),
         **transcripts,
     }
 
@@ -95,6 +112,7 @@ def main() -> int:
     stale = {path: page for path, page in pages().items() if not path.exists() or path.read_text() != page}
     if "--check" not in sys.argv:
         for path, page in stale.items():
+            path.parent.mkdir(exist_ok=True)
             path.write_text(page)
         return 0
     for path in stale:

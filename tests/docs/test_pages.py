@@ -3,6 +3,7 @@
 import importlib
 import re
 import tomllib
+from xml.etree import ElementTree
 
 from tests.conformance.cases import ROOT
 
@@ -63,6 +64,18 @@ def test_every_link_of_a_readme_is_absolute_since_pypi_shows_it_too():
         assert used == set(defined)
         assert defined.items() <= {(path, OURS + path) for path in used}
         assert [path for path in used if not (ROOT / path).exists()] == []
+
+
+def test_the_pictures_are_drawn_of_text_that_fits():
+    raw = OURS.replace("github.com", "raw.githubusercontent.com").replace("/blob", "")
+    shown = {page: re.findall(rf"!\[[^]]+\]\({re.escape(raw)}(\S+)\)", texts()[page]) for page in READMES}
+    assert shown["README.md"] == shown["README.zh-CN.md"] == ["docs/pictures/inspect.svg", "docs/pictures/diff.svg"]
+    for path in shown["README.md"]:
+        picture = ElementTree.parse(ROOT / path).getroot()
+        texts_in = list(picture.iter("{http://www.w3.org/2000/svg}text"))
+        assert texts_in[0].text.startswith("$ ckptread ")
+        ends = [float(text.get("x")) + float(text.get("textLength")) for text in texts_in]
+        assert max(ends) < float(picture.get("width"))
 
 
 def test_the_addresses_of_the_package_are_those_of_the_readme():
