@@ -21,7 +21,7 @@ class DatasetLayout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     filters: tuple[int, ...] = ()
     """The filters' numbers, in the order in which they were applied."""
     shuffled: int = 0
-    """Bytes of what the shuffle filter took for an element: where the writer's machine was another, not the type's."""
+    """Bytes of what the shuffle filter took for an element; not the type's where the writer's machine was another."""
     fill: bytes = b""
     """The bytes of one element where nothing was written; b"" for zeros, however large the file says elements are."""
     dims: tuple[int, ...] = ()

@@ -91,13 +91,18 @@ def _chunk_problem(dataset: DatasetObject) -> tuple[str | None, bool]:
     return _filters_problem(dataset)
 
 
+def _shuffled(dataset: DatasetObject) -> int:
+    """Return the size of the elements that the shuffle filter states, by which the library undoes it."""
+    stated = (each.values[0] for each in dataset.filters if each.number == SHUFFLE and each.values)
+    return next(stated, dataset.kind.size)
+
+
 def _filters_problem(dataset: DatasetObject) -> tuple[str | None, bool]:
     codes = [each.number for each in dataset.filters]
     if len(set(codes)) < len(codes):
         return "a filter is twice in its pipeline, as in a decompression bomb", False
-    shuffled = next((each.values[0] for each in dataset.filters if each.number == SHUFFLE and each.values), None)
-    if shuffled not in (None, dataset.kind.size):
-        return f"its shuffle filter is for elements of {shuffled:,} bytes, not of {dataset.kind.size:,}", False
+    if _shuffled(dataset) == 0:
+        return "its shuffle filter is for elements of no bytes", False
     unknown = [
         each for each in dataset.filters if each.number not in NATIVE_FILTERS and each.number not in LIBRARY_FILTERS
     ]
@@ -121,10 +126,10 @@ def _layout(dataset: DatasetObject, element: Element, head: Superblock) -> Datas
     encoded, fill = not element.plain, dataset.fill
     if layout.kind == CHUNKED:
         chunk = layout.chunk + element.dims
-        shuffled = next((each.values[0] for each in dataset.filters if each.number == SHUFFLE and each.values), 0)
         return DatasetLayout(
-            kind="chunked", chunk=chunk, filters=codes, shuffled=shuffled, fill=fill, dims=element.dims, encoded=encoded
-        )
+            kind="chunked", chunk=chunk, filters=codes, shuffled=_shuffled(dataset), fill=fill, dims=element.dims,
+            encoded=encoded,
+        )  # fmt: skip
     if _is_unwritten(layout):
         return DatasetLayout(kind="fill", fill=fill, dims=element.dims, encoded=encoded)
     offset = layout.offset if layout.kind == COMPACT else head.base + layout.address
