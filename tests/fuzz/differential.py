@@ -24,7 +24,7 @@ import h5py
 import numpy as np
 
 from ckptread.errors import CheckpointError
-from ckptread.formats.hdf5.metadata import _checked_ranges, check_metadata
+from ckptread.formats.hdf5.metadata import _read_structures, check_metadata
 from ckptread.formats.hdf5.opening import open_hdf5_source
 from ckptread.formats.hdf5.superblock import Unsupported
 from ckptread.untrusted.binary import Malformed
@@ -79,7 +79,7 @@ def main():
 
 def structures(data):
     """Return where the structures of a sound file are: those with a checksum as they are noted natively."""
-    checked = [Part(at, at + nbytes, at + nbytes - 4) for at, nbytes in _checked_ranges(Image(data, "sound.h5"))]
+    checked = [Part(at, at + nbytes, at + nbytes - 4) for at, nbytes in _read_structures(Image(data, "sound.h5"))[0]]
     marks = [match.start() for match in SIGNATURES.finditer(data) if match.group() in SIZES]
     parts = [Part(at, min(len(data), at + SIZES[data[at : at + 4]])) for at in marks]
     return Anatomy((*checked, *parts), ())
