@@ -14,6 +14,13 @@ from ckptread.cli import render
 from ckptread.cli.completion.scripts import SCRIPTS, Shell, install_script
 from ckptread.cli.screen_options import with_screen_options
 
+EXAMPLES = """
+ckptread model.keras                             # what is in it
+ckptread inspect model.keras --layers            # as in model.summary()
+ckptread diff run/ckpt-1 run/ckpt-2              # what changed
+ckptread extract model.keras '**' -o weights.npz # all values, for numpy.load
+"""
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -67,6 +74,7 @@ def build_app(names: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         name="ckptread",
         add_completion=False,
+        epilog=_epilog(EXAMPLES),
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

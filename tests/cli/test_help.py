@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import ckptread.operations
+from ckptread.cli.app import EXAMPLES as FIRST
 from ckptread.cli.commands import COMMANDS
 from ckptread.cli.startup import main
 from tests.conformance.cases import FIXTURES
@@ -18,7 +19,7 @@ EXAMPLES = [
     (name, line)
     for name in COMMANDS
     for line in import_module(f"ckptread.cli.commands.{name}").EXAMPLES.strip().splitlines()
-]
+] + [("", line) for line in FIRST.strip().splitlines()]
 DIFFERENT = {"diff", "check"}
 """Of two steps of a training run, these report a difference: exit 1."""
 
@@ -45,13 +46,19 @@ def test_a_help_page_begins_with_a_sentence_and_ends_with_examples(run, name):
     assert page[-len(examples) - 1].strip() == "Examples:"
 
 
+def test_the_first_help_page_ends_with_examples(run):
+    page = [line.strip() for line in run("--help").out.splitlines()]
+    assert page[page.index("Examples:") + 1 :] == FIRST.strip().splitlines()
+
+
 @pytest.fixture
 def run_line(monkeypatch, capsysbinary):
     """Run a line as a shell would, in this process; returns its exit code, what it printed, and its errors."""
 
     def run_one(line):
-        command, _, written = line.partition(" > ")
-        monkeypatch.setattr(sys, "argv", shlex.split(command))
+        command, _, written = line.partition("  #")[0].partition(" > ")
+        written = written.strip()
+        monkeypatch.setattr(sys, "argv", shlex.split(command, comments=True))
         with pytest.raises(SystemExit) as ended:
             main()
         out, err = capsysbinary.readouterr()
@@ -64,15 +71,16 @@ def run_line(monkeypatch, capsysbinary):
 
 @pytest.mark.parametrize(("name", "line"), EXAMPLES, ids=[line for _, line in EXAMPLES])
 def test_an_example_runs(folder, monkeypatch, run_line, name, line):
-    assert line.startswith(f"ckptread {name} ")
+    assert line.startswith(f"ckptread {name}")
+    assert len(line) < 77  # with its indent, on a terminal of 80 columns
     monkeypatch.chdir(folder)
     if "weights.sha256" in line:
         run_line("ckptread digest model.keras > weights.sha256")
-    for written in ("kernel.npy", "weights.npz"):
+    for written in ("kernel.npy", "weights.npz", "kernels.npz", "kernel.png"):
         (folder / written).unlink(missing_ok=True)
     shutil.rmtree(folder / "saved", ignore_errors=True)
     code, out, err = run_line(line)
-    assert code in ((0, 1) if name in DIFFERENT else (0,)), err
+    assert code in ((0, 1) if line.split()[1] in DIFFERENT else (0,)), err
     assert out
 
 

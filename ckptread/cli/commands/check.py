@@ -13,8 +13,10 @@ from ckptread.cli.parse.options import Backend, Checkpoints, OutputFormat, Role,
 Texts = list[str] | None
 
 EXAMPLES = """
-ckptread check model.keras --finite --dtype float32
+ckptread check model.keras --finite                         # no NaN, no Inf
+ckptread check run/ckpt-1 run/ckpt-2 --frozen '**/dense'    # not trained
 ckptread check run/ckpt-1 run/ckpt-2 --changed 'sequential/**/kernel'
+ckptread check model.keras --dtype float32 --max-abs 100
 """
 
 

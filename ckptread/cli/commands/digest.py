@@ -23,9 +23,8 @@ from ckptread.cli.parse.options import (
 )
 
 EXAMPLES = """
-ckptread digest model.keras
-ckptread digest model.keras > weights.sha256
-ckptread digest model.h5 --check weights.sha256
+ckptread digest model.keras > weights.sha256        # save the digests
+ckptread digest model.h5 --check weights.sha256     # are these the same?
 """
 
 

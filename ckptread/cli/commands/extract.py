@@ -17,8 +17,9 @@ OUTPUT_HELP = (
 )
 
 EXAMPLES = """
+ckptread extract model.keras '**' -o weights.npz    # all, for numpy.load
+ckptread extract model.keras 'encoder/**/kernel' -o kernels.npz
 ckptread extract model.keras head/kernel -o kernel.npy
-ckptread extract model.keras encoder head -o weights.npz
 ckptread extract model.keras head/kernel --slice ':2' -o - > part.npy
 """
 

@@ -22,8 +22,8 @@ from ckptread.cli.parse.options import (
 from ckptread.wording import plural
 
 EXAMPLES = """
-ckptread history run
-ckptread history run --by all --format csv
+ckptread history run                             # norms, changes, first NaN
+ckptread history run --by all --format csv       # all weights as one
 """
 
 

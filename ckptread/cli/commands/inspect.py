@@ -28,10 +28,10 @@ from ckptread.cli.parse.options import (
 )
 
 EXAMPLES = """
-ckptread inspect model.keras
-ckptread inspect run/ckpt-1 '**/kernel' --sort size
-ckptread inspect model.keras --layers --model
-ckptread inspect model.h5 --stats --format csv
+ckptread inspect model.keras --layers           # sizes, and which are frozen
+ckptread inspect model.keras --sort size        # the largest tensors first
+ckptread inspect model.keras --role optimizer   # the optimizer's state
+ckptread inspect model.keras --model            # config, custom classes, safety
 """
 
 

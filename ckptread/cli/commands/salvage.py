@@ -11,8 +11,8 @@ from ckptread.cli import render
 from ckptread.cli.parse.options import Checkpoint, Force, OutputFormat
 
 EXAMPLES = """
-ckptread salvage model.keras -o saved
-ckptread salvage run/ckpt-1 -o saved --force
+ckptread salvage model.keras -o saved           # every intact tensor as .npy
+ckptread salvage run/ckpt-1 -o saved --force    # replace what is in saved
 """
 
 

@@ -12,7 +12,7 @@ from ckptread.cli.parse.options import OutputFormat
 
 EXAMPLES = """
 ckptread textconv model.keras
-ckptread textconv run/ckpt-1.index
+ckptread textconv run/ckpt-1.index      # names and shapes; no values
 """
 
 

@@ -12,8 +12,8 @@ from ckptread.cli.parse.combinations import VERIFY, refuse
 from ckptread.cli.parse.options import Checkpoints, OutputFormat, UseLayout
 
 EXAMPLES = """
-ckptread verify model.keras
-ckptread verify run/ckpt-1 run/ckpt-2 --format json
+ckptread verify model.keras                     # is it complete and intact?
+ckptread verify run/ckpt-1 run/ckpt-2 --json    # the same for programs
 """
 
 
