@@ -59,6 +59,44 @@ def test_layers_with_slashes_have_rows_of_their_own(whole: bool, tmp_path: Path)
     assert rows(tmp_path / "m.h5") == {layer.name: layer.count_params() for layer in model.layers}
 
 
+def with_slashes() -> Any:
+    """Return a model whose layers have slashes in their names, also one in a model, and layers with layers inside."""
+    layers = tf_keras.layers
+    inner = tf_keras.Sequential([tf_keras.Input((4,)), layers.Dense(3, name="in/ner")], name="n/m")
+    given = tf_keras.Input((6,))
+    x = given
+    for name in SLASHES:
+        x = layers.Dense(4, name=name)(x)
+    x = layers.Reshape((3, 1))(inner(x))
+    x = layers.Bidirectional(layers.LSTM(2, name="lstm"), name="both/ways")(x)
+    return tf_keras.Model(given, layers.LSTM(2, name="last/lstm")(layers.Reshape((4, 1))(x)))
+
+
+@pytest.mark.parametrize("container", ["checkpoint", "weights", "saved-model"])
+def test_layers_with_slashes_have_rows_in_tensorflow_formats(container: str, tmp_path: Path) -> None:
+    tensorflow = pytest.importorskip("tensorflow")
+    model = with_slashes()
+    path = tmp_path / "m"
+    if container == "checkpoint":
+        tensorflow.train.Checkpoint(model=model).write(str(path))
+    elif container == "weights":
+        model.save_weights(path, save_format="tf")
+    else:
+        model.save(path, save_format="tf")
+    expected = {layer.name: layer.count_params() for layer in model.layers if layer.count_params()}
+    if container != "saved-model":  # which records the model in the model
+        expected["in/ner"] = expected.pop("n/m")
+    assert rows(path) == expected
+
+
+def test_a_model_that_was_built_when_it_was_called_has_rows_of_its_layers(tmp_path: Path) -> None:
+    tensorflow = pytest.importorskip("tensorflow")
+    model = tf_keras.Sequential([tf_keras.layers.Dense(4, name="one"), tf_keras.layers.Dense(2, name="two")], name="m")
+    model(np.ones((1, 3)))
+    tensorflow.train.Checkpoint(model=model).write(str(tmp_path / "m"))
+    assert rows(tmp_path / "m") == {"one": 16, "two": 10}
+
+
 @pytest.mark.parametrize("ending", ["keras", "weights.h5"])
 @pytest.mark.parametrize(
     ("library", "expected"), [(keras, {"dec": 16, "enc": 15}), (tf_keras, {"dense": 16, "sequential": 15})]

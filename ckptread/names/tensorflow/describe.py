@@ -19,6 +19,7 @@ from ckptread.limits import MOST_COMPARED
 from ckptread.names.tensorflow import graph_v1, object_graph, saved_model
 from ckptread.names.tensorflow.lookup_tables import mark_tables
 from ckptread.names.tensorflow.object_graph import GraphNode, ObjectGraph
+from ckptread.names.tensorflow.outer_layers import name_outer_layers
 from ckptread.tensors import Role, TensorInfo
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -56,7 +57,7 @@ def name_tensorflow_tensors(tensors: Sequence[TensorInfo], evidence: TensorFlowE
     graph = [msgspec.structs.replace(info, role="bookkeeping") for info in tensors if info.key == OBJECT_GRAPH_KEY]
     rest = [info for info in tensors if info.key != OBJECT_GRAPH_KEY]
     if any(node.key is not None for node in nodes):
-        found = _describe_objects(rest, nodes, saved, evidence)
+        found = name_outer_layers(_describe_objects(rest, nodes, saved, evidence))
     elif nodes or any(OBJECT_KEY in info.key for info in rest):
         found = rest  # such keys are paths of objects: without the graph, the names are unknown
     else:

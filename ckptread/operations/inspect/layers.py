@@ -176,8 +176,9 @@ def _rows(
     """Yield the rows of one level, in the order of the config where there is one, else of first appearance."""
     known: Mapping[str, LayerFact] = {fact.name: fact for fact in facts if fact.name is not None}
     members: dict[str, list[tuple[tuple[str, ...], TensorInfo]]] = {name: [] for name in known}
+    holders = _holders(facts)
     for path, info in weights:
-        name, rest = _first(path, known)
+        name, rest = _first(path, known, holders)
         members.setdefault(name, []).append((rest, info))
     for name, inside in members.items():
         if (not inside and not empty) or (not name and above):
@@ -188,11 +189,33 @@ def _rows(
             yield from _rows(inside, fact.layers if fact else (), path, depth, empty=empty)
 
 
-def _first(path: tuple[str, ...], known: Mapping[str, LayerFact]) -> tuple[str, tuple[str, ...]]:
-    """Return the outermost layer of a path, and the rest: Keras 2 has layers called ``conv1/bn``."""
+def _holders(facts: Sequence[LayerFact]) -> dict[str, str]:
+    """Return the layer of a level that holds each layer of the levels below, by name; not those of several."""
+    found: dict[str, str] = {}
+    twice = {fact.name for fact in facts}
+    waiting = [(fact.name, inner) for fact in facts for inner in fact.layers]
+    while waiting:
+        holder, inner = waiting.pop()
+        if inner.name is not None and holder is not None and found.setdefault(inner.name, holder) != holder:
+            twice.add(inner.name)
+        waiting += [(holder, each) for each in inner.layers]
+    return {name: holder for name, holder in found.items() if name not in twice}
+
+
+def _first(
+    path: tuple[str, ...], known: Mapping[str, LayerFact], holders: Mapping[str, str]
+) -> tuple[str, tuple[str, ...]]:
+    """Return the outermost layer of a path, and the rest: Keras 2 has layers called ``conv1/bn``.
+
+    Full names of TensorFlow leave out the models that hold a layer.
+    """
     for at in range(len(path), 1, -1):
         if "/".join(path[:at]) in known:
             return "/".join(path[:at]), path[at:]
+    if not path or path[0] not in known:
+        for at in range(len(path), 0, -1):
+            if (holder := holders.get("/".join(path[:at]))) is not None:
+                return holder, path
     return (path[0], path[1:]) if path else ("", ())
 
 
