@@ -15,10 +15,10 @@ from ckptread.cli.completion.scripts import SCRIPTS, Shell, install_script
 from ckptread.cli.screen_options import with_screen_options
 
 EXAMPLES = """
-ckptread model.keras                             # what is in it
-ckptread inspect model.keras --layers            # as in model.summary()
-ckptread diff run/ckpt-1 run/ckpt-2              # what changed
-ckptread extract model.keras '**' -o weights.npz # all values, for numpy.load
+ckptread model.keras                              # what is in it
+ckptread inspect model.keras --layers             # as in model.summary()
+ckptread diff run/ckpt-1 run/ckpt-2               # what changed
+ckptread extract model.keras '**' -o weights.npz  # for numpy.load
 """
 
 

@@ -40,9 +40,9 @@ Match = Annotated[str, typer.Option("--match", metavar="HOW", help=MATCH_HELP)]
 
 EXAMPLES = """
 ckptread diff run/ckpt-1 run/ckpt-2 --layers           # what training moved
-ckptread diff model.keras model.h5 --rtol 1e-5         # is it the same model?
+ckptread diff model.keras model.h5 --rtol 1e-5         # the same model?
 ckptread diff model.keras model.h5 --match content     # under other names?
-ckptread diff run/ckpt-1 run/ckpt-2 --format markdown  # for a pull request
+ckptread diff run/ckpt-1 run/ckpt-2 --format markdown  # for a review
 """
 
 

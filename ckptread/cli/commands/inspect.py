@@ -28,10 +28,10 @@ from ckptread.cli.parse.options import (
 )
 
 EXAMPLES = """
-ckptread inspect model.keras --layers           # sizes, and which are frozen
+ckptread inspect model.keras --layers           # sizes, what is frozen
 ckptread inspect model.keras --sort size        # the largest tensors first
 ckptread inspect model.keras --role optimizer   # the optimizer's state
-ckptread inspect model.keras --model            # config, custom classes, safety
+ckptread inspect model.keras --model            # classes, safe to load?
 """
 
 

@@ -11,8 +11,8 @@ from ckptread.cli import render
 from ckptread.cli.parse.options import Checkpoint, Force, OutputFormat
 
 EXAMPLES = """
-ckptread salvage model.keras -o saved           # every intact tensor as .npy
-ckptread salvage run/ckpt-1 -o saved --force    # replace what is in saved
+ckptread salvage model.keras -o saved           # each intact tensor
+ckptread salvage run/ckpt-1 -o saved --force    # replace files
 """
 
 

@@ -13,8 +13,8 @@ from ckptread.cli.parse.options import Backend, Checkpoint, Force, Name, PageFor
 from ckptread.cli.parse.slice import parse_slice
 
 EXAMPLES = """
-ckptread show model.keras head/kernel                       # values in detail
-ckptread show model.keras head/kernel --image kernel.png    # as a picture
+ckptread show model.keras head/kernel                     # in detail
+ckptread show model.keras head/kernel --image kernel.png  # as a picture
 ckptread show run/ckpt-1 sequential/dense/kernel --slice '0, :'
 """
 
