@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ckptread.operations.check.check import CheckedCheckpoint as CheckedCheckpoint
     from ckptread.operations.check.check import CheckResult as CheckResult
     from ckptread.operations.check.check import check as check
-    from ckptread.operations.check.rule_checker import Offender as Offender
+    from ckptread.operations.check.pair_rules import Offender as Offender
     from ckptread.operations.check.rule_checker import RuleResult as RuleResult
     from ckptread.operations.check.rules import Rule as Rule
     from ckptread.operations.diff.compare_assets import AssetDifference as AssetDifference
@@ -90,7 +90,8 @@ _MODULES = {
     "model": ("LayerFact", "ModelFacts"),
     "operations.assets": ("Asset",),
     "operations.check.check": ("CheckResult", "CheckedCheckpoint", "check"),
-    "operations.check.rule_checker": ("Offender", "RuleResult"),
+    "operations.check.pair_rules": ("Offender",),
+    "operations.check.rule_checker": ("RuleResult",),
     "operations.check.rules": ("Rule",),
     "operations.diff.compare_assets": ("AssetDifference",),
     "operations.diff.diff": ("ComparedCheckpoint", "Difference", "diff"),

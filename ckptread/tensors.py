@@ -40,6 +40,9 @@ OBJECT_ATTRIBUTES = "/.ATTRIBUTES/"
 OBJECT_VALUE = OBJECT_ATTRIBUTES + "VARIABLE_VALUE"
 """The ending of a TensorFlow 2 key, after the path of the object."""
 
+PICKLED = "it is an array of Python objects, and pickle is never loaded"
+"""The problem of a tensor whose values are pickled: unpickling runs code."""
+
 Role = Literal["model", "optimizer", "ema", "metric", "bookkeeping"]
 Severity = Literal["error", "warning", "note"]
 

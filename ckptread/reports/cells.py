@@ -60,6 +60,8 @@ def number_text(value: float | None) -> str:
 def percent_text(ratio: float) -> str:
     """Return a ratio in percent, of two digits or more: ``0.10 %``, ``1,250 %``."""
     percent = 100 * ratio
+    if percent == 0:
+        return "0 %"
     return (f"{percent:,.0f}" if 100 <= percent < 1e9 else f"{percent:#.2g}".rstrip(".")) + " %"
 
 

@@ -8,20 +8,25 @@ import typer
 
 import ckptread
 from ckptread.cli import render
+from ckptread.cli.parse.combinations import VERIFY, refuse
 from ckptread.cli.parse.options import Backend, Checkpoints, OutputFormat, Role, UseBackend, UseLayout
 
 Texts = list[str] | None
 
 EXAMPLES = """
-ckptread check model.keras --finite                         # no NaN, no Inf
+ckptread check model.keras --safe --finite                  # runs no code on loading; no NaN, no Inf
 ckptread check run/ckpt-1 run/ckpt-2 --frozen '**/dense'    # not trained
-ckptread check run/ckpt-1 run/ckpt-2 --changed 'sequential/**/kernel'
+ckptread check run/ckpt-2 --base run/ckpt-1 --max-change 'sequential/**=0.1'
 ckptread check model.keras --dtype float32 --max-abs 100
 """
 
 
 def check_command(
     paths: Checkpoints,
+    safe: Annotated[
+        bool,
+        typer.Option("--safe", help="Require that loading runs no code of the file's own, and uses no other files."),
+    ] = False,
     no_nan: Annotated[bool, typer.Option("--no-nan", help="Require that no value is NaN.")] = False,
     no_inf: Annotated[bool, typer.Option("--no-inf", help="Require that no value is infinite.")] = False,
     finite: Annotated[bool, typer.Option("--finite", help="Require that no value is NaN or infinite.")] = False,
@@ -42,6 +47,14 @@ def check_command(
         Texts,
         typer.Option("--changed", metavar="PATTERN", help="Require that each of these changed since the CKPT before."),
     ] = None,
+    max_change: Annotated[
+        Texts,
+        typer.Option(
+            "--max-change",
+            metavar="[PATTERN=]RATIO",
+            help="Require that these moved at most so far since the CKPT before: 0.01 is 1 % of their norm.",
+        ),
+    ] = None,
     base: Annotated[
         str | None, typer.Option("--base", metavar="CKPT", help="Compare each CKPT with this one instead.")
     ] = None,
@@ -52,6 +65,7 @@ def check_command(
     rules: Annotated[
         str | None, typer.Option("--rules", metavar="FILE", help="Read more rules from a TOML file.")
     ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing; only set the exit code.")] = False,
     layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
@@ -60,12 +74,13 @@ def check_command(
     Use it in CI. A rule whose pattern matches nothing fails.
     Exit 0: all rules hold, 1: one fails, 2: something cannot be read.
     """
+    refuse(VERIFY, {"--quiet": quiet, "--format": layout is not OutputFormat.table})
     with render.Progress() as progress:
         found = ckptread.check(
-            paths, no_nan=no_nan, no_inf=no_inf, finite=finite, no_zero=no_zero or (), dtype=dtype or (),
+            paths, safe=safe, no_nan=no_nan, no_inf=no_inf, finite=finite, no_zero=no_zero or (), dtype=dtype or (),
             max_abs=max_abs or (), has=has or (), params=params, frozen=frozen or (), changed=changed or (),
-            same_as=same_as or (), base=base, role=role and role.value, rules=rules or (), backend=backend.value,
-            progress=progress,
+            max_change=max_change or (), same_as=same_as or (), base=base, role=role and role.value, rules=rules or (),
+            backend=backend.value, progress=progress,
         )  # fmt: skip
-    render.report(found.report(), layout)
+    render.notes(found.report()) if quiet else render.report(found.report(), layout)
     raise typer.Exit(found.exit_code)

@@ -17,7 +17,6 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ckptread.errors import CheckpointError, UnknownFormatError, UnsafeFileError
-from ckptread.formats.numpy.npy_header import OBJECTS
 from ckptread.formats.zip.archive import ZipArchive
 from ckptread.limits import JSON_BYTES, MAX_ASSETS
 from ckptread.model import ModelFacts
@@ -26,7 +25,7 @@ from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection
 from ckptread.storage.source import CloseOnError, Source, Storage
-from ckptread.tensors import Finding, Region, Severity, TensorInfo
+from ckptread.tensors import PICKLED, Finding, Region, Severity, TensorInfo
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.json_text import bounded_json
 from ckptread.wording import escape, quoted
@@ -156,7 +155,7 @@ class KerasReader(Reader):
         from ckptread.formats.numpy.npz import NpzReader
 
         weights = NpzReader(source)
-        if any(info.problem == OBJECTS for info in weights.tensors.values()):
+        if any(info.problem == PICKLED for info in weights.tensors.values()):
             message = f"{name} holds pickled objects of Keras' own, which are never loaded, nor can Keras load them"
             self.problems.append(
                 Finding(

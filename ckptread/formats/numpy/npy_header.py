@@ -17,7 +17,7 @@ import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError, UnsupportedError
 from ckptread.limits import ELEMENT_BYTES, NPY_HEADER_BYTES
-from ckptread.tensors import element_count, shape_problem
+from ckptread.tensors import PICKLED, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.literals import read_literal
 
@@ -27,7 +27,6 @@ HEAD_BYTES = 256
 LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 ENCODINGS = {1: "latin-1", 2: "latin-1", 3: "utf-8"}
 
-OBJECTS = "it is an array of Python objects, and pickle is never loaded"
 
 NAMES = {
     "b1": "bool", "?": "bool",
@@ -101,7 +100,7 @@ def _header(text: str, offset: int) -> NpyHeader:
     if not isinstance(shape, tuple) or not all(type(dim) is int for dim in shape) or type(fortran) is not bool:
         raise Malformed("its shape is not a tuple of integers, or its order not a boolean", 0)
     if _has_objects(fields["descr"]):
-        return NpyHeader(dtype="object", shape=shape, fortran=False, offset=offset, nbytes=0, problem=OBJECTS)
+        return NpyHeader(dtype="object", shape=shape, fortran=False, offset=offset, nbytes=0, problem=PICKLED)
     dtype = _dtype(fields["descr"])
     if dtype is None:
         return NpyHeader(

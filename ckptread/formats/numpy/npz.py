@@ -25,7 +25,7 @@ import msgspec
 from ckptread.errors import CheckpointError
 from ckptread.formats.numpy.characters import is_text, refuse_text
 from ckptread.formats.numpy.fortran import FortranArray
-from ckptread.formats.numpy.npy_header import MAGIC, OBJECTS, NpyHeader, read_npy_header
+from ckptread.formats.numpy.npy_header import MAGIC, NpyHeader, read_npy_header
 from ckptread.formats.zip.archive import ZipArchive
 from ckptread.formats.zip.members import Member, describe_member
 from ckptread.limits import REORDERED_BYTES
@@ -33,7 +33,7 @@ from ckptread.reader import BLOCK_BYTES, Reader, Remains, Tensor, readable
 from ckptread.slicing import ReadInto, Selection, normalize, read_box
 from ckptread.storage.source import CloseOnError, Source, Storage
 from ckptread.storage.tensor_bytes import RunningChecksum
-from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
+from ckptread.tensors import PICKLED, Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.budget import within
 from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import plural, quoted
@@ -119,7 +119,7 @@ class _ArrayReader(Reader):
         nbytes = header.nbytes or (source.size - header.offset if problem else 0)
         if problem is None and stored.is_too_large_to_reorder():
             problem = TOO_LARGE
-        unsupported = problem in (OBJECTS, TOO_LARGE)
+        unsupported = problem in (PICKLED, TOO_LARGE)
         self.tensors[key] = TensorInfo(
             key=key,
             shape=header.shape,

@@ -50,6 +50,14 @@ def _refuse_links(storage: Storage, folder: str, files: Iterable[str]) -> None:
         raise UnsafeFileError(storage.address(folder), problem, advice="copy the file into it")
 
 
+def _unread(saved_model: bytes | None) -> list[Finding]:
+    """Return a note where saved_model.pb is too large to be read, or cannot be: nobody knows what its graphs do."""
+    if saved_model is not None:
+        return []
+    message = "saved_model.pb is not read: it is too large, or unreadable"
+    return [Finding(code="saved-model-unread", severity="note", message=message)]
+
+
 class SavedModelReader(TfBundleReader):
     """A SavedModel with variables: the checkpoint in it, by another name."""
 
@@ -60,6 +68,7 @@ class SavedModelReader(TfBundleReader):
         self._root = folder
         beside = {field: join(folder, file) for field, file in DESCRIPTION_FILES.items()}
         super().__init__(storage, join(folder, VARIABLES), folder=folder, beside=beside)
+        self.problems = [*self.problems, *_unread(self.evidence.saved_model)]
 
     @cached_property
     def assets(self) -> Mapping[str, Callable[[], Source]]:
@@ -85,7 +94,8 @@ class EmptySavedModel(Reader):
         self.metadata = {"writer": "TensorFlow"}
         self._description = join(folder, DESCRIPTION_FILES["saved_model"])
         self._storage = storage
-        self.problems = [self._finding(), *saved_model_findings(read_description(storage, self._description))]
+        data = read_description(storage, self._description)
+        self.problems = [self._finding(), *saved_model_findings(data), *_unread(data)]
 
     def _finding(self) -> Finding:
         with self._storage.open(self._description) as source:

@@ -38,6 +38,10 @@ WRITING = frozenset(
      "SnapshotDatasetV2", "CacheDataset", "CacheDatasetV2")
 )  # fmt: skip
 """Operations on files, without those that every SavedModel has for its own variables."""
+RUNNING = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc"))
+"""Operations that call Python functions."""
+PRINTS_TO_FILE = b"file://"
+"""How the output of the operation PrintV2 begins, if it is a file."""
 
 
 IDENTIFIERS = frozenset(
@@ -56,16 +60,18 @@ def saved_model_facts(saved_model: bytes | None, keras_metadata: bytes | None) -
     facts = read_model_facts(keras_evidence(saved_model, keras_metadata))
     objects = _saved_objects(saved_model)
     custom, operations = _custom_classes(objects, keras_metadata), file_operations(saved_model)
+    running = _described(_all_operations(saved_model) & RUNNING)
     if facts is None:
         unnamed = any(
             each.get("user_object", {}).get("identifier", "").startswith(KERAS_IDENTIFIER) for each in objects
         )
         custom = {*custom, *([UNKNOWN] if unnamed else [])}
-        facts = ModelFacts(class_name="SavedModel") if custom or operations else None
+        facts = ModelFacts(class_name="SavedModel") if custom or operations or running else None
     return facts and msgspec.structs.replace(
         facts,
         custom_objects=tuple(sorted({*facts.custom_objects, *custom})),
         reads_files=(*facts.reads_files, *operations),
+        runs_code=(*facts.runs_code, *running),
     )
 
 
@@ -91,8 +97,17 @@ def _custom_classes(objects: Iterable[Mapping[str, Any]], keras_metadata: bytes 
 
 def file_operations(saved_model: bytes | None) -> tuple[str, ...]:
     """Return the operations in a SavedModel's graphs and functions that read or write files."""
-    found = {op for graph in _decode(GRAPHS, saved_model).get("meta_graphs", []) for op in _operations(graph)}
-    return tuple(f"operation {op}" for op in sorted(found & (READING | WRITING)))
+    found = _all_operations(saved_model)
+    prints = {"PrintV2"} & found if PRINTS_TO_FILE in (saved_model or b"") else set()
+    return _described(found & (READING | WRITING) | prints)
+
+
+def _described(operations: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"operation {op}" for op in sorted(operations))
+
+
+def _all_operations(saved_model: bytes | None) -> set[str]:
+    return {op for graph in _decode(GRAPHS, saved_model).get("meta_graphs", []) for op in _operations(graph)}
 
 
 def _operations(meta_graph: Mapping[str, Any]) -> Iterator[str]:

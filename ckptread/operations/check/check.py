@@ -84,6 +84,7 @@ class CheckResult(Reportable, msgspec.Struct, frozen=True):
 def check(
     checkpoints: Checkpoint | Iterable[Checkpoint],
     *,
+    safe: bool = False,
     no_nan: bool | Patterns = False,
     no_inf: bool | Patterns = False,
     finite: bool | Patterns = False,
@@ -94,6 +95,7 @@ def check(
     params: int | None = None,
     frozen: Patterns = (),
     changed: Patterns = (),
+    max_change: Patterns | float | Mapping[str, float] = (),
     same_as: Patterns = (),
     base: Checkpoint | None = None,
     role: str | None = None,
@@ -103,9 +105,11 @@ def check(
 ) -> CheckResult:
     """Check that checkpoints obey rules.
 
-    Each rule takes a pattern, or several; ``dtype`` and ``max_abs`` take values for all tensors ('float32', 10.0),
-    texts 'PATTERN=VALUE', or a mapping from patterns to values. ``frozen`` and ``changed`` compare each checkpoint
-    with the one before it, or with ``base``. ``rules`` is the path of a TOML file with more rules, or ``Rule`` objects.
+    Each rule takes a pattern, or several; ``dtype``, ``max_abs`` and ``max_change`` take values for all tensors
+    ('float32', 10.0), texts 'PATTERN=VALUE', or a mapping from patterns to values. ``frozen``, ``changed`` and
+    ``max_change`` compare each checkpoint with the one before it, or with ``base``; ``max_change`` is the largest norm
+    of the difference of these tensors together, divided by their norm before. ``safe`` is that loading runs no code and
+    uses no files. ``rules`` is the path of a TOML file with more rules, or ``Rule`` objects.
     A rule whose pattern matches nothing fails, and so does one that meets a tensor that cannot be read.
 
     Raises UsageError where there is no rule or a rule's value is invalid, CheckpointError where the file of rules is.
@@ -118,8 +122,9 @@ def check(
     """
     file = _rule_file(rules)
     given = {
-        "no-nan": no_nan, "no-inf": no_inf, "finite": finite, "no-zero": no_zero, "dtype": dtype, "max-abs": max_abs,
-        "has": has, "params": params, "frozen": frozen, "changed": changed, "same-as": same_as,
+        "safe": safe, "no-nan": no_nan, "no-inf": no_inf, "finite": finite, "no-zero": no_zero, "dtype": dtype,
+        "max-abs": max_abs, "has": has, "params": params, "frozen": frozen, "changed": changed,
+        "max-change": max_change, "same-as": same_as,
     }  # fmt: skip
     wanted = [*rules_from({name: _plain(value) for name, value in given.items()}), *file.rules]
     listed, base = as_sequence(checkpoints), file.base if base is None else base

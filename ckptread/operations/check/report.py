@@ -21,7 +21,7 @@ PassOrFail = Literal["pass", "fail"]
 
 
 class OffenderDocument(msgspec.Struct, kw_only=True):
-    """A tensor that breaks a rule."""
+    """A tensor that breaks a rule, or with the rule 'safe' an object, whose key is ""."""
 
     name: str
     key: str
@@ -40,6 +40,8 @@ class RuleResultDocument(msgspec.Struct, kw_only=True):
     result: PassOrFail
     checked: int
     """Tensors that the rule is about."""
+    found: str | None
+    """What was measured or judged, in words."""
     problem: str | None
     """Why the rule as a whole fails."""
     offenders: list[OffenderDocument]
@@ -107,6 +109,7 @@ def _rule_document(outcome: RuleResult) -> RuleResultDocument:
         against=outcome.against,
         result=_pass_or_fail(outcome.passed),
         checked=outcome.checked,
+        found=outcome.found or None,
         problem=outcome.problem or None,
         offenders=[OffenderDocument(**msgspec.structs.asdict(offender)) for offender in outcome.offenders],
     )
@@ -140,9 +143,13 @@ def _summary(outcome: RuleResult) -> str:
     """Return how many tensors a rule is about, and how many break it."""
     if outcome.problem:
         return outcome.problem
+    if outcome.rule.name == "safe":
+        return outcome.found
     count = plural(outcome.checked, "tensor")
+    count = f"{outcome.found}, {count}" if outcome.found else count
     against = f", against {name_text(outcome.against)}" if outcome.against is not None else ""
-    return (f"{len(outcome.offenders):,} of {count}" if outcome.offenders else count) + against
+    broken = f"{len(outcome.offenders):,} of " if outcome.offenders and not outcome.found else ""
+    return broken + count + against
 
 
 def _verdict(found: CheckResult) -> str:

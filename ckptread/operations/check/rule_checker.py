@@ -8,14 +8,15 @@ from functools import cached_property
 import msgspec
 
 from ckptread.errors import CheckpointError, TensorNotFoundError
+from ckptread.operations.check.pair_rules import Offender, judge_movement, offender_of_pair
 from ckptread.operations.check.rules import Rule
+from ckptread.operations.check.safety import dangers, judged
 from ckptread.operations.check.value_rules import OF_VALUES, Measured, applies, measure, violation
 from ckptread.operations.copies import copy_notes, tensors_to_judge
 from ckptread.operations.diff.choose_pairs import choose_pairs, pairs_without_bookkeeping
 from ckptread.operations.diff.diff import compare_pairs
 from ckptread.operations.diff.match.by_name import align
 from ckptread.operations.diff.match.pairs import Pair
-from ckptread.operations.diff.tensor_difference import SAME, TensorDifference
 from ckptread.operations.digest.canonical import canonical_dtype
 from ckptread.operations.each_tensor import TensorResult, for_each_tensor
 from ckptread.operations.inspect.layers import summarize
@@ -28,18 +29,8 @@ from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
 from ckptread.wording import plural
 
-OF_PAIRS = frozenset({"frozen", "changed"})
+OF_PAIRS = frozenset({"frozen", "changed", "max-change"})
 """The rules that compare with another checkpoint."""
-
-
-class Offender(msgspec.Struct, frozen=True):
-    """A tensor that breaks a rule."""
-
-    name: str
-    key: str
-    reason: str
-    unreadable: bool = False
-    """Whether it could not be read."""
 
 
 class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +46,8 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
     """Whether that is because something could not be read."""
     against: str | None = None
     """The checkpoint that was compared with."""
+    found: str = ""
+    """What was measured or judged, in words; "" where the count of tensors says it."""
 
     @property
     def passed(self) -> bool:
@@ -144,6 +137,8 @@ class _RuleChecker:
         try:
             if rule.name == "params":
                 return self._params(rule)
+            if rule.name == "safe":
+                return self._safe(rule)
             if rule.name == "same-as":
                 with opened(str(rule.value)) as other:
                     return self._compared(rule, other)
@@ -195,6 +190,11 @@ class _RuleChecker:
         rest = f" in the model, {everything:,} in all" if told else ""
         return RuleResult(rule=rule, checked=len(tensors), problem=f"there are {found:,}{rest}")
 
+    def _safe(self, rule: Rule) -> RuleResult:
+        offenders = tuple(Offender(name, "", why) for name, why in dangers(self._reader))
+        found = plural(len(offenders), "danger") if offenders else judged(self._reader)
+        return RuleResult(rule=rule, checked=len(self._reader.tensors), offenders=offenders, found=found)
+
     def _compared(self, rule: Rule, other: Reader) -> RuleResult:
         aligned = align(*(list(side.tensors.values()) for side in (other, self._reader)))
         patterns = [] if rule.pattern is None else [rule.pattern]
@@ -202,8 +202,11 @@ class _RuleChecker:
         pairs = pairs_without_bookkeeping(other, self._reader, pairs, patterns, self._role)
         if not pairs:
             return RuleResult(rule=rule, checked=0, problem=self._nothing(), against=other.path)
-        found = compare_pairs(other, self._reader, _without_second_names(pairs), meter=self._meter)
-        broken = [_offender_of_pair(rule, entry) for entry in found.tensors]
+        of_change = rule.name == "max-change"
+        found = compare_pairs(other, self._reader, _without_second_names(pairs), norms=of_change, meter=self._meter)
+        if of_change:
+            return RuleResult(rule=rule, checked=len(pairs), against=other.path, **judge_movement(rule, found.tensors))
+        broken = [offender_of_pair(rule, entry) for entry in found.tensors]
         return RuleResult(
             rule=rule, checked=len(pairs), offenders=tuple(o for o in broken if o is not None), against=other.path
         )
@@ -216,34 +219,6 @@ def _without_second_names(pairs: Sequence[Pair]) -> list[Pair]:
 
 def _idle(tensors: Sequence[TensorInfo]) -> str:
     return f"nothing was judged: {plural(len(tensors), 'tensor')} without a value that this rule can judge"
-
-
-def _offender_of_pair(rule: Rule, entry: TensorDifference) -> Offender | None:
-    """Say how a pair breaks a rule, or None. A tensor without its like was neither frozen nor trained."""
-    tensor = entry.b or entry.a
-    if tensor is None:
-        return None
-    if entry.unreadable:
-        return Offender(tensor.name, tensor.key, entry.reason, unreadable=True)
-    if rule.name == "changed":
-        kept = entry.status not in SAME and None not in (entry.a, entry.b)
-        return None if kept else Offender(tensor.name, tensor.key, _describe_change(entry, "is the same"))
-    return None if entry.status in SAME else Offender(tensor.name, tensor.key, _describe_change(entry, entry.status))
-
-
-def _describe_change(entry: TensorDifference, status: str) -> str:
-    """Say what became of a tensor."""
-    if entry.a is None:
-        return "is not in the other one"
-    if entry.b is None:
-        return "is missing here"
-    if entry.status == "shape":
-        return f"shape {entry.a.shape} -> {entry.b.shape}"
-    if entry.status == "dtype":
-        return f"dtype {entry.a.dtype} -> {entry.b.dtype}"
-    if entry.change is None or status != "changed":
-        return entry.reason or status
-    return f"{entry.change.changed:,} of {entry.change.count:,} elements changed"
 
 
 def advised(error: CheckpointError) -> str:

@@ -24,7 +24,19 @@ TABLE = "check"
 """The table of the TOML file that has the rules; other tables are ignored."""
 
 Name = Literal[
-    "no-nan", "no-inf", "finite", "no-zero", "dtype", "max-abs", "has", "params", "frozen", "changed", "same-as"
+    "safe",
+    "no-nan",
+    "no-inf",
+    "finite",
+    "no-zero",
+    "dtype",
+    "max-abs",
+    "has",
+    "params",
+    "frozen",
+    "changed",
+    "max-change",
+    "same-as",
 ]
 
 
@@ -35,7 +47,7 @@ class Rule(msgspec.Struct, frozen=True):
     pattern: str | None = None
     """The tensors that it is about; None for all. For ``has``, the tensor that must exist."""
     value: str | float | int | None = None
-    """The dtype, the largest magnitude, the number of parameters, or the path to compare with."""
+    """The dtype, the largest magnitude or change, the number of parameters, or the path to compare with."""
 
     @property
     def text(self) -> str:
@@ -50,7 +62,7 @@ class RuleFile(msgspec.Struct, frozen=True):
 
     rules: tuple[Rule, ...]
     base: str | None = None
-    """The checkpoint that 'frozen' and 'changed' compare with."""
+    """The checkpoint that 'frozen', 'changed' and 'max-change' compare with."""
     role: str | None = None
     """The role of the tensors that the rules are about; None for all."""
 
@@ -68,6 +80,12 @@ def rules_from(options: Mapping[str, Any], path: str = "") -> list[Rule]:
         except (TypeError, ValueError) as error:
             raise UsageError(f"{where}{name}: {error}") from None
     return found
+
+
+def _flag(name: Any, given: Any) -> Iterator[Rule]:
+    if not isinstance(given, bool):
+        raise TypeError("it takes true or false")
+    yield from [Rule(name)] if given else []
 
 
 def _patterns(name: Any, given: Any) -> Iterator[Rule]:
@@ -146,9 +164,9 @@ def _paths(name: Any, given: Any) -> Iterator[Rule]:
 
 
 _READERS = {
-    "no-nan": _patterns, "no-inf": _patterns, "finite": _patterns, "no-zero": _needed_patterns, "dtype": _dtypes,
-    "max-abs": _magnitudes, "has": _needed_patterns, "params": _count, "frozen": _needed_patterns,
-    "changed": _needed_patterns, "same-as": _paths,
+    "safe": _flag, "no-nan": _patterns, "no-inf": _patterns, "finite": _patterns, "no-zero": _needed_patterns,
+    "dtype": _dtypes, "max-abs": _magnitudes, "has": _needed_patterns, "params": _count, "frozen": _needed_patterns,
+    "changed": _needed_patterns, "max-change": _magnitudes, "same-as": _paths,
 }  # fmt: skip
 KNOWN = (*_READERS, "base", "role")
 """The keys that a file of rules may have."""
