@@ -274,7 +274,7 @@ def test_the_documented_file_is_one():
     import tomllib
 
     stated = {name: value for name, value in tomllib.loads(example)["check"].items() if name not in ("base", "role")}
-    assert len(rules_from(stated)) == 8
+    assert len(rules_from(stated)) == 10
 
 
 @pytest.mark.parametrize(

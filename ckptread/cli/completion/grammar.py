@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, str | None]]] = {
     "check": (
         ("file*",),
         {
+            "--safe": None,
             "--no-nan": None,
             "--no-inf": None,
             "--finite": None,
@@ -23,10 +24,13 @@ COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, str | None]]] = {
             "--params": "",
             "--frozen": "tensor",
             "--changed": "tensor",
+            "--max-change": "",
             "--base": "file",
             "--same-as": "file",
             "--role": "model optimizer ema metric bookkeeping",
             "--rules": "file",
+            "-q": None,
+            "--quiet": None,
             "--format": "table json csv markdown html",
             "--backend": "auto native tensorflow h5py",
             "--color": "auto always never",

@@ -82,6 +82,8 @@ class CheckReport(Report):
     def lines(self) -> Iterator[Line]:
         """Yield a line per rule, the tensors that break it, and the verdict."""
         for entry in self._found.checkpoints:
+            if not entry.outcomes and not entry.problem:
+                continue  # the first one, which the next is compared with
             yield Line(name_text(entry.path), "title")
             yield from _lines(entry)
             yield Line()
