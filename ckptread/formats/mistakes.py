@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -22,6 +23,9 @@ from ckptread.formats.foreign import (
     is_zarr_folder,
 )
 from ckptread.storage.source import Storage
+
+OLD_PICKLE = re.compile(rb"\((dp|lp)\d+\n|c[\w.]+\n\w+\np\d+\n")
+"""A dict, a list or an object, as protocol 0 writes them."""
 
 
 class Mistake(msgspec.Struct, frozen=True):
@@ -85,6 +89,11 @@ def _is_text(c: Candidate) -> bool:
     return bool(text) and all(byte >= 0x20 or byte in b"\t\r\n" for byte in text)
 
 
+def _is_pickle(c: Candidate) -> bool:
+    """Whether it is a pickle: of a protocol from 2 on, or of the oldest, which is text."""
+    return _begins(b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5")(c) or OLD_PICKLE.match(c.head) is not None
+
+
 SUBSTITUTES = (
     Mistake(lambda c: c.size == 0 and not c.folder, "an empty file", "download it again"),
     Mistake(
@@ -104,6 +113,16 @@ _TFJS = (
     _is_json_with(b'"weightsManifest"'),
     _is_json_with(b'"paths"', b'"weights"', b'"dtype"'),
 )
+COMPRESSED = (
+    (b"\xfd7zXZ\0", "xz", "unxz"), (b"\x28\xb5\x2f\xfd", "Zstandard", "unzstd"), (b"BZh", "bzip2", "bunzip2"),
+    (b"\x04\x22\x4d\x18", "LZ4", "unlz4"), (b"7z\xbc\xaf\x27\x1c", "7-Zip", "7z x"), (b"Rar!\x1a\7", "RAR", "unrar x"),
+)  # fmt: skip
+"""First bytes, the program, and the command that unpacks them."""
+OTHERS = (
+    (b"PAR1", "an Apache Parquet table"), (b"ARROW1", "an Apache Arrow table"),
+    (b"SQLite format 3\0", "an SQLite database"), (b"\x89PNG\r\n", "a PNG image"), (b"\xff\xd8\xff", "a JPEG image"),
+    (b"%PDF-", "a PDF document"), (b"\x7fELF", "a program"),
+)  # fmt: skip
 FOLDERS = (
     Mistake(
         is_tensorflow_js_folder,
@@ -128,7 +147,7 @@ MISTAKES = (
         "if you trust it, convert it to safetensors: safetensors.torch.save_file(torch.load(...))",
     ),
     Mistake(
-        _starts(b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"),
+        _is_pickle,
         "a Python pickle, which can run code",
         "it is never loaded: ask for an .npz or .safetensors file",
     ),
@@ -139,7 +158,12 @@ MISTAKES = (
     ),
     Mistake(_starts(b"gguf"), "a GGUF file of llama.cpp", "use the tools of llama.cpp"),
     Mistake(lambda c: c.head[4:8] == b"TFL3", "a TensorFlow Lite model", "open the checkpoint that it was made from"),
-    Mistake(_starts(b"\x1f\x8b"), "compressed by gzip", "unpack it first, with gunzip or `tar xzf`"),
+    Mistake(_begins(b"\x1f\x8b"), "compressed by gzip", "unpack it first, with gunzip or `tar xzf`"),
+    *(
+        Mistake(_begins(head), f"compressed by {name}", f"unpack it first, with `{command}`")
+        for head, name, command in COMPRESSED
+    ),
+    *(Mistake(_begins(head), what, "give the checkpoint itself") for head, what in OTHERS),
     Mistake(lambda c: c.head[257:262] == b"ustar", "a tar archive", "unpack it first, with `tar xf`"),
     Mistake(
         _is_zip_with(b".zgroup", b".zarray", b"zarr.json"),

@@ -1,6 +1,9 @@
 """What is not a checkpoint is named as what it is, with what to do; only what may be damaged is downloaded again."""
 
+import bz2
 import json
+import lzma
+import pickle
 import shutil
 import struct
 import zipfile
@@ -72,6 +75,14 @@ FILES = {
     "models.zip": (zip_of("run/model.h5", "run/other.h5"), "zip archive of other files", "unpack it"),
     "flax.msgpack": (bytes_of(b"\x81\xa6params\x81\xa5Dense\x80"), "MessagePack", "msgpack_restore"),
     "checkpoint.msgpack": (bytes_of(b"\xde\0\1\xd9\x28", b"k" * 40, b"\xc0"), "MessagePack", "msgpack_restore"),
+    "a.xz": (lambda path: path.write_bytes(lzma.compress(b"x")), "compressed by xz", "unxz"),
+    "a.h5.bz2": (lambda path: path.write_bytes(bz2.compress(b"x")), "compressed by bzip2", "bunzip2"),
+    "a.zst": (bytes_of(b"\x28\xb5\x2f\xfd", bytes(40)), "compressed by Zstandard", "unzstd"),
+    "a.7z": (bytes_of(b"7z\xbc\xaf\x27\x1c", bytes(40)), "compressed by 7-Zip", "7z x"),
+    "old.pkl": (lambda path: path.write_bytes(pickle.dumps({"w": [1.0]}, 0)), "pickle", "never loaded"),
+    "object.pkl": (lambda path: path.write_bytes(pickle.dumps(np.arange(3.0), 0)), "pickle", "never loaded"),
+    "new.pkl": (lambda path: path.write_bytes(pickle.dumps({"w": [1.0]})), "pickle", "never loaded"),
+    "a.parquet": (bytes_of(b"PAR1", bytes(40), b"PAR1"), "Parquet", "checkpoint itself"),
     "fingerprint.pb": (bytes_of(field(1, 99), field(2, 98)), "SavedModel", "give the folder"),
     "alone.meta": (
         lambda p: shutil.copy(FIXTURES / "tf1-saver" / "model.ckpt-3.meta", p), "has no values", ".index and .data-"
