@@ -8,6 +8,7 @@ util/saved_tensor_slice_util.cc, EncodeTensorNameSlice).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 SLICE_PREFIX = b"\x00"
 """What every slice's key begins with: the number 0. A name given by TensorFlow never does."""
@@ -38,6 +39,7 @@ def _escaped(byte: int) -> bytes:
     return {0x00: b"\x00\xff", 0xFF: b"\xff\x00"}.get(byte) or bytes([byte])
 
 
+@lru_cache(maxsize=4096)
 def _signed(value: int) -> bytes:
     """Big-endian two's complement under a header that tells its length: n bytes hold 7n-1 bits and a sign."""
     bits = (~value if value < 0 else value).bit_length()

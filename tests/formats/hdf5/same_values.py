@@ -30,6 +30,8 @@ def same_values(ours, theirs):
         return False
     if theirs.dtype.kind in "fc":
         return bool(np.array_equal(ours, theirs, equal_nan=True))
+    if theirs.dtype.kind == "b":  # any byte but 0 is true
+        return bool(np.array_equal(ours.view("u1") != 0, theirs.view("u1") != 0))
     return ours.astype(theirs.dtype).tobytes() == theirs.tobytes()
 
 
