@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from functools import partial
 
-from ckptread.formats.candidate import Candidate
+from ckptread.errors import CheckpointError
+from ckptread.formats.candidate import HDF5_SIGNATURE, Candidate, look
+from ckptread.storage.source import Storage
 from ckptread.untrusted.binary import Malformed, varint
 
 BYTES, VARINT, LENGTHS = 2, 0, {1: 8, 5: 4}
@@ -111,3 +114,19 @@ def is_zarr_folder(c: Candidate) -> bool:
 def is_orbax_folder(c: Candidate) -> bool:
     """A checkpoint of Orbax, or the folder of one of its items."""
     return any(map(c.has, ("_CHECKPOINT_METADATA", "manifest.ocdbt", "_METADATA", "commit_success.txt")))
+
+
+def is_family_part(candidate: Candidate) -> bool:
+    """Whether it is a later file of HDF5's family driver: the first one has the same name with the number 0."""
+    path = candidate.path
+    numbers = [found for found in re.finditer(r"\d+", path) if int(found.group())]
+    firsts = (path[: each.start()] + "0" * len(each.group()) + path[each.end() :] for each in numbers[-2:])
+    return any(map(partial(_is_first_of_family, candidate.storage), firsts))
+
+
+def _is_first_of_family(storage: Storage, name: str) -> bool:
+    try:
+        head = look(storage, name).head
+    except CheckpointError:
+        return False
+    return head.startswith(HDF5_SIGNATURE) and b"NCSAfami" in head

@@ -12,6 +12,7 @@ from ckptread.errors import CheckpointError, DamagedFileError
 from ckptread.formats.candidate import Candidate, look
 from ckptread.formats.foreign import (
     TFJS_SHARD,
+    is_family_part,
     is_graph,
     is_matlab4,
     is_messages,
@@ -234,6 +235,11 @@ MISTAKES = (
         lambda c: is_graph(c) or (c.name.endswith(".pbtxt") and _starts(b"node {", b"node{")(c)),
         "a TensorFlow graph, whose constants are not variables of a checkpoint",
         "open the checkpoint or the SavedModel folder from which it was frozen",
+    ),
+    Mistake(
+        is_family_part,
+        "one of several files, written by HDF5's family driver",
+        "join them with 'h5repart -family_to_single': give it their name with %d in place of the number",
     ),
     Mistake(_is_text, "a text file", "give the checkpoint itself"),
 )

@@ -52,6 +52,6 @@ def _shared_start(scopes: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _is_model_name(names: Sequence[str]) -> bool:
-    """Whether all names begin with one that is no layer's: that of a model which was built when it was called."""
+    """Whether all names begin with one that is not a layer's: that of a model which was built when it was called."""
     firsts = {name.partition("/")[0] for name in names}
     return len(firsts) == 1 and len(names) > 1 and firsts.isdisjoint(names)

@@ -11,13 +11,15 @@ from ckptread.operations.verify.verify import verify
 
 
 @pytest.mark.parametrize("libver", ["earliest", "latest"])
-def test_the_first_file_of_a_family_is_named(tmp_path, libver):
+def test_the_files_of_a_family_are_named(tmp_path, libver):
     with h5py.File(tmp_path / "part-%d.h5", "w", driver="family", memb_size=1 << 14, libver=libver) as file:
         file["w"] = np.zeros(9000)
     with pytest.raises(ckptread.UnsupportedError) as found:
         ckptread.open(tmp_path / "part-0.h5")
     assert "the first of several files, written by HDF5's family driver" in str(found.value)
     assert "h5repart" in str(found.value)
+    with pytest.raises(ckptread.UnknownFormatError, match="one of several files, written by HDF5's family driver"):
+        ckptread.open(tmp_path / "part-1.h5")
 
 
 @pytest.mark.parametrize("libver", ["earliest", "latest"])
