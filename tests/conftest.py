@@ -128,3 +128,16 @@ def ten_models(tmp_path_factory):
 def difference_rows(out):
     """The rows of what differs: those with a mark in front."""
     return [line for line in out.splitlines() if line[:2] in {"~ ", "+ ", "- ", "! "}]
+
+
+@pytest.fixture
+def bytes_read(monkeypatch):
+    """How many bytes each call of the system read."""
+    sizes, pread = [], os.pread
+
+    def counted(descriptor, nbytes, offset):
+        sizes.append(nbytes)
+        return pread(descriptor, nbytes, offset)
+
+    monkeypatch.setattr(os, "pread", counted)
+    return sizes

@@ -130,19 +130,6 @@ def test_a_wrong_checksum_of_either_side_is_an_error(folder, sides, threads):
     assert raised.value.path == paths[sides[0]]
 
 
-@pytest.fixture
-def bytes_read(monkeypatch):
-    """How many bytes each call of the system read."""
-    sizes, pread = [], os.pread
-
-    def counted(descriptor, nbytes, offset):
-        sizes.append(nbytes)
-        return pread(descriptor, nbytes, offset)
-
-    monkeypatch.setattr(os, "pread", counted)
-    return sizes
-
-
 def test_equal_values_are_read_once_and_in_large_pieces(folder, bytes_read):
     values = np.arange(1 << 20, dtype="float32")
     paths = [write(folder, side, values) for side in "ab"]

@@ -19,6 +19,7 @@ from ckptread.operations.diff.match.saved_mapping import SavedMapping, load_mapp
 from ckptread.values.difference import Tolerance
 from tests.conformance.cases import CASES, each
 from tests.in_memory import InMemory
+from tests.table_writer import write_bundle
 
 DTYPES = ["float16", "float32", "float64", "int8", "uint16", "int64", "uint64", "bool", "complex64", "complex128",
           ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2, ml_dtypes.int4]  # fmt: skip
@@ -381,3 +382,40 @@ def test_every_checkpoint_matches_itself_by_content(case):
         found = compare_pairs(a, b, pair_tensors(a, b, "content"), layout_counts=False)
     assert {entry.status for entry in found.differences} <= {"not-comparable"}
     assert all(entry.unreadable for entry in found.differences)
+
+
+def renamed_pair(folder, arrays):
+    """Two TensorFlow checkpoints of the same values under other names, in another order."""
+    numbers = {"float32": 1, "float64": 2, "int32": 3}
+    rows = [(numbers[array.dtype.name], array.shape, array.tobytes()) for array in arrays]
+    write_bundle(folder / "a", {f"a/{n}": row for n, row in enumerate(rows)})
+    write_bundle(folder / "b", {f"b/{len(rows) - n}": row for n, row in enumerate(rows)})
+    return folder / "a", folder / "b"
+
+
+def test_tensors_with_equal_checksums_are_read_once(tmp_path, bytes_read):
+    arrays = [np.random.default_rng(n).standard_normal(1 << 18).astype("f4") for n in range(4)]
+    a, b = renamed_pair(tmp_path, arrays)
+    found = ckptread.diff(a, b, match="content")
+    assert [(t.status, t.certainty, t.reason) for t in found.tensors] == [
+        ("renamed", "certain", "the same values, which no other tensor has")
+    ] * 4
+    assert sum(bytes_read) < 2.1 * 4 * (1 << 20)
+
+
+def test_equal_checksums_count_copies_and_uniform_values(tmp_path):
+    twice, uniform = np.arange(5000, dtype="f4"), np.zeros(4000, "f4")
+    found = ckptread.diff(*renamed_pair(tmp_path, [twice, twice, uniform, np.float32([1, 2])]), match="content")
+    assert sorted(str(t.certainty) for t in found.tensors) == ["interchangeable"] * 2 + ["likely"] * 2
+    widened = [twice, twice.astype("f8"), np.arange(7000, dtype="i4")]
+    found = ckptread.diff(*renamed_pair(tmp_path, widened), match="content")
+    assert sorted(str(t.certainty) for t in found.tensors) == ["certain", "interchangeable", "interchangeable"]
+
+
+def test_an_equal_checksum_of_other_bytes_is_no_match(tmp_path):
+    array = np.arange(9000, dtype="f4")
+    a, b = renamed_pair(tmp_path, [array])
+    with open(f"{b}.data-00000-of-00001", "r+b") as file:
+        file.write(b"damaged")
+    (first, second) = ckptread.diff(a, b, match="content").tensors
+    assert {first.status, second.status} == {"not-comparable", "removed"}

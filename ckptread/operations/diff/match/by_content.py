@@ -19,10 +19,13 @@ from ckptread.operations.diff.match.compare_layouts import WHOLE_BYTES, Agreemen
 from ckptread.operations.diff.match.fingerprint import Fingerprint, fingerprint, ordered_fingerprint
 from ckptread.operations.diff.match.in_order import compatible, pair_in_order
 from ckptread.operations.diff.match.layouts import Arrangement, arrangements
+from ckptread.operations.each_tensor import for_each_tensor
 from ckptread.reader import Reader, Tensor
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import TensorInfo
 from ckptread.untrusted.dtypes import numpy_dtype
+from ckptread.values.comparison import compare_values
+from ckptread.values.difference import Tolerance
 from ckptread.values.numbers import is_numeric
 
 MOST_ATTEMPTS = 100_000
@@ -67,16 +70,21 @@ class Side(msgspec.Struct, frozen=True):
 
 def take_fingerprints(side: Side, sizes: Iterable[int], meter: Meter = SILENT) -> Side:
     """Take the fingerprints of the tensors that have one of these numbers of elements: no other can be matched."""
-    wanted, found, problems = set(sizes), {}, {}
-    for info in side.tensors:
-        if info.size not in wanted or not comparable(info):
-            continue
-        try:
-            found[info.key] = fingerprint(side.tensor(info))
-        except CheckpointError as error:
-            problems[info.key] = str(error)
-        meter.add(info.nbytes)
+    wanted = set(sizes)
+    tensors = [info for info in side.tensors if info.size in wanted and comparable(info)]
+    results = {
+        each.tensor.key: each.value for each in for_each_tensor(side.reader, tensors, _try_fingerprint, meter=meter)
+    }
+    found = {key: value for key, value in results.items() if isinstance(value, Fingerprint)}
+    problems = {key: value for key, value in results.items() if isinstance(value, str)}
     return msgspec.structs.replace(side, prints=found, problems=problems)
+
+
+def _try_fingerprint(tensor: Tensor) -> Fingerprint | str:
+    try:
+        return fingerprint(tensor)
+    except CheckpointError as error:
+        return str(error)
 
 
 def comparable(info: TensorInfo) -> bool:
@@ -154,7 +162,7 @@ class _Group:
 
     def _confirm(self, one: TensorInfo, other: TensorInfo, arrangement: Arrangement) -> ContentMatch | None:
         try:
-            agreement = find_agreement(self._a.tensor(one), self._b.tensor(other), arrangement)
+            agreement = _agreement(self._a.tensor(one), self._b.tensor(other), arrangement)
         except CheckpointError as error:
             self._a.problems[one.key] = str(error)
             return None
@@ -195,6 +203,15 @@ class _Group:
                 else:
                     found = waiting.of_shape(shape)[:MOST_LARGE]
                 yield from ((other, arrangement) for other in found if compatible(one, other))
+
+
+def _agreement(a: Tensor, b: Tensor, arrangement: Arrangement) -> Agreement | None:
+    """Whether B holds A's values under this arrangement; in the same order, they are usually the same bytes."""
+    if not arrangement.permutes and a.info.dtype == b.info.dtype and a.stored is not None and b.stored is not None:
+        differs = compare_values(a, b, Tolerance())
+        if differs is None:
+            return "bits"
+    return find_agreement(a, b, arrangement)
 
 
 class _Waiting:

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from ckptread.errors import CheckpointError, TensorNotFoundError, UsageError
+from ckptread.operations.diff.match.by_checksum import match_checksums
 from ckptread.operations.diff.match.by_content import (
     ContentMatch,
     Side,
@@ -121,12 +122,25 @@ def _pair_by_content(a: Reader, b: Reader, pairs: Sequence[Pair], content_alone:
     left_a, left_b = [p.a for p in alone if p.a], [p.b for p in alone if p.b]
     if not left_a or not left_b:
         return [pair for pair in pairs if not _second_name(pair) or (pair.a and pair.b)]
-    sizes = {t.size for t in left_a if comparable(t)} & {t.size for t in left_b if comparable(t)}
-    side_a, side_b = take_fingerprints(Side(a, left_a), sizes, meter), take_fingerprints(Side(b, left_b), sizes, meter)
-    marked = mark_suspects(_drop_coincidences(match_values(side_a, side_b), content_alone), _Agreement(side_a, side_b))
+    side_a, side_b = Side(a, left_a), Side(b, left_b)
+    alike = match_checksums(side_a, side_b, meter)
+    side_a, side_b = _fingerprints(side_a, side_b, alike, meter)
+    matches = _drop_coincidences([*alike, *match_values(side_a, side_b)], content_alone)
+    marked = mark_suspects(matches, _Agreement(side_a, side_b))
     found = [_pair_of(each) for each in marked]
     found += _unmatched(side_a, side_b, found, content_alone)
     return _in_order(list(a.tensors.values()), [pair for pair in pairs if pair.a and pair.b] + found)
+
+
+def _fingerprints(a: Side, b: Side, matched: Sequence[ContentMatch], meter: Meter) -> tuple[Side, Side]:
+    """Take the fingerprints of the tensors that are not matched, where the other side has some of that size."""
+    rest_a, rest_b = _without(a, {match.a.key for match in matched}), _without(b, {match.b.key for match in matched})
+    sizes = {t.size for t in rest_a.tensors if comparable(t)} & {t.size for t in rest_b.tensors if comparable(t)}
+    return take_fingerprints(rest_a, sizes, meter), take_fingerprints(rest_b, sizes, meter)
+
+
+def _without(side: Side, keys: set[str]) -> Side:
+    return Side(side.reader, [info for info in side.tensors if info.key not in keys])
 
 
 def _drop_coincidences(matches: list[ContentMatch], content_alone: bool) -> list[ContentMatch]:
