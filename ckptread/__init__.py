@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from ckptread.operations.inspect.layers import ModelSummary as ModelSummary
     from ckptread.operations.inspect.layers import ModelTotals as ModelTotals
     from ckptread.operations.inspect.layers import summarize as summarize
+    from ckptread.operations.ls.ls import CheckpointList as CheckpointList
+    from ckptread.operations.ls.ls import ListedCheckpoint as ListedCheckpoint
+    from ckptread.operations.ls.ls import ls as ls
     from ckptread.operations.salvage.salvage import LostTensor as LostTensor
     from ckptread.operations.salvage.salvage import Salvage as Salvage
     from ckptread.operations.salvage.salvage import SavedTensor as SavedTensor
@@ -107,6 +110,7 @@ _MODULES = {
     "operations.history.steps": ("Step",),
     "operations.inspect.inspect": ("Listing", "inspect"),
     "operations.inspect.layers": ("Amount", "LayerSummary", "ModelSummary", "ModelTotals", "summarize"),
+    "operations.ls.ls": ("CheckpointList", "ListedCheckpoint", "ls"),
     "operations.salvage.salvage": ("LostTensor", "Salvage", "SavedTensor", "salvage"),
     "operations.show.image": ("SavedImage", "save_image"),
     "operations.show.show": ("Quantile", "TensorSlice", "TensorStatistics", "show", "statistics"),

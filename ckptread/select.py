@@ -18,7 +18,7 @@ from functools import lru_cache, partial, reduce
 from operator import and_
 
 from ckptread.errors import TensorNotFoundError
-from ckptread.tensors import DOT, TensorInfo, separator
+from ckptread.tensors import DOT, TensorInfo, own_prefix, separator
 from ckptread.wording import NEAREST, escape, nearest, parent_paths, quoted
 
 Tensors = Mapping[str, TensorInfo]
@@ -34,16 +34,15 @@ def find_tensor(path: str, tensors: Tensors, name: str) -> TensorInfo:
     if not isinstance(name, str):
         raise TypeError(f"a tensor's key or variable name is a string, not {type(name).__name__}")
     matching = matching_tensors(tensors, name)
-    if len(matching) == 1:
-        return matching[0]
     if not matching:
         raise TensorNotFoundError(path, f"there is no tensor {quoted(name)}", advice=_suggest_names(tensors, name))
-    raise _ambiguous_error(path, matching, name)
+    if len(matching) > 1:
+        raise _ambiguous_error(path, matching, name)
+    return matching[0]
 
 
 def _ambiguous_error(path: str, matching: Sequence[TensorInfo], name: str) -> TensorNotFoundError:
-    named = _find_named(matching, name)
-    if named:
+    if named := _find_named(matching, name):
         keys = ", ".join(escape(t.key) for t in named[:NEAREST])
         return TensorNotFoundError(
             path, f"{quoted(name)} is the name of {len(named)} tensors", advice=f"give the key: {keys}"
@@ -112,13 +111,6 @@ def records_roles(tensors: Tensors) -> bool:
     return any(tensor.role not in {None, "bookkeeping"} for tensor in tensors.values())
 
 
-def without_aliases(tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
-    """Leave out each tensor that is another name of one in the list."""
-    listed = list(tensors)
-    keys = {t.key for t in listed}
-    return [t for t in listed if t.alias_of not in keys]
-
-
 def _match_or_raise(path: str, tensors: Tensors, pattern: str) -> Sequence[TensorInfo]:
     if hits := _find_matching(tensors.values(), pattern):
         return hits
@@ -129,9 +121,16 @@ def _match_or_raise(path: str, tensors: Tensors, pattern: str) -> Sequence[Tenso
 
 
 def _find_matching(tensors: Iterable[TensorInfo], pattern: str) -> list[TensorInfo]:
-    """Return the tensors whose name is ``pattern``, brackets and all; if there are none, those that it matches."""
+    """Return the tensors that a pattern matches; it may lack the path that all names share, as in listings."""
     listed = list(tensors)
-    matches = _make_predicate(pattern, dotted=separator(listed) == DOT)
+    mark = separator(listed)
+    prefix = own_prefix(listed, mark)
+    return _matching_all(listed, pattern, mark) or (_matching_all(listed, prefix + pattern, mark) if prefix else [])
+
+
+def _matching_all(listed: Sequence[TensorInfo], pattern: str, mark: str) -> list[TensorInfo]:
+    """Return the tensors whose name is ``pattern``, brackets and all; if there are none, those that it matches."""
+    matches = _make_predicate(pattern, dotted=mark == DOT)
     return _find_named(listed, pattern) or [t for t in listed if any(map(matches, _names_of(t)))]
 
 
@@ -161,7 +160,8 @@ def path_matcher(pattern: str) -> Matches:
 
 def _names_of(tensor: TensorInfo) -> set[str]:
     """Return a tensor's name and path, and its key: as stored, as printed, and with every backslash doubled."""
-    return {tensor.name, tensor.path, tensor.key, escape(tensor.key), tensor.key.replace("\\", "\\\\")}
+    printed = map(escape, (tensor.name, tensor.key))
+    return {tensor.name, tensor.path, tensor.key, *printed, tensor.key.replace("\\", "\\\\")}
 
 
 def _suggest_names(tensors: Tensors, name: str) -> str:

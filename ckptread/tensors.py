@@ -6,7 +6,7 @@ numpy is not imported here, so that a listing starts fast. Dtypes are strings, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -216,6 +216,37 @@ def separator(tensors: Iterable[TensorInfo]) -> str:
     """
     names = [name for tensor in tensors for name in (tensor.key, tensor.name)]
     return DOT if not any("/" in name for name in names) and any(DOT in name for name in names) else "/"
+
+
+def own_prefix(tensors: Sequence[TensorInfo], mark: str) -> str:
+    """Return the path, with its separator, that the names of all the model's own tensors begin with; else "".
+
+    A listing leaves it out of the names, and a user may too: it is "" where a name without it begins as another does.
+    """
+    own = [tensor for tensor in tensors if tensor.role in {"model", None} and tensor.repeats is None]
+    names = [tensor.variable or tensor.path for tensor in own]
+    if len(names) < 2:
+        return ""
+    first, last = min(names), max(names)  # what these two share, all between them share
+    pairs = enumerate(zip(first, last, strict=False))
+    end = next((at for at, (a, b) in pairs if a != b), min(len(first), len(last)))
+    prefix = first[: first.rfind(mark, 0, end) + 1]
+    while prefix and (begun := _beginnings(names, prefix, mark)) and any(map(str.isdigit, begun)):
+        prefix = prefix[: prefix.rfind(mark, 0, -1) + 1]  # layer.0, not 0
+    return prefix if prefix and begun.isdisjoint(_beginnings_of_all(tensors, prefix, mark)) else ""
+
+
+def _beginnings(names: Iterable[str], prefix: str, mark: str) -> set[str]:
+    """Return the first components of names after a prefix."""
+    at = len(prefix)
+    return {name[at:].partition(mark)[0] for name in names}
+
+
+def _beginnings_of_all(tensors: Iterable[TensorInfo], prefix: str, mark: str) -> set[str]:
+    """Return the first components of all keys and names, and "", which none may be."""
+    usual = prefix.partition(mark)[0] + mark  # most begin with the prefix: they are not taken apart
+    texts = [text for tensor in tensors for text in (tensor.key, tensor.variable or "") if not text.startswith(usual)]
+    return _beginnings(texts, "", mark) | {prefix.partition(mark)[0], ""}
 
 
 def element_count(shape: tuple[int, ...]) -> int:

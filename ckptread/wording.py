@@ -34,7 +34,8 @@ def escape(text: str) -> str:
     a\x1b[2J a\\x1b[2J
     """
     safe = printable(text)
-    return safe if safe == text and not _LIKE_AN_ESCAPE.search(text) else printable(text.replace("\\", "\\\\"))
+    plain = safe == text and ("\\" not in text or not _LIKE_AN_ESCAPE.search(text))
+    return safe if plain else printable(text.replace("\\", "\\\\"))
 
 
 def printable(text: str) -> str:

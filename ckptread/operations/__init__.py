@@ -4,6 +4,7 @@ In each folder the module of the verb's name has the function that is public as 
 ``report`` says how that result is shown: its JSON document (with a schema in docs/schemas/), tables and lines.
 An operation takes a path or an open reader, keyword options named as on the command line, and knows no format.
 
+- ``ls``: which checkpoints there are
 - ``inspect``, ``show``: what is in a checkpoint, and in one tensor
 - ``diff``, ``check``, ``history``: compare checkpoints, hold them to rules, follow a training run
 - ``extract``, ``digest``, ``textconv``: tensors as files, as digests, as text for git

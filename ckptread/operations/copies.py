@@ -12,7 +12,6 @@ import msgspec
 
 from ckptread.errors import CheckpointError
 from ckptread.reader import Reader, Tensor
-from ckptread.select import without_aliases
 from ckptread.tensors import TensorInfo
 from ckptread.values.comparison import compare_values
 from ckptread.values.difference import Tolerance
@@ -24,9 +23,16 @@ def tensors_to_judge(reader: Reader, tensors: Iterable[TensorInfo]) -> list[Tens
 
     A copy that differs stays, and is called by its key. Both are read for this.
     """
-    own = {info.key: info for info in without_aliases(tensors)}
+    own = {info.key: info for info in _without_aliases(tensors)}
     judged = (_judged(reader, info, own) for info in own.values())
     return [info for info in judged if info is not None]
+
+
+def _without_aliases(tensors: Iterable[TensorInfo]) -> list[TensorInfo]:
+    """Leave out each tensor that is another name of one in the list."""
+    listed = list(tensors)
+    keys = {t.key for t in listed}
+    return [t for t in listed if t.alias_of not in keys]
 
 
 def _judged(reader: Reader, info: TensorInfo, own: Mapping[str, TensorInfo]) -> TensorInfo | None:

@@ -18,8 +18,9 @@ def role_notes(readers: Iterable[Reader], role: str | None) -> Iterator[str]:
 
 
 def trainable_notes(tensors: Iterable[TensorInfo], trainable: bool | None) -> Iterator[str]:
-    """Count the tensors of unknown trainability, where --trainable or --frozen was asked for."""
-    count = 0 if trainable is None else sum(tensor.trainable is None for tensor in tensors)
+    """Count the model's own tensors of unknown trainability, where --trainable or --frozen was asked for."""
+    own = [tensor for tensor in tensors if tensor.role in {"model", None}]
+    count = 0 if trainable is None else sum(tensor.trainable is None for tensor in own)
     if count:
         left_out, they = plural(count, "tensor", "are", "is"), "it is" if count == 1 else "they are"
         yield f"note: {left_out} left out: the file does not record whether {they} trainable"

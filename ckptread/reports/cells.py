@@ -57,6 +57,19 @@ def number_text(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
+def rounded_text(count: int) -> str:
+    """Return a count in three digits or so.
+
+    >>> rounded_text(15_012_362), rounded_text(640_514), rounded_text(90)
+    ('15.0 M', '641 K', '90')
+    """
+    if count < 1000:
+        return str(count)
+    if count < 999_500:
+        return f"{count / 1e3:.3g} K"
+    return f"{count / 1e6:.1f} M" if count < 1e9 else f"{count / 1e9:.1f} G"
+
+
 def percent_text(ratio: float) -> str:
     """Return a ratio in percent, of two digits or more: ``0.10 %``, ``1,250 %``."""
     percent = 100 * ratio

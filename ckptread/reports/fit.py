@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ckptread.reports.report import Row, Table
@@ -12,32 +13,28 @@ WIDEST = 400
 """A cell that is longer moves what is to its right, in its own row: rows are not filled up to the longest name."""
 LEAST_WIDTH = 20
 """Names have at least this many columns before what is to their right."""
-FEW = 10
-"""One name in so many may have a line of its own before columns are left out for it."""
+SHARES = (1.0, 0.9, 0.5)
+"""Columns are left out if it lets all names fit, or else nearly all, or else half of them."""
 
 
 def shown_columns(table: Table, rows: Sequence[Row], width: int | None) -> list[int]:
     """Return the positions of the columns that are shown.
 
-    Optional ones are left out until nearly all names fit; if they never do, until names have their least width.
+    Optional ones are left out until the names fit; if they never do, until there is room for short ones.
     """
     widths = [widest(column) for column in zip(table.plain_titles, *rows, strict=True)]
     if has_remarks(table.titles, widths):
         widths[-1] = -len(GAP)  # a remark may have a line of its own
     titles = table.plain_titles
     optional = [titles.index(title) for title in table.optional if title in titles]
-    for names in (min(widths[0], _most_names(rows)), min(widths[0], LEAST_WIDTH)):
+    lengths = sorted(len(row[0]) for row in rows) or [0]
+    wanted = [lengths[math.ceil(share * len(lengths)) - 1] for share in SHARES]
+    for names in (*wanted, min(widths[0], LEAST_WIDTH)):
         for count in range(len(optional) + 1):
             kept = [at for at in range(len(titles)) if at not in optional[:count]]
             if width is None or names + sum(len(GAP) + widths[at] for at in kept[1:]) <= width:
                 return kept
     return kept
-
-
-def _most_names(rows: Sequence[Row]) -> int:
-    """Return the length of the longest name, without those few that are longer than all others."""
-    lengths = sorted(len(row[0]) for row in rows)
-    return lengths[-1 - len(lengths) // FEW] if lengths else 0
 
 
 def has_remarks(titles: Row, widths: Sequence[int]) -> bool:

@@ -23,11 +23,15 @@ def table_lines(table: Table, width: int | None, *, colour: bool = False) -> Ite
     rows = list(table.rows)
     texts = [safe_row(row) for row in rows]
     kept = shown_columns(table, texts, width)
-    titles = [table.titles[at] for at in kept]
-    layout = _Layout(titles, [[row[at] for at in kept] for row in (table.plain_titles, *texts)], width)
-    yield from layout.heading(colour)
-    for at, row in enumerate(rows):
-        yield from layout.lines(at, [_style(row[column]) for column in kept] if colour else None)
+    if len(kept) < len(table.titles):
+        texts = [[row[at] for at in kept] for row in texts]
+    layout = _Layout([table.titles[at] for at in kept], texts, width)
+    yield layout.heading(colour)
+    for row, cells in zip(rows, texts, strict=True):
+        if not colour and layout.fits(cells):
+            yield layout.format(*cells).rstrip()
+        else:
+            yield from layout.lines(cells, [_style(row[at]) for at in kept] if colour else None)
 
 
 def without(table: Table, title: str) -> Table:
@@ -35,6 +39,13 @@ def without(table: Table, title: str) -> Table:
     at = list(table.titles).index(title)
     rows = [[*row[:at], *row[at + 1 :]] for row in table.rows]
     return Table([*table.titles[:at], *table.titles[at + 1 :]], rows, table.optional)
+
+
+def without_empty(table: Table, keep: int = 0) -> Table:
+    """Leave out the columns after the first ``keep`` that are empty in every row."""
+    rows = list(table.rows)
+    kept = [at for at in range(len(table.titles)) if at < keep or any(row[at] for row in rows)]
+    return Table([table.titles[at] for at in kept], [[row[at] for at in kept] for row in rows], table.optional)
 
 
 def _style(cell: str) -> Style:
@@ -45,29 +56,30 @@ class _Layout:
     """A table's rows as lines."""
 
     def __init__(self, titles: Row, rows: Sequence[Row], width: int | None) -> None:
-        self._titles, *self._rows = rows
-        self._widths = column_widths(titles, rows, width)
+        self._titles = [title.lstrip(">") for title in titles]
         self._right = [title.startswith(">") for title in titles]
-        self._plain = all("".join(row).isascii() for row in rows)
-        self._format = GAP.join(
-            f"{{:{'>' if right else '<'}{size}}}" for size, right in zip(self._widths, self._right, strict=True)
-        )
+        self._widths = column_widths(titles, [self._titles, *rows], width)
+        self._plain = all("".join(column).isascii() for column in zip(self._titles, *rows, strict=True))
+        sizes = zip(self._widths, self._right, strict=True)
+        self.format = GAP.join(f"{{:{'>' if right else '<'}{size}}}" for size, right in sizes).format
 
-    def heading(self, colour: bool) -> Iterator[str]:
-        """Yield the line of the titles, without one that has no room."""
+    def fits(self, row: Row) -> bool:
+        """Whether a row is one line, and Python's own padding will do for it."""
+        return self._plain and len(row[0]) <= self._widths[0] and len(row[-1]) <= self._widths[-1]
+
+    def heading(self, colour: bool) -> str:
+        """Return the line of the titles, without one that has no room."""
         titles = [*self._titles]
         if self._exceeds(titles, -1):
             titles[-1] = ""
-        yield self._line(titles, ["heading"] * len(titles) if colour else None)
+        return self._line(titles, ["heading"] * len(titles) if colour else None)
 
-    def lines(self, at: int, styles: Sequence[Style] | None) -> Iterator[str]:
+    def lines(self, cells: Row, styles: Sequence[Style] | None) -> Iterator[str]:
         """Yield the lines of a row: one, or more where a name or a remark does not fit."""
-        row = [*self._rows[at]]
-        paint = styles or [""] * len(row)
-        remark = ""
+        row, paint, remark = [*cells], styles or [""] * len(cells), ""
         if len(row) > 1 and not self._right[-1] and self._exceeds(row, -1):
             remark, row[-1] = INDENT + painted(row[-1], paint[-1]), ""
-        if self._exceeds(row, 0) and len(row) > 1:
+        if len(row) > 1 and self._exceeds(row, 0):
             yield painted(row[0], paint[0])
             row[0] = ""
         yield self._line(row, styles)
@@ -78,7 +90,5 @@ class _Layout:
         return len(row[at]) > self._widths[at] // 2 and columns(row[at]) > self._widths[at]
 
     def _line(self, cells: Row, styles: Sequence[Style] | None) -> str:
-        if styles is None and self._plain:
-            return self._format.format(*cells).rstrip()
         texts = list(map(padded, cells, self._widths, self._right))
         return GAP.join(map(painted, texts, styles) if styles else texts).rstrip()

@@ -20,15 +20,17 @@ COMMAND = [sys.executable, "-m", "ckptread"]
 
 def rows(text):
     """The table below a listing's heading, split at white space."""
-    return [line.split() for line in text.split("\n\n", 1)[1].splitlines() if line]
+    return [line.split() for line in text.split("\n\n")[1].splitlines() if line]
 
 
 def test_inspect_lists_every_tensor(run, checkpoint):
     ran = run("inspect", checkpoint)
     assert ran.code == 0
-    assert "4 tensors, 13 parameters, 56 B" in ran.out
-    assert [row[0] for row in rows(ran.out)] == ["name", *ARRAYS]
-    assert rows(ran.out)[2] == ["dense/kernel", "float32", "(3,", "2)", "6", "24", "B"]
+    assert ["total", "4", "13", "56", "B"] in [line.split() for line in ran.out.splitlines()]
+    assert [row[0] for row in rows(ran.out)] == ["name", "dense/bias", "dense/kernel", "head/kernel"]
+    assert rows(ran.out)[2] == ["dense/kernel", "(3,", "2)", "6", "24", "B"]
+    assert "  all float32" in ran.out.splitlines()
+    assert [row[0] for row in rows(run("inspect", checkpoint, "--role", "all").out)] == ["name", *ARRAYS]
     assert ran.err == ""
 
 
@@ -71,8 +73,9 @@ def test_inspect_as_csv_and_markdown(run, checkpoint):
 def test_inspect_as_tree_and_by_depth(run, checkpoint):
     tree = run("inspect", checkpoint, "--tree").out
     assert "dense/" in tree
-    assert "  kernel" in tree
-    assert rows(run("inspect", checkpoint, "--depth", "1").out)[1:] == [
+    assert "├─ bias" in tree
+    assert "└─ kernel" in tree
+    assert rows(run("inspect", checkpoint, "--depth", "1", "--role", "all").out)[1:] == [
         ["dense", "2", "8", "32", "B"], ["global_step", "1", "1", "8", "B"], ["head", "1", "4", "16", "B"],
     ]  # fmt: skip
 

@@ -82,7 +82,7 @@ def test_a_file_that_tells_no_roles_is_all_model(run, tmp_path):
         ran = run(*command, "--role", "model")
         assert (ran.code, "1 tensor" in ran.out or "  w" in ran.out) == (0, True), command
         assert "a.npz records no roles: all tensors count as the model's" in ran.err
-    assert run("inspect", files[0], "--role", "optimizer").out.splitlines()[2].startswith("  0 tensors (of 1)")
+    assert run("inspect", files[0], "--role", "optimizer").out.count("no tensor is of this kind") == 1
     assert run("check", files[0], "--no-nan", "--role", "optimizer").code == 1
     assert run("history", *files, "--role", "optimizer").code == run("diff", *files, "--role", "optimizer").code == 2
 

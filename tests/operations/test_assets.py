@@ -122,7 +122,7 @@ def test_a_saved_model_and_an_archive_compare_assets_of_equal_bytes(tmp_path):
 def test_inspect_lists_assets_with_their_sizes(run, tmp_path):
     path = with_vocabulary(tmp_path / "a.keras", "x\ny")
     assert f"{VOCABULARY}    3 B" in run("inspect", path).out
-    assert ", 1 asset" in run("inspect", path, "--layers").out
+    assert "· 1 asset" in run("inspect", path, "--layers").out
     document = json.loads(run("inspect", path, "--format", "json").out)
     assert document["assets"] == [{"name": VOCABULARY, "nbytes": 3, "problem": None}]
     assert VOCABULARY not in run("inspect", path, "head").out

@@ -67,7 +67,8 @@ def test_show_prints_the_path_that_a_reference_leads_to(objects, run):
     assert "NaN  " not in out
 
 
-def test_a_record_with_gaps_is_shown_by_its_fields(objects, run):
+def test_a_record_with_gaps_is_shown_by_its_fields(objects, run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     for command in (["inspect"], ["inspect", "--stats"], ["inspect", "--tree"]):
         out = run(*command, str(objects)).out
         assert "[('a', '<u4'), ('b', '<f4')], 16 bytes each" in out

@@ -2,6 +2,7 @@
 
 The docstring of the function is the help, and EXAMPLES are the command lines at its end.
 
+- ``ls``: which checkpoints there are
 - ``inspect``, ``show``: what is in a checkpoint, and in one tensor
 - ``diff``, ``check``, ``history``: compare checkpoints, hold them to rules, follow a training run
 - ``extract``, ``digest``, ``textconv``: tensors as files, as digests, as text for git

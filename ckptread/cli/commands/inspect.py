@@ -20,7 +20,7 @@ from ckptread.cli.parse.options import (
     Model,
     OutputFormat,
     Patterns,
-    Role,
+    RoleToShow,
     Stats,
     Trainable,
     UseBackend,
@@ -29,9 +29,9 @@ from ckptread.cli.parse.options import (
 
 EXAMPLES = """
 ckptread inspect model.keras --layers           # sizes, what is frozen
-ckptread inspect model.keras --sort size        # the largest tensors first
+ckptread inspect model.keras --sort size --limit 5
 ckptread inspect model.keras --role optimizer   # the optimizer's state
-ckptread inspect model.keras --model            # classes, safe to load?
+ckptread inspect model.keras --stats --where 'nan>0'
 """
 
 
@@ -45,19 +45,32 @@ def inspect_command(
     model: Model = False,
     stats: Stats = False,
     names: Annotated[ListingNames, typer.Option("--names", help="Choose the names to print.")] = ListingNames.variable,
-    role: Role = None,
+    role: RoleToShow = None,
     trainable: Trainable = False,
     frozen: Frozen = False,
-    sort: Annotated[ListingOrder, typer.Option("--sort", help="Sort the rows.")] = ListingOrder.stored,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="FIELD OP VALUE", help="Select by a comparison: 'size>1M'; can be repeated."),
+    ] = None,
+    sort: Annotated[
+        ListingOrder, typer.Option("--sort", help="Sort the rows, the largest first; nan, std and l2 read all values.")
+    ] = ListingOrder.stored,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print the first N rows.")] = None,
     layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
     """List a checkpoint's tensors.
 
-    Print the name, dtype, shape, parameters and bytes of each. Values are read only for --stats.
+    Print the name, dtype, shape, parameters and bytes of each. The table has the model's own, and a line for the
+    optimizer and for each other role; --role all has them all, as JSON, CSV and Markdown do. Values are read only for
+    --stats and for what is selected or sorted by them.
+
+    --where compares dtype, name, key, layer, role, shape, trainable, size (in bytes: 1M is 1 MiB), parameters, rank,
+    nan, inf, zeros, min, max, mean, std or l2.
     """
     refuse(INSPECT, {
         "--stats": stats, "--tree": tree, "--layers": layers, "--model": model and not layers,
+        "--where": where, "--limit": limit, f"--sort {sort.value}": sort is not ListingOrder.stored,
         "--depth": depth, "--sort": sort is not ListingOrder.stored, "--names": names is ListingNames.key,
         "--names both": names is ListingNames.both, "--trainable": trainable, "--frozen": frozen, "--role": role,
         "PATTERN": patterns, "--exclude": exclude, "--format json": layout is OutputFormat.json,
@@ -65,7 +78,8 @@ def inspect_command(
     with render.Progress() as progress:
         found = ckptread.inspect(
             path, patterns or (), exclude=exclude or (), tree=tree, depth=depth, layers=layers, model=model,
-            stats=stats, names=names.value, role=role, trainable=trainable, frozen=frozen, sort=sort.value,
+            stats=stats, names=names.value, role=role, trainable=trainable, frozen=frozen, where=where or (),
+            sort=sort.value, limit=limit,
             backend=backend.value, progress=progress,
         )  # fmt: skip
     render.report(found.report(), layout)

@@ -11,9 +11,21 @@ Apart = Mapping[str, tuple[str, ...]]
 INSPECT: Apart = {
     "--trainable": ("--frozen",),
     "--stats": ("--tree", "--depth", "--layers", "--model"),
+    **{f"--sort {order}": ("--tree", "--depth", "--layers", "--model") for order in ("nan", "std", "l2")},
+    "--limit": ("--tree", "--depth", "--layers", "--model"),
     "--tree": ("--layers", "--model", "--names both", "--format json"),
     "--layers": ("--sort", "--names", "--names both"),
-    "--model": ("--sort", "--names", "--names both", "PATTERN", "--exclude", "--role", "--trainable", "--frozen"),
+    "--model": (
+        "--sort",
+        "--names",
+        "--names both",
+        "PATTERN",
+        "--where",
+        "--exclude",
+        "--role",
+        "--trainable",
+        "--frozen",
+    ),
     "--depth": ("--model", "--names both"),
 }
 """Layers have the order and the names of their model. With --layers, --model is allowed wherever --layers is."""

@@ -42,6 +42,9 @@ class ListingOrder(StrEnum):
     stored = "stored"
     name = "name"
     size = "size"
+    nan = "nan"
+    std = "std"
+    l2 = "l2"
 
 
 class ListingNames(StrEnum):
@@ -161,6 +164,10 @@ Stats = Annotated[
 RoleOrAll = Annotated[
     AnyRole | None,
     typer.Option("--role", help=f"Select tensors of this role, or all. {UNTOLD}", show_default="model"),
+]
+RoleToShow = Annotated[
+    AnyRole | None,
+    typer.Option("--role", help=f"List tensors of this role, or all. {UNTOLD}", show_default=False),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from ckptread.model import ModelFacts
 from ckptread.operations.assets import Asset, list_assets_of
+from ckptread.operations.inspect.choice import Choice, Wanted, choose_tensors, statistics_of
+from ckptread.operations.inspect.conditions import parse_conditions
+from ckptread.operations.inspect.contents import Part, parts_by_role
+from ckptread.operations.inspect.order import Sort
+from ckptread.operations.inspect.scalars import Scalar, read_scalars
 from ckptread.operations.inspect.totals import Totals, total
 from ckptread.operations.opening import Checkpoint, opened
-from ckptread.operations.selection import select_tensors, trainable_flag
+from ckptread.operations.selection import trainable_flag
 from ckptread.reports.report import Report, Reportable
 from ckptread.tensors import Finding, TensorInfo, separator
 from ckptread.wording import plural, quoted
@@ -24,7 +30,6 @@ if TYPE_CHECKING:
     from ckptread.values.running_statistics import Statistics
 
 Names = Literal["variable", "key", "both"]
-Sort = Literal["stored", "name", "size"]
 
 
 class ListingView(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,9 +42,11 @@ class ListingView(msgspec.Struct, frozen=True, kw_only=True):
     names: Names = "variable"
     mark: str = "/"
     """What separates the components of the checkpoint's names."""
+    aliases: bool = False
+    """Whether aliases and copies have rows of their own."""
 
 
-class Listing(Reportable, msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class Listing(Reportable, msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """The tensors of a checkpoint, or those that were asked for. It is iterable, and has a length."""
 
     path: str
@@ -51,20 +58,42 @@ class Listing(Reportable, msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What is wrong with the file as a whole."""
     tensors: tuple[TensorInfo, ...]
     totals: Totals
-    """The totals of these tensors."""
+    """The totals of all tensors that were asked for, whatever ``limit``."""
     count: int
     """How many tensors the checkpoint has."""
+    rows: tuple[TensorInfo, ...] = ()
+    """Those that the table shows: the model's own, each once, unless others were asked for."""
+    row_count: int = 0
+    """How many rows there are without ``limit``."""
+    matched: tuple[TensorInfo, ...] = ()
+    """All that were asked for, without ``limit``."""
+    checkpoint: Mapping[str, TensorInfo] = {}
+    """All tensors of the checkpoint, by key."""
+    values: Mapping[str, Scalar] = {}
+    """The values of scalars of the optimizer, of metrics and of bookkeeping, by key: at most 64, of local files."""
     statistics: Mapping[str, TensorResult[Statistics]] | None = None
     """With ``stats``: of each tensor, by key. None without."""
     summary: ModelSummary | None = None
     """With ``layers``: the layers of the model, and its totals. None without."""
     model: ModelFacts | None = None
-    """With ``model``: what the file's config says of the model. None without, and if the file has no config."""
+    """What the file's config says of the model. None if the file has none."""
     assets: tuple[Asset, ...] = ()
     """The files that the model needs besides its tensors, unless a choice of tensors was asked for."""
     notes: tuple[str, ...] = ()
     """Sentences on what was asked for and the file does not record."""
     view: ListingView = ListingView()
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The totals of all tensors that were asked for, by role."""
+        return parts_by_role(self.checkpoint, self.matched)
+
+    @cached_property
+    def contents(self) -> list[Part]:
+        """The totals of the complete checkpoint, by role."""
+        if len(self.matched) == self.count:
+            return self.parts
+        return parts_by_role(self.checkpoint, self.checkpoint.values())
 
     @property
     def complete(self) -> bool:
@@ -102,7 +131,9 @@ def inspect(
     role: str | None = None,
     trainable: bool = False,
     frozen: bool = False,
+    where: Sequence[str] = (),
     sort: Sort = "stored",
+    limit: int | None = None,
     backend: str = "auto",
     progress: Progress | None = None,
 ) -> Listing:
@@ -110,10 +141,13 @@ def inspect(
 
     ``checkpoint`` is a path or an open reader. The tensors are those that match any of ``patterns`` (names, paths or
     globs; all, if there are none) and none of ``exclude``, of this ``role``, and with ``trainable`` or ``frozen``,
-    as far as the file records it. ``stats`` reads all their values, and calls ``progress(done, total)`` with bytes as
-    it does. ``tree``, ``depth``, ``layers``, ``model`` and ``names`` are the views of the command line.
+    as far as the file records it, that meet every condition of ``where``, such as ``"size>1M"``; of these, in the order
+    of ``sort``, the first ``limit``. ``stats`` reads all their values, and calls ``progress(done, total)`` with bytes
+    as it does; so do conditions and orders that are about values. ``tree``, ``depth``, ``layers``, ``model`` and
+    ``names`` are the views of the command line.
 
-    Raises CheckpointError, TensorNotFoundError for a pattern that matches nothing, UsageError for both flags.
+    Raises CheckpointError, TensorNotFoundError for a pattern that matches nothing, UsageError for both flags and for a
+    condition that is none.
 
     >>> import ckptread
     >>> listing = ckptread.inspect("fixtures/tf-object/ckpt-1", ["sequential/dense"])
@@ -122,58 +156,49 @@ def inspect(
     >>> listing.totals.parameters
     10
     """
-    flag = trainable_flag(trainable, frozen)
+    wanted = Wanted(
+        patterns=patterns, exclude=exclude, role=role, trainable=trainable_flag(trainable, frozen),
+        where=parse_conditions(where), sort=sort, limit=limit,
+    )  # fmt: skip
+    view = ListingView(
+        tree=tree, depth=depth, layers=layers, model=model, names=names,
+        aliases=role == "all",
+    )  # fmt: skip
     with opened(checkpoint, backend, warn=False) as reader:
-        mark = separator(reader.tensors.values())
-        view = ListingView(tree=tree, depth=depth, layers=layers, model=model, names=names, mark=mark)
-        chosen, notes = select_tensors(reader, patterns, exclude, role, flag)
-        tensors = tuple(_sorted(chosen, sort))
-        return Listing(
-            path=reader.path, format=reader.format, backend=reader.backend, metadata=reader.metadata,
-            problems=tuple(reader.problems), tensors=tensors, totals=total(tensors), count=len(reader.tensors),
-            statistics=_statistics_of(reader, tensors, progress) if stats else None,
-            summary=_summary(reader, tensors, depth) if layers else None,
-            model=reader.model if model else None, notes=notes, view=view,
-            assets=() if patterns or role or flag is not None else list_assets_of(reader, exclude),
-        )  # fmt: skip
+        choice = choose_tensors(reader, wanted, progress)
+        view = msgspec.structs.replace(view, mark=separator(reader.tensors.values()))
+        found = _listing(reader, choice, wanted, view)
+        return msgspec.structs.replace(
+            found,
+            statistics=_statistics(reader, found, choice, progress) if stats or wanted.needs_values else None,
+            summary=_summary(reader, choice.tensors, depth) if layers else None,
+        )
 
 
-_ORDERS: dict[str, Callable[[TensorInfo], Any]] = {"size": lambda tensor: -tensor.nbytes, "name": lambda t: t.name}
+def _listing(reader: Reader, choice: Choice, wanted: Wanted, view: ListingView) -> Listing:
+    """Return a listing, as far as the index has it."""
+    tensors = choice.tensors
+    return Listing(
+        path=reader.path, format=reader.format, backend=reader.backend, metadata=reader.metadata,
+        problems=tuple(reader.problems), tensors=tuple(tensors[: wanted.limit]), totals=total(tensors),
+        count=len(reader.tensors), rows=tuple(choice.rows[: wanted.limit]), row_count=len(choice.rows),
+        matched=tuple(tensors), checkpoint=reader.tensors, values=read_scalars(reader, tensors),
+        model=reader.model, notes=choice.notes, view=view,
+        assets=list_assets_of(reader, wanted.exclude) if wanted.everything else (),
+    )  # fmt: skip
 
 
-def _sorted(tensors: list[TensorInfo], sort: Sort) -> list[TensorInfo]:
-    """Return the tensors in this order; by size, the largest first."""
-    return sorted(tensors, key=_ORDERS[sort]) if sort in _ORDERS else tensors
+def _statistics(
+    reader: Reader, found: Listing, choice: Choice, progress: Progress | None
+) -> Mapping[str, TensorResult[Statistics]]:
+    """Return the statistics of the tensors that are listed: those that are known, or else they are read now."""
+    listed = {tensor.key: tensor for tensor in (*found.tensors, *found.rows)}
+    if choice.statistics:
+        return {key: choice.statistics[key] for key in listed}
+    return statistics_of(reader, list(listed.values()), progress)
 
 
 def _summary(reader: Reader, tensors: Sequence[TensorInfo], depth: int | None) -> ModelSummary:
     from ckptread.operations.inspect.layers import summarize
 
     return summarize(reader, tensors=tensors if len(tensors) < len(reader.tensors) else None, depth=depth or 1)
-
-
-def _statistics_of(
-    reader: Reader, tensors: Sequence[TensorInfo], progress: Progress | None
-) -> dict[str, TensorResult[Statistics]]:
-    """Read every tensor once; an alias, or a copy that is the same, has the statistics of its original."""
-    from ckptread.operations.copies import tensors_to_judge
-    from ckptread.operations.each_tensor import for_each_tensor
-    from ckptread.storage.progress import Meter
-    from ckptread.values.statistics import statistics
-
-    own = tensors_to_judge(reader, tensors)
-    meter = Meter(progress, sum(tensor.nbytes for tensor in own))
-    read = {result.tensor.key: result for result in for_each_tensor(reader, own, statistics, meter=meter)}
-    by_key = {tensor.key: tensor for tensor in tensors}
-    return {tensor.key: _result_of(tensor, by_key, read) for tensor in tensors}
-
-
-def _result_of(
-    tensor: TensorInfo, by_key: Mapping[str, TensorInfo], read: Mapping[str, TensorResult[Statistics]]
-) -> TensorResult[Statistics]:
-    """Return the result of a tensor, or that of the one it repeats."""
-    first = tensor
-    while first.key not in read:
-        first = by_key[first.repeats or ""]
-    found = read[first.key]
-    return found if first is tensor else msgspec.structs.replace(found, tensor=tensor)

@@ -19,6 +19,8 @@ ROW_BYTES = 1000
 """What a row counts for beside its name and its keys."""
 LISTS = ("layers", "_layer_checkpoint_dependencies")
 """Attributes of a Keras model that list its layers."""
+NEVER_TRAINED = {"moving_mean", "moving_variance", "mean", "variance", "count", "seed_generator_state"}
+"""The names of variables that no layer trains: statistics of its inputs, and seeds."""
 STATES = ("optimizer", "ema")
 """The roles of what an optimizer keeps."""
 
@@ -51,6 +53,8 @@ class LayerSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What is not: of a frozen layer, or never trained, as moving statistics are."""
     unknown: Amount
     """Weights of unknown trainability."""
+    partly: bool = False
+    """Whether some of the layers in it are frozen, and others are trained."""
 
 
 class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,7 +238,19 @@ def _row(path: tuple[str, ...], fact: LayerFact | None, weights: Sequence[Tensor
         trained=trained,
         frozen=frozen,
         unknown=unknown,
+        partly=_is_partly_frozen(weights),
     )
+
+
+def _is_partly_frozen(weights: Sequence[TensorInfo]) -> bool:
+    """Whether one layer has trained weights, and another one none; statistics and seeds are never trained."""
+    trained = {info.place for info in weights if info.trainable}
+    kept = {info.place for info in weights if info.trainable is False and not _is_state(info)}
+    return bool(trained and kept - trained)
+
+
+def _is_state(info: TensorInfo) -> bool:
+    return info.name.rpartition("/")[2].removesuffix(":0") in NEVER_TRAINED
 
 
 def _by_flag(weights: Sequence[TensorInfo]) -> Iterator[Amount]:

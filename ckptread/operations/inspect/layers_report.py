@@ -16,8 +16,8 @@ from ckptread.operations.inspect.layers_documents import (
     model_totals_document,
 )
 from ckptread.operations.inspect.report import FLAGS, ListingReport, checkpoint_of
-from ckptread.reports.cells import bytes_text, name_text
-from ckptread.reports.report import Block, Facts, Line, Report, Table
+from ckptread.reports.cells import bytes_text, name_text, rounded_text
+from ckptread.reports.report import Block, Cell, Facts, Line, Report, Table
 
 if TYPE_CHECKING:
     from ckptread.operations.inspect.layers import Amount, LayerSummary, ModelSummary, ModelTotals
@@ -61,7 +61,7 @@ class LayersReport(Report):
         layers = _layer_rows(self._summary.layers, exact)
         totals = _total_rows(self._summary.totals, exact)
         return [
-            Table(["layer", "class", ">parameters", ">bytes", "trainable"], layers),
+            Table(["layer", "class", ">parameters", ">bytes", "trainable"], layers, ("bytes", "parameters")),
             Table(["totals", ">parameters", ">bytes"], totals),
         ]
 
@@ -99,7 +99,7 @@ class ModelReport(ListingReport):
 
     def notes(self) -> Iterator[str]:
         """Yield what is not safe, what is wrong with the file, and what it does not record."""
-        model = self._found.model
+        model = self._found.model if self._found.view.model else None
         for text in (*model.runs_code, *model.reads_files) if model is not None else ():
             yield f"warning: not safe to load from a stranger: {name_text(text)}"
         yield from super().notes()
@@ -126,10 +126,20 @@ def _layer_rows(layers: Sequence[LayerSummary], exact: bool) -> list[list[str]]:
             "  " * (layer.depth - outermost) + (name_text(_last_name(layer)) or "(the model's own)"),
             name_text(layer.class_name or ""),
             *_sizes(layer.weights, exact),
-            FLAGS[layer.trainable] if layer.keys else "",
+            FLAGS[layer.trainable] if exact else _trainable_cell(layer),
         ]
         for layer in layers
     ]
+
+
+def _trainable_cell(layer: LayerSummary) -> str:
+    """Return whether a layer is trained: how much of it, where layers inside it are frozen."""
+    trained, total = layer.trained.parameters, layer.weights.parameters
+    if layer.partly:
+        return Cell(f"partly ({rounded_text(trained)} of {rounded_text(total)})", "frozen")
+    if layer.frozen.parameters == total:
+        return FLAGS[False] if total else ""
+    return FLAGS[layer.trainable]
 
 
 def _last_name(layer: LayerSummary) -> str:
@@ -144,10 +154,12 @@ def _exact_rows(layers: Iterable[LayerSummary]) -> Iterator[list[str]]:
 
 
 def _total_rows(totals: ModelTotals, exact: bool) -> list[list[str]]:
-    named = {"total": totals.total, "trainable": totals.trained, "non-trainable": totals.frozen}
+    named = {"total": totals.total} if exact else {"model": totals.model}
+    named |= {"trainable": totals.trained, "non-trainable": totals.frozen}
     if totals.unknown.parameters:
-        named["trainable or not: unknown"] = totals.unknown
-    return [[name, *_sizes(each, exact)] for name, each in {**named, "optimizer": totals.optimizer}.items()]
+        named["trainable or not: unknown" if exact else "unknown trainability"] = totals.unknown
+    named |= {"optimizer": totals.optimizer} | ({} if exact else {"model and optimizer": totals.total})
+    return [[name, *_sizes(each, exact)] for name, each in named.items()]
 
 
 def _sizes(amount: Amount, exact: bool) -> list[str]:

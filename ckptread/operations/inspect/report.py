@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,12 @@ from ckptread.operations.documents import (
     finding_documents,
     tensor_fields,
 )
-from ckptread.operations.inspect.heading import heading, problem_notes
+from ckptread.operations.inspect.heading import heading, problem_notes, scalar_text, totals
+from ckptread.operations.inspect.labels import Labels
 from ckptread.operations.inspect.totals import group
 from ckptread.reports.cells import bytes_text, dtype_text, name_text, shape_text
-from ckptread.reports.report import Block, Line, Report, Table
+from ckptread.reports.report import Block, Cell, Line, Report, Table
+from ckptread.reports.table import without, without_empty
 from ckptread.tensors import TensorInfo, element_count
 from ckptread.wording import cut
 
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     from ckptread.operations.inspect.totals import PathTotals, Totals
 
 NAME_TITLES = {"key": ["key"], "variable": ["name"], "both": ["name", "key"]}
-FLAGS = {True: "yes", False: "no", None: ""}
+FACT_TITLES = ("dtype", "shape", ">parameters", ">bytes", "trainable", "problem")
+OPTIONAL = ("bytes", "parameters", "dtype", "trainable")
+"""Columns that make room for names, the first one first."""
+FLAGS = {True: "yes", False: Cell("no", "frozen"), None: ""}
 
 
 class TotalsDocument(msgspec.Struct, kw_only=True):
@@ -117,51 +122,70 @@ class ListingReport(Report):
         return [self._table(exact=True)]
 
     def lines(self) -> Iterator[Block]:
-        """Yield the heading, a row per tensor, and one per asset."""
-        yield from heading(self._found)
-        yield self._table(exact=False)
+        """Yield the heading, the rows, the assets, and what the tensors add up to."""
+        yield from heading(self._found, self._shared())
+        yield self._table(exact=False) if self._found.rows else Line("no tensor is of this kind")
         for table in _asset_tables(self._found, bytes_text):
             yield from (Line(), table)
+        yield from totals(self._found)
 
     def notes(self) -> Iterator[str]:
         """Yield what is wrong with the file, and what it does not record."""
         yield from problem_notes(self._found)
         yield from self._found.notes
 
+    @cached_property
+    def _labels(self) -> Labels:
+        found = self._found
+        return Labels(found.checkpoint, found.rows, found.view.mark, by_key=found.view.names == "key")
+
+    def _shared(self) -> list[str]:
+        """Return what all rows have in common, in words: then it is said once."""
+        return self._dtype() + ([f"names begin with {name_text(self._labels.prefix)}"] if self._labels.prefix else [])
+
+    def _dtype(self) -> list[str]:
+        return [f"all {dtype_text(self._found.rows[0].dtype)}"] if has_one_dtype(self._found.rows) else []
+
     def _table(self, *, exact: bool) -> Table:
-        return tensor_table(self._found.tensors, self._found.view.names, exact=exact)
+        found = self._found
+        return tensor_table(found.tensors, found.view.names) if exact else shown_table(found, self._labels)
 
 
 class TreeReport(ListingReport):
     """The names as a tree, with the totals of every branch."""
 
+    def _shared(self) -> list[str]:
+        return self._dtype()
+
     def _table(self, *, exact: bool) -> Table:
         from ckptread.operations.inspect.tree import tree_table
 
-        view = self._found.view
-        return tree_table(
-            self._found.tensors, by_key=view.names == "key", depth=view.depth, exact=exact, mark=view.mark
-        )
+        view, tensors = self._found.view, self._found.tensors if exact else self._found.rows
+        table = tree_table(tensors, by_key=view.names == "key", depth=view.depth, exact=exact, mark=view.mark)
+        return without(table, "dtype") if self._dtype() and not exact else table
 
 
 class PathReport(ListingReport):
     """Totals per path of so many components."""
 
+    def _shared(self) -> list[str]:
+        return []
+
     def document(self) -> InspectDepthDocument:
         """Return the totals, and those of each path."""
-        groups = [PathTotalsDocument(**msgspec.structs.asdict(each)) for each in self._groups()]
+        groups = [PathTotalsDocument(**msgspec.structs.asdict(each)) for each in self._groups(self._found.tensors)]
         fields = checkpoint_of(self._found)
         return InspectDepthDocument(**fields, totals=totals_document(self._found.totals), groups=groups)
 
-    def _groups(self) -> list[PathTotals]:
+    def _groups(self, tensors: Sequence[TensorInfo]) -> list[PathTotals]:
         view = self._found.view
-        return group(self._found.tensors, view.depth or 1, by_key=view.names == "key", mark=view.mark)
+        return group(tensors, view.depth or 1, by_key=view.names == "key", mark=view.mark)
 
     def _table(self, *, exact: bool) -> Table:
         count, size = (str, str) if exact else ("{:,}".format, bytes_text)
         rows = [
             [name_text(each.path), str(each.tensors), count(each.parameters), size(each.nbytes)]
-            for each in self._groups()
+            for each in self._groups(self._found.tensors if exact else self._found.rows)
         ]
         return Table(["path", ">tensors", ">parameters", ">bytes"], rows)
 
@@ -186,7 +210,7 @@ def _asset_tables(found: Listing, size: Callable[[int], str]) -> list[Table]:
         [name_text(each.name), "" if each.nbytes is None else size(each.nbytes), name_text(each.problem)]
         for each in found.assets
     ]
-    return [_without_empty(Table(["asset", ">bytes", "problem"], rows), keep=2)] if rows else []
+    return [without_empty(Table(["asset", ">bytes", "problem"], rows), keep=2)] if rows else []
 
 
 def totals_document(counted: Totals) -> TotalsDocument:
@@ -194,13 +218,42 @@ def totals_document(counted: Totals) -> TotalsDocument:
     return TotalsDocument(**msgspec.structs.asdict(counted))
 
 
-def tensor_table(tensors: Sequence[TensorInfo], names: Names, *, exact: bool) -> Table:
-    """Return a row per tensor; ``exact`` gives sizes in bytes. Columns at the end that are empty are left out."""
+def tensor_table(tensors: Sequence[TensorInfo], names: Names) -> Table:
+    """Return a row per tensor for programs: exact numbers and full names."""
     titles = NAME_TITLES[names]
-    facts = (_facts(t.dtype, t.shape, t.nbytes, t.trainable, _remark(t), exact) for t in tensors)
-    rows = [[*name_cells(t, names), *known] for t, known in zip(tensors, facts, strict=True)]
-    table = Table([*titles, "dtype", "shape", ">parameters", ">bytes", "trainable", "problem"], rows)
-    return _without_empty(table, keep=len(titles) + 4)
+    rows = [
+        [*name_cells(t, names), *_fact_cells(t.dtype, t.shape, t.nbytes, t.trainable, _remark(t), True)]
+        for t in tensors
+    ]
+    return without_empty(Table([*titles, *FACT_TITLES], rows), keep=len(titles) + 4)
+
+
+def has_one_dtype(tensors: Sequence[TensorInfo]) -> bool:
+    """Whether several tensors have one dtype."""
+    return len(tensors) > 1 and len({tensor.dtype for tensor in tensors}) == 1
+
+
+def shown_table(found: Listing, labels: Labels) -> Table:
+    """Return a row per tensor that is shown, for people, without what the heading says and without empty columns."""
+    facts = [_shown_facts(tensor, found) for tensor in found.rows]
+    empty = {at for at in (4, 5) if not any(row[at] for row in facts)} | ({0} if has_one_dtype(found.rows) else set())
+    kept = [at for at in range(len(FACT_TITLES)) if at not in empty]
+    pick = itemgetter(*kept)
+    titles = ["key" if found.view.names == "key" else "name", *pick(FACT_TITLES)]
+    rows = [[labels.cell(tensor), *pick(row)] for tensor, row in zip(found.rows, facts, strict=True)]
+    if found.view.names == "both":
+        titles.append("key")
+        rows = [[*row, name_text(tensor.key)] for tensor, row in zip(found.rows, rows, strict=True)]
+    return Table(titles, rows, OPTIONAL)
+
+
+def _shown_facts(tensor: TensorInfo, found: Listing) -> list[str]:
+    remark = _remark(tensor) if tensor.problem or tensor.alias_of or tensor.copy_of else ""
+    facts = _fact_cells(tensor.dtype, tensor.shape, tensor.nbytes, tensor.trainable, remark, False)
+    if tensor.key not in found.values:
+        return facts
+    dtype, shape, *rest = facts
+    return [dtype, f"{shape} = {scalar_text(found.values[tensor.key])}", *rest]
 
 
 def name_cells(tensor: TensorInfo, names: Names) -> list[str]:
@@ -217,18 +270,10 @@ def _remark(tensor: TensorInfo) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _facts(
+def _fact_cells(
     dtype: str, shape: tuple[int, ...] | None, nbytes: int, trainable: bool | None, remark: str, exact: bool
 ) -> list[str]:
     """Return the cells that thousands of tensors have alike."""
     count = 0 if shape is None else element_count(shape)
     sizes = [str(count), str(nbytes)] if exact else [f"{count:,}", bytes_text(nbytes)]
     return [dtype_text(dtype), shape_text(shape), *sizes, FLAGS[trainable], name_text(remark)]
-
-
-def _without_empty(table: Table, keep: int) -> Table:
-    """Leave out the columns behind the first ``keep`` that are empty in every row."""
-    rows = list(table.rows)
-    kept = [at for at in range(len(table.titles)) if at < keep or any(row[at] for row in rows)]
-    columns = itemgetter(*kept)
-    return Table(columns(table.titles), list(map(columns, rows)))

@@ -6,20 +6,29 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ckptread.operations.documents import TensorDocument, tensor_fields
-from ckptread.operations.inspect.heading import heading
-from ckptread.operations.inspect.report import NAME_TITLES, ListingDocument, ListingReport, listing_fields, name_cells
+from ckptread.operations.inspect.report import (
+    NAME_TITLES,
+    ListingDocument,
+    ListingReport,
+    has_one_dtype,
+    listing_fields,
+    name_cells,
+)
 from ckptread.operations.show.report import StatisticsDocument, statistics_document
 from ckptread.reports.cells import dtype_text, name_text, shape_text
-from ckptread.reports.report import Block, Line, Table
+from ckptread.reports.report import Block, Cell, Line, Table
 from ckptread.reports.table import without
 from ckptread.wording import plural, short
 
 if TYPE_CHECKING:
     from ckptread.operations.each_tensor import TensorResult
-    from ckptread.operations.inspect.inspect import Names
     from ckptread.values.running_statistics import Statistics
 
 TITLES = (">min", ">max", ">mean", ">std", ">L2", ">zeros", ">NaN", ">Inf")
+
+
+OPTIONAL = ("dtype", "shape")
+"""Columns that make room for names, the first one first."""
 
 
 class TensorStatisticsDocument(TensorDocument, kw_only=True):
@@ -44,20 +53,27 @@ class StatisticsReport(ListingReport):
         return InspectStatsDocument(**listing_fields(self._found), tensors=tensors)
 
     def lines(self) -> Iterator[Block]:
-        """Yield the heading, a row per tensor, and the verdict."""
-        yield from heading(self._found)
-        yield self._table(exact=False)
-        yield Line()
+        """Yield the heading, a row per tensor, what they add up to, and the verdict."""
+        yield from super().lines()
         yield Line(_verdict(self._results()))
 
     def _results(self) -> Sequence[TensorResult[Statistics]]:
-        return list((self._found.statistics or {}).values())
+        known = self._found.statistics or {}
+        return [known[tensor.key] for tensor in self._found.tensors]
+
+    def _shown(self) -> Sequence[TensorResult[Statistics]]:
+        """Return the results of the rows that the table shows, and of copies that differ from their original."""
+        known, rows = self._found.statistics or {}, {tensor.key for tensor in self._found.rows}
+        return [known[key] for key in known if key in rows or _differs(known[key])]
 
     def _table(self, *, exact: bool) -> Table:
-        names = self._found.view.names
-        rows = [_row(result, names, exact=exact) for result in self._results()]
-        table = Table([*NAME_TITLES[names], "dtype", "shape", *TITLES, "problem"], rows, ["dtype", "shape"])
-        return table if exact else _short(table)
+        view = self._found.view
+        if exact:
+            rows = [[*name_cells(each.tensor, view.names), *_exact_row(each)] for each in self._results()]
+            return Table([*NAME_TITLES[view.names], "dtype", "shape", *TITLES, "problem"], rows)
+        rows = [[self._labels.cell(each.tensor), *_short_row(each)] for each in self._shown()]
+        table = _short(Table(["name", "dtype", "shape", *TITLES, "problem"], rows, OPTIONAL))
+        return without(table, "dtype") if has_one_dtype(self._found.rows) else table
 
 
 def _tensor(result: TensorResult[Statistics]) -> TensorStatisticsDocument:
@@ -66,10 +82,12 @@ def _tensor(result: TensorResult[Statistics]) -> TensorStatisticsDocument:
     return TensorStatisticsDocument(**fields, statistics=statistics)
 
 
-def _row(result: TensorResult[Statistics], names: Names, *, exact: bool) -> list[str]:
-    tensor = result.tensor
-    cells = _exact_cells(result) if exact else _short_cells(result)
-    return [*name_cells(tensor, names), dtype_text(tensor.dtype), shape_text(tensor.shape), *cells]
+def _exact_row(result: TensorResult[Statistics]) -> list[str]:
+    return [dtype_text(result.tensor.dtype), shape_text(result.tensor.shape), *_exact_cells(result)]
+
+
+def _short_row(result: TensorResult[Statistics]) -> list[str]:
+    return [dtype_text(result.tensor.dtype), shape_text(result.tensor.shape), *_short_cells(result)]
 
 
 def _exact_cells(result: TensorResult[Statistics]) -> list[str]:
@@ -86,20 +104,31 @@ def _short_cells(result: TensorResult[Statistics]) -> list[str]:
     if found is None:
         return _exact_cells(result)
     values = (found.minimum, found.maximum, found.mean, found.std, found.l2)
-    return [
-        *map(_digits, values),
-        *("-" if count is None else f"{count:,}" for count in (found.zeros, found.nans, found.infs)),
-        _note(result),
-    ]
+    return [*map(_digits, values), _count(found.zeros), _wrong(found.nans), _wrong(found.infs), _note(result)]
+
+
+def _count(count: int | None) -> str:
+    return "-" if count is None else f"{count:,}"
+
+
+def _wrong(count: int | None) -> str:
+    """Return a number of values that should not be there."""
+    return Cell(_count(count), "nan") if count else _count(count)
 
 
 def _note(result: TensorResult[Statistics]) -> str:
     tensor = result.tensor
-    if tensor.alias_of is None and tensor.variable is None and tensor.copy_of is not None:
+    if _differs(result) and tensor.copy_of is not None:
         return f"differs from {short(tensor.copy_of)}"
     if tensor.repeats is not None:
         return f"same as {short(tensor.repeats)}"
     return "" if result.value is None else _unjudged(result.value)
+
+
+def _differs(result: TensorResult[Statistics]) -> bool:
+    """Whether a copy is not the same as its original: then it is called by its key."""
+    tensor = result.tensor
+    return tensor.alias_of is None and tensor.variable is None and tensor.copy_of is not None
 
 
 def _unjudged(found: Statistics) -> str:

@@ -34,7 +34,7 @@ class PathTotals(msgspec.Struct, frozen=True):
 def total(tensors: Iterable[TensorInfo]) -> Totals:
     """Return the totals of these tensors."""
     listed = list(tensors)
-    own = [t for t in listed if t.repeats is None]
+    own = [t for t in listed if t.alias_of is None and t.copy_of is None]
     return Totals(
         tensors=len(own),
         aliases=len(listed) - len(own),

@@ -33,7 +33,8 @@ def tree_table(
     ``exact`` gives whole paths and plain numbers, for machines; a row without a dtype is a branch.
     """
     root = grow(tensors, by_key=by_key, mark=mark)
-    return Table(["name", "dtype", "shape", ">parameters", ">bytes"], list(_rows(root, depth, exact=exact, mark=mark)))
+    rows = _paths(root, depth, mark) if exact else _drawn(root, depth, mark)
+    return Table(["name", "dtype", "shape", ">parameters", ">bytes"], list(rows), ("bytes", "parameters", "dtype"))
 
 
 def grow(tensors: Iterable[TensorInfo], *, by_key: bool, mark: str = "/") -> Branch:
@@ -54,19 +55,35 @@ def grow(tensors: Iterable[TensorInfo], *, by_key: bool, mark: str = "/") -> Bra
     return root
 
 
-def _rows(root: Branch, depth: int | None, *, exact: bool, mark: str) -> Iterator[list[str]]:
-    """Walk with a stack: names may have a thousand components. Before a name stands its path, or an indent."""
+def _paths(root: Branch, depth: int | None, mark: str) -> Iterator[list[str]]:
+    """Yield a row per branch with its path, for programs. It walks with a stack: names may have many components."""
     stack = [(child, "", depth) for child in reversed(root.branches.values())]
     while stack:
         node, before, left = stack.pop()
-        yield [
-            name_text(before + node.name) if exact else before + _label(node, left, mark),
-            *_cells(node, exact=exact),
-        ]
+        yield [name_text(before + node.name), *_cells(node, exact=True)]
         if left is None or left > 1:
             deeper = None if left is None else left - 1
-            below = f"{before}{node.name}{mark}" if exact else before + "  "
-            stack += [(child, below, deeper) for child in reversed(node.branches.values())]
+            stack += [(child, f"{before}{node.name}{mark}", deeper) for child in reversed(node.branches.values())]
+
+
+def _drawn(root: Branch, depth: int | None, mark: str) -> Iterator[list[str]]:
+    """Yield a row per branch as a tree is drawn: each with a line to the branch that it belongs to."""
+    stack = [(child, "", "", depth) for child in reversed(root.branches.values())]
+    while stack:
+        node, before, below, left = stack.pop()
+        yield [before + _label(node, left, mark), *_cells(node, exact=False)]
+        if left is None or left > 1:
+            deeper = None if left is None else left - 1
+            stack += reversed(
+                [(child, below + line, below + next_lines, deeper) for child, line, next_lines in _lines(node)]
+            )
+
+
+def _lines(node: Branch) -> Iterator[tuple[Branch, str, str]]:
+    """Yield the branches of a branch, each with what is drawn before its name, and before all that is in it."""
+    branches = list(node.branches.values())
+    yield from ((child, "├─ ", "│  ") for child in branches[:-1])
+    yield from ((child, "└─ ", "   ") for child in branches[-1:])
 
 
 def _label(node: Branch, left: int | None, mark: str) -> str:
