@@ -47,3 +47,22 @@ def test_free_space_of_no_size_in_the_global_heap_is_damage(tmp_path):
         assert reader.read("n").tolist() == [0, 1, 2]
         with pytest.raises(ckptread.CheckpointError, match="no size"):
             reader.read("d")
+
+
+@pytest.mark.parametrize("backend", ["native", "h5py"])
+@pytest.mark.parametrize("nbit", [False, True])
+def test_arrays_of_arrays_have_all_their_axes(backend, nbit, tmp_path):
+    kind = h5py.h5t.array_create(h5py.h5t.array_create(h5py.h5t.STD_I16BE, (2, 3)), (4,))
+    values = np.arange(5 * 24, dtype=">i2").reshape(5, 4, 2, 3)
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((2,))
+    if nbit:
+        properties.set_filter(h5py.h5z.FILTER_NBIT, h5py.h5z.FLAG_OPTIONAL)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        dataset = h5py.h5d.create(file.id, b"w", kind, h5py.h5s.create_simple((5,)), properties)
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, values, mtype=kind)
+    with ckptread.open(tmp_path / "a.h5", backend=backend) as reader:
+        assert reader["w"].shape == values.shape
+        assert reader["w"].dtype == values.dtype
+        assert np.array_equal(reader.read("w"), values)
+        assert np.array_equal(reader["w"][1:, 2, ::-1], values[1:, 2, ::-1])

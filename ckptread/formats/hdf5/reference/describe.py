@@ -45,8 +45,9 @@ def describe_dataset(dataset: h5d.DatasetID, key: str, address: int, *, alias_of
         return found
     shape = stored_shape
     if dtype is not None and dtype.subdtype is not None:
-        shape += dtype.shape
-        found = replace(found, dtype=str(dtype.base), shape=shape)
+        base, dims = flat_array(dtype)
+        shape += dims
+        found = replace(found, dtype=str(base), shape=shape)
     problem = shape_problem(shape)
     if problem is not None:
         return replace(found, problem=problem)
@@ -88,6 +89,15 @@ def _dtype(dataset: h5d.DatasetID, kind: h5t.TypeID) -> tuple[str | None, np.dty
     if dtype.kind == "f" and kind.get_class() == h5t.FLOAT and kind.get_size() != dtype.itemsize:
         return None, None  # a float that h5py would convert to a larger one
     return str(dtype), dtype
+
+
+def flat_array(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Return what an array type, or arrays of arrays, is made of, and all its dimensions."""
+    dims: tuple[int, ...] = ()
+    while dtype.subdtype is not None:
+        dtype, more = dtype.subdtype
+        dims += more
+    return dtype, dims
 
 
 def _recorded_dtype(dataset: h5d.DatasetID) -> str | None:

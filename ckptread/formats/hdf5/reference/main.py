@@ -17,7 +17,7 @@ import numpy as np
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.hdf5.reference.addresses import dataset_at
 from ckptread.formats.hdf5.reference.chunks import verify_chunks
-from ckptread.formats.hdf5.reference.describe import small_float
+from ckptread.formats.hdf5.reference.describe import flat_array, small_float
 from ckptread.formats.hdf5.reference.walk import LinkWalk
 from ckptread.formats.hdf5.superblock import repaired_superblock
 from ckptread.formats.hdf5.values import encode
@@ -141,7 +141,7 @@ def _elements(dataset: h5py.Dataset, selection: tuple[slice, ...]) -> np.ndarray
         wide = np.asarray(dataset[selection or ()], "<f4")
         return (wide.view("<u4") >> 16).astype("<u2")
     if dataset.shape or kind.subdtype is not None:
-        return np.asarray(dataset[selection or ()], kind.base)
+        return np.asarray(dataset[selection or ()], flat_array(kind)[0])
     scalar = np.empty((), kind)  # h5py's own scalars are in native order, without trailing zeros, and lists are arrays
     if dataset.size:
         dataset.read_direct(scalar)
