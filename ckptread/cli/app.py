@@ -37,7 +37,11 @@ def _show_completion(shell: Shell | None) -> None:
 
 def _install_completion(shell: Shell | None) -> None:
     if shell is not None:
-        render.line(f"{shell} completes ckptread from its next start: {install_script(shell)} is installed")
+        try:
+            place = install_script(shell)
+        except OSError as error:
+            raise ckptread.CheckpointError(str(error.filename), f"it cannot be written: {error.strerror}") from error
+        render.line(f"{place} is installed: {shell} completes ckptread from its next start")
         raise typer.Exit
 
 

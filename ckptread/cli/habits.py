@@ -35,7 +35,7 @@ def adapt_words(words: Sequence[str]) -> list[str]:
         words = [*words, os.path.basename(os.environ.get("SHELL", ""))]
     if is_of_tensorflow(words):
         words = _adapt_inspect_checkpoint(words)
-    if words and words[0] not in COMMANDS and not words[0].startswith("-") and _exists(words[0]):
+    if words and words[0] not in COMMANDS and _is_listing(words):
         words = ["inspect", *words]
     end = words.index(END) if END in words else len(words)
     return [new for word in words[:end] for new in _adapt_word(word)] + list(words[end:])
@@ -91,6 +91,14 @@ def suggest_command(error: Exception, words: Sequence[str]) -> str | None:
         return f"{problem}. Follow them all with `ckptread history {shown}`."
     compare = f", or compare them with `ckptread diff {shown}`" if len(files) == 2 else ""
     return f"{problem}. List them with `ckptread ls {shown}`{compare}."
+
+
+def _is_listing(words: Sequence[str]) -> bool:
+    """Whether a checkpoint, with options of ``inspect`` before it or none, is in place of a command."""
+    from ckptread.cli.completion.grammar import OPTIONS
+
+    first = next((word for word in words if not word.startswith("-")), None)
+    return words[0].partition("=")[0] not in OPTIONS and first is not None and _exists(first)
 
 
 def _exists(word: str) -> bool:

@@ -30,9 +30,13 @@ class LocalStorage(Storage):
         """Return what a name stands for, links followed; None where there is nothing."""
         try:
             mode = os.stat(self._path(name)).st_mode
+        except PermissionError:  # of a folder around it: whether it exists is not known
+            return "other"
         except (OSError, ValueError):
             return "other" if os.path.lexists(self._path(name)) else None
-        return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
+        if stat.S_ISDIR(mode):
+            return "folder" if os.access(self._path(name), os.R_OK | os.X_OK) else "other"
+        return "file" if stat.S_ISREG(mode) else "other"
 
     def list(self, folder: str) -> list[str]:
         """Return the names in a folder, sorted; empty where it cannot be listed."""

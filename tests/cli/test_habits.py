@@ -71,6 +71,7 @@ def test_a_checkpoint_in_place_of_a_command_is_listed(run, folder):
     assert run("a.keras", "--role", "model") == run("inspect", "a.keras", "--role", "model")
     assert run(STEPS).out == run("inspect", STEPS).out
     assert run(STEPS / "ckpt-1").out == run("inspect", STEPS / "ckpt-1").out
+    assert run("--layers", "a.keras") == run("inspect", "--layers", "a.keras")
     for word in ("inspct", "c.keras"):
         ran = run(word)
         assert ran.code == 2

@@ -124,6 +124,22 @@ def test_a_file_without_permission_says_so(tmp_path, name, command):
     assert "Permission denied" in is_one_clear_error(command, ran.returncode, ran.stdout, ran.stderr, tmp_path / name)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("typed", ["private", "private/w.h5", "private/run/ckpt-1"])
+@pytest.mark.parametrize("command", ["inspect", "history"])
+def test_a_folder_without_permission_says_so(tmp_path, typed, command):
+    taken = without_privilege()
+    if taken is None:
+        pytest.skip("the superuser reads everything, and setpriv is absent")
+    (tmp_path / "private").mkdir(mode=0)
+    ran = subprocess.run(
+        [*taken, sys.executable, "-m", "ckptread", command, typed],
+        check=False, capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == f"ckptread: {typed}: it cannot be read: Permission denied\n"
+
+
 @pytest.fixture
 def shrinking(monkeypatch):
     """Have a checkpoint lose its end once it is open; of two, once the second one is."""
