@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from ckptread.cli.pager import Screen
 from ckptread.cli.parse.options import OutputFormat
 from ckptread.cli.terminal import in_colour, terminal_width
+from ckptread.errors import UsageError
 from ckptread.reports.cells import bytes_text
 from ckptread.reports.report import Line, Report, Reportable
 from ckptread.reports.text import block_lines, folded
-from ckptread.wording import printable
+from ckptread.wording import printable, quoted
 
 if TYPE_CHECKING:
     import rich.progress
 
+FILE_LAYOUTS = {".csv": "csv", ".json": "json", ".md": "markdown", ".html": "html"}
+"""The layout of a file by its ending."""
 PATIENCE = 1.0
 """Seconds of work before a progress bar shows."""
 
@@ -32,6 +35,18 @@ def report(found: Report, layout: str) -> None:
         renderer = import_module(f"ckptread.reports.{layout}")
         sys.stdout.writelines(getattr(renderer, f"as_{layout}")(found))
     notes(found)
+
+
+def save(found: Report, path: str, force: bool) -> None:
+    """Write a report to a file, completely or not at all, in the layout of the file's ending. Raises UsageError."""
+    from ckptread.storage.writing import open_complete
+
+    layout = FILE_LAYOUTS.get(os.path.splitext(path)[1].lower())
+    if layout is None:
+        raise UsageError(f"{quoted(path)}: the ending of an output file is one of {', '.join(FILE_LAYOUTS)}")
+    renderer = import_module(f"ckptread.reports.{layout}")
+    with open_complete(path, force) as file:
+        file.writelines(text.encode("utf-8", "backslashreplace") for text in getattr(renderer, f"as_{layout}")(found))
 
 
 def notes(found: Report) -> None:

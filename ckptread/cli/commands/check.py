@@ -14,7 +14,7 @@ from ckptread.cli.parse.options import Backend, Checkpoints, OutputFormat, Role,
 Texts = list[str] | None
 
 EXAMPLES = """
-ckptread check model.keras --safe --finite                  # runs no code on loading; no NaN, no Inf
+ckptread check model.keras --safe --finite        # no code runs on loading
 ckptread check run/ckpt-1 run/ckpt-2 --frozen '**/dense'    # not trained
 ckptread check run/ckpt-2 --base run/ckpt-1 --max-change 'sequential/**=0.1'
 ckptread check model.keras --dtype float32 --max-abs 100

@@ -12,6 +12,7 @@ from ckptread.cli.parse.combinations import HISTORY, refuse
 from ckptread.cli.parse.options import (
     Backend,
     Exclude,
+    Force,
     Grouping,
     OutputFormat,
     RoleOrAll,
@@ -38,12 +39,18 @@ def history_command(
     ] = None,
     exclude: Exclude = None,
     role: RoleOrAll = None,
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write every figure to a .csv, .json, .md or .html file."),
+    ] = None,
+    force: Force = False,
     layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
     """Follow the weights through a training run.
 
-    For each step, in the order of the numbers in the names: the L2 norm, the change since the step before, and NaN.
+    Print a row per layer, with its L2 norm, and a column per step, in the order of the numbers in the names, with the
+    change since the step before or NaN. The other formats, and -o, have every figure of every step.
     """
     refuse(HISTORY, {"--by": by is not Grouping.layer, "--pattern": pattern})
     with render.Progress(lambda count: plural(count, "checkpoint")) as progress:
@@ -51,5 +58,7 @@ def history_command(
             paths, by=by.value, pattern=pattern or (), exclude=exclude or (), role=role.value if role else "model",
             backend=backend.value, progress=progress,
         )  # fmt: skip
+    if output is not None:
+        render.save(found.report(), output, force)
     render.report(found.report(), layout)
     raise typer.Exit(found.exit_code)

@@ -3,5 +3,5 @@
 - ``history``: the verb
 - ``steps``: the checkpoints of a run, in the order of its steps
 - ``follow_steps``: norms, changes and NaN, step by step
-- ``report``: how the steps are shown
+- ``report``: how the steps are shown; ``wide_table``: as layers by steps
 """

@@ -11,10 +11,10 @@ import msgspec
 from ckptread.operations.history.follow_steps import GroupStatistics, StepStatistics
 from ckptread.operations.history.history import History
 from ckptread.operations.history.steps import series_of
+from ckptread.operations.history.wide_table import wide_table
 from ckptread.reports.cells import name_text
 from ckptread.reports.document import Document, Number
 from ckptread.reports.report import Block, Line, Report, Table
-from ckptread.reports.table import without
 from ckptread.wording import plural
 
 SHOWN_SERIES = 4
@@ -77,7 +77,7 @@ class HistoryDocument(Document, kw_only=True):
 
 
 class HistoryReport(Report):
-    """A row per group and step, the range of steps, and the first NaN."""
+    """A row per group, a column per step, the range of steps, and the first NaN."""
 
     def __init__(self, found: History) -> None:
         self._found = found
@@ -105,9 +105,9 @@ class HistoryReport(Report):
         return [Table([*titles, ">Inf", ">reshaped", "problem"], rows)]
 
     def lines(self) -> Iterator[Block]:
-        """Yield a table with the steps of each group below each other, and a summary."""
+        """Yield a table of groups and steps, and a summary."""
         if any(not step.problem for step in self._found.steps):
-            yield _table(self._found.steps)
+            yield wide_table(self._found.steps)
             yield Line()
             yield from (Line(text, "prose") for text in _summary(self._found))
 
@@ -151,40 +151,6 @@ def _group_document(group: GroupStatistics) -> GroupDocument:
         name=group.name, tensors=group.tensors, parameters=group.parameters, l2=group.l2, distance=group.distance,
         change=group.change, nan=group.nans, inf=group.infs, reshaped=group.reshaped,
     )  # fmt: skip
-
-
-def _table(steps: Sequence[StepStatistics]) -> Table:
-    """Return a row per group and step; counts of Inf and notes only where there are any."""
-    groups: dict[str, list[tuple[StepStatistics, GroupStatistics]]] = {}
-    for step in steps:
-        for group in step.groups:
-            groups.setdefault(group.name, []).append((step, group))
-    rows = [row for name, members in groups.items() for row in _group_rows(name, members)]
-    complete = Table(["name", ">step", ">L2", ">change", ">NaN", ">Inf", "note"], rows)
-    for at, title, usual in ((5, ">Inf", "0"), (6, "note", "")):
-        if all(row[at] in {usual, "-"} for row in rows):
-            complete = without(complete, title)
-    return complete
-
-
-def _group_rows(name: str, members: Sequence[tuple[StepStatistics, GroupStatistics]]) -> Iterator[list[str]]:
-    """Yield a group's rows; the first one has its name."""
-    for at, (step, group) in enumerate(members):
-        shown = "" if at else name_text(name)
-        statistics = [_digits(group.l2), _digits(group.change), _count(group.nans), _count(group.infs), _note(group)]
-        yield [shown, name_text(step.step.label), *statistics]
-
-
-def _note(group: GroupStatistics) -> str:
-    return f"the shapes of {plural(group.reshaped, 'tensor')} differ" if group.reshaped else ""
-
-
-def _count(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
-
-
-def _digits(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
 
 
 def _exact_rows(step: StepStatistics) -> Iterator[list[str]]:
