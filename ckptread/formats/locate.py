@@ -149,7 +149,9 @@ def _only_in(folder: Candidate) -> Located | None:
     where = storage.address(folder.path)
     if len(found) > 1:
         shown = ", ".join(escape(basename(name)) for name, _ in found[:3]) + (" …" if len(found) > 3 else "")
-        raise UnknownFormatError(where, f"the folder has {len(found)} checkpoints", advice=f"name one: {shown}")
+        raise UnknownFormatError(
+            where, f"the folder has {len(found)} checkpoints", advice=f"name one: {shown}; 'ckptread ls' lists them"
+        )
     return Located(storage, *found[0], f"the only checkpoint in {quoted(where)}") if found else None
 
 

@@ -13,6 +13,11 @@ from ckptread.cli.parse.options import Backend, Checkpoints, OutputFormat, Role,
 
 Texts = list[str] | None
 
+RULES_HELP = (
+    "Read more rules from a TOML file: below [check], the names of these options without dashes, as in finite = true or "
+    "frozen = ['backbone/**']."
+)
+
 EXAMPLES = """
 ckptread check model.keras --safe --finite        # no code runs on loading
 ckptread check run/ckpt-1 run/ckpt-2 --frozen '**/dense'    # not trained
@@ -62,9 +67,7 @@ def check_command(
         Texts, typer.Option("--same-as", metavar="CKPT", help="Require the same values as in this CKPT.")
     ] = None,
     role: Role = None,
-    rules: Annotated[
-        str | None, typer.Option("--rules", metavar="FILE", help="Read more rules from a TOML file.")
-    ] = None,
+    rules: Annotated[str | None, typer.Option("--rules", metavar="FILE", help=RULES_HELP)] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing; only set the exit code.")] = False,
     layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,

@@ -11,7 +11,7 @@ from ckptread.cli import render
 from ckptread.cli.parse.options import OutputFormat, UseLayout
 
 EXAMPLES = """
-ckptread ls run
+ckptread ls run                         # steps, sizes, writers and dates
 ckptread ls run/ckpt-1 model.keras --format csv
 """
 

@@ -153,7 +153,11 @@ Layers = Annotated[
     ),
 ]
 Model = Annotated[
-    bool, typer.Option("--model", help="Print what the config records of the model. Nothing is built or run.")
+    bool,
+    typer.Option(
+        "--model",
+        help="Print the model's config, its custom classes, and whatever would run code on load. Nothing is run.",
+    ),
 ]
 Stats = Annotated[
     bool,
