@@ -54,7 +54,7 @@ class HistogramDocument(msgspec.Struct, kw_only=True):
 class QuantileDocument(msgspec.Struct, kw_only=True):
     """The value that a share of all finite values does not exceed, as numpy interpolates it."""
 
-    share: float
+    share: Number
     value: Number
 
 
@@ -65,7 +65,7 @@ class ShowDocument(CheckpointDocument, kw_only=True):
     storage: dict[str, str]
     """What else the format records about how it is stored, by name: layout, chunks, filters, attributes."""
     statistics: StatisticsDocument
-    sparsity: float | None
+    sparsity: Number | None
     """The share of the values that are zero."""
     quantiles: list[QuantileDocument]
     histogram: HistogramDocument | None
