@@ -104,6 +104,25 @@ def write_keras(folder):
         layer[kernel] = np.zeros(3, "f4")
 
 
+def write_keras_folders(folder):
+    """Write the members of the archive as a folder, and weights in two files."""
+    model, shards = folder / "unzipped", folder / "shards"
+    with zipfile.ZipFile(folder / "a.keras") as archive:
+        for name in ("metadata.json", "config.json", "model.weights.h5"):
+            archive.extract(name, model)
+    (model / "assets" / f"of{FILE}").mkdir(parents=True)
+    (model / "assets" / f"of{FILE}" / f"words{FILE}.txt").write_text(TEXT)
+    shards.mkdir()
+    part = f"m{FILE}_00000.weights.h5"
+    (shards / part).write_bytes((folder / "w.weights.h5").read_bytes())
+    groups = {
+        "/layers/dense/vars": [part],
+        f"/layers/cls{PART}/vars": [part],
+        f"/layers/x{TEXT}/vars": [f"no{FILE}.h5"],
+    }
+    (shards / "m.weights.json").write_text(json.dumps({"metadata": {"k" + TEXT: TEXT}, "weight_map": groups}))
+
+
 def npy(descr, shape=(3,), data=b""):
     text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape!r}, }}\n".encode()
     return b"\x93NUMPY\3\0" + struct.pack("<I", len(text)) + text + data
@@ -142,6 +161,14 @@ def write_tensorflow(folder):
         (folder / f"state{at}" / "checkpoint").write_text(f'model_checkpoint_path: "{quoted}"\n', newline="")
 
 
+def write_v1(path):
+    """Write a checkpoint of TensorFlow's first format: its first entry lists the tensors, and no value follows."""
+    tensors = [
+        field(1, ("v" + TEXT).encode()) + field(2, field(2, field(1, 3))) + field(3, kind) for kind in (1, 7, 99)
+    ]
+    path.write_bytes(table([(b"", field(1, b"".join(field(1, each) for each in tensors)))]))
+
+
 def write_series(folder):
     run = folder / f"run{FILE}"
     run.mkdir()
@@ -154,8 +181,10 @@ def write_checkpoints(folder):
     write_safetensors(folder)
     write_hdf5(folder / "p.h5")
     write_keras(folder)
+    write_keras_folders(folder)
     write_numpy(folder)
     write_tensorflow(folder)
+    write_v1(folder / "v1.ckpt")
     write_series(folder)
     (folder / f"page{FILE}.h5").write_text(TEXT)
     return [path for path in sorted(folder.iterdir()) if ".data-" not in path.name]

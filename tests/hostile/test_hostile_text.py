@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+import ckptread
+from ckptread.formats.registry import FORMATS
 from tests.hostile.hostile_text import FILE, TEXT, write_checkpoints, write_listing, write_mapping, write_rules
 
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -51,9 +53,35 @@ def checkpoints(tmp_path_factory):
     return write_checkpoints(tmp_path_factory.mktemp("hostile"))
 
 
+def opened(paths):
+    """Yield those that are a checkpoint, open."""
+    for path in paths:
+        try:
+            reader = ckptread.open(path)
+        except ckptread.CheckpointError:
+            continue
+        with reader:
+            yield reader
+
+
+def test_every_format_has_a_checkpoint_with_hostile_text_in_its_names(checkpoints):
+    formats = {reader.format: " ".join(info.name for info in reader.tensors.values()) for reader in opened(checkpoints)}
+    assert set(formats) == {row.name for row in FORMATS}
+    assert all("\x1b" in names or name == "npy" for name, names in formats.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["table", "json"])
+def test_every_tensor_is_shown(run, checkpoints, layout):
+    for reader in list(opened(checkpoints)):
+        for key in reader.tensors:
+            if "\0" not in key:
+                judge(run("show", reader.path, "--format", layout, "--", key))
+                judge(run("show", reader.path, "--slice", "0", "--", key))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.slow
 def test_listings(run, checkpoints, layout):
     for path in checkpoints:
         for view in VIEWS:
