@@ -14,8 +14,8 @@ from ckptread.cli.parse.options import Backend, Checkpoints, OutputFormat, Role,
 Texts = list[str] | None
 
 RULES_HELP = (
-    "Read more rules from a TOML file: below [check], the names of these options without dashes, as in finite = true or "
-    "frozen = ['backbone/**']."
+    "Read more rules from a TOML file: below [check], the names of these options without dashes, as in finite = true "
+    "or frozen = ['backbone/**']."
 )
 
 EXAMPLES = """
