@@ -18,6 +18,7 @@ from ckptread.errors import UnsafeFileError
 from ckptread.formats.asset_files import list_assets
 from ckptread.formats.tensorflow.bundle import TfBundleReader
 from ckptread.formats.tensorflow.evidence import DESCRIPTION_FILES, VARIABLES, read_description, saved_model_findings
+from ckptread.formats.tensorflow.graph_facts import saved_model_metadata
 from ckptread.model import ModelFacts
 from ckptread.names.tensorflow.foreign_parts import saved_model_facts
 from ckptread.reader import Reader, Remains, readable
@@ -69,6 +70,7 @@ class SavedModelReader(TfBundleReader):
         beside = {field: join(folder, file) for field, file in DESCRIPTION_FILES.items()}
         super().__init__(storage, join(folder, VARIABLES), folder=folder, beside=beside)
         self.problems = [*self.problems, *_unread(self.evidence.saved_model)]
+        self.metadata = {**self.metadata, **saved_model_metadata(self.evidence.saved_model)}
 
     @cached_property
     def assets(self) -> Mapping[str, Callable[[], Source]]:
@@ -91,10 +93,10 @@ class EmptySavedModel(Reader):
         self._root = folder
         self.path = storage.address(folder)
         self.tensors = {}
-        self.metadata = {"writer": "TensorFlow"}
         self._description = join(folder, DESCRIPTION_FILES["saved_model"])
         self._storage = storage
         data = read_description(storage, self._description)
+        self.metadata = saved_model_metadata(data)
         self.problems = [self._finding(), *saved_model_findings(data), *_unread(data)]
 
     def _finding(self) -> Finding:

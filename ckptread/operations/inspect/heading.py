@@ -20,6 +20,9 @@ LONGEST_VALUE = 200
 USUAL = {("byteorder", "little"), ("shards", "1"), ("files", "1"), ("backend", "tensorflow")}
 """Metadata that is not worth a word."""
 MOST_FINDINGS = 10
+SIGNATURE = "signature "
+"""How the metadata of a SavedModel calls each of its signatures."""
+MOST_SIGNATURES = 4
 MOST_VALUES = 8
 """How many values of scalars a line has."""
 
@@ -27,7 +30,7 @@ MOST_VALUES = 8
 def heading(found: Listing, shared: Iterable[str] = ()) -> Iterator[Line]:
     """Yield what was opened, and what is in it; ``shared`` is what all rows below have in common."""
     yield Line(name_text(found.path), "title")
-    yield from (Line("  " + about) for about in _described(found))
+    yield from (Line("  " + about, "prose") for about in _described(found))
     parts = list(_parts(found))
     yield from [Line("  " + " · ".join(parts), "prose")] if parts else []
     yield from [Line("  " + ", ".join(shared))] if shared else []
@@ -42,8 +45,9 @@ def _described(found: Listing) -> list[str]:
         model, name = found.model.class_name, name_text(found.model.name or "")
     first = [found.format if found.backend == "native" else f"{found.format}, read by {found.backend}", writer]
     first += [f'{model} "{name}"' if model and name else model, said.pop("date_saved", "")]
+    signatures = [f"{key} {said.pop(key)}" for key in list(said) if key.startswith(SIGNATURE)]
     line = " · ".join(part for part in [*first, *_unusual(said, writer)] if part)
-    return [line, opened] if opened else [line]
+    return [line, *([opened] if opened else []), *signatures[:MOST_SIGNATURES]]
 
 
 def _unusual(metadata: Mapping[str, str], writer: str) -> list[str]:
