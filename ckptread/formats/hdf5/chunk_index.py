@@ -33,6 +33,8 @@ def read_chunk_index(head: Superblock, dataset: DatasetObject) -> Parser[dict[Po
         return {}
     grid = _grid(dataset)
     if layout.index == layouts.SINGLE:
+        if any(count > 1 for count in grid.counts):
+            raise Malformed("the index of several chunks is that of a single one", head.base + layout.address)
         return {(0,) * len(grid.chunk): _single(head, dataset, grid)}
     if layout.index == layouts.TREE_1:
         return (yield from _read_tree_1(head, layout.address, grid))
@@ -88,7 +90,8 @@ def _read_tree_1(head: Superblock, address: int, grid: ChunkGrid) -> Parser[dict
     entry = Struct(f"<II{len(grid.chunk) + 2}Q")
     """Stored bytes, mask, position, that within an element, address."""
     found: list[tuple[Position, Chunk]] = []
-    for each in (yield from read_tree_1(head, address, CHUNKS, entry.size - 8)):
+    position_of = Struct(f"<8x{len(grid.chunk) + 1}Q").unpack_from
+    for each in (yield from read_tree_1(head, address, CHUNKS, entry.size - 8, position_of)):
         nbytes, mask, *position, inner, child = entry.unpack(each)
         if inner or any(at % dim for at, dim in zip(position, grid.chunk, strict=True)):
             raise Malformed("a chunk is at a position where none begins", head.base + address)

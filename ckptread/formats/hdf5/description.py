@@ -88,6 +88,9 @@ def _chunk_problem(dataset: DatasetObject) -> tuple[str | None, bool]:
         return "its chunks have no size, or another rank than it has", False
     if nbytes > MAX_CHUNK_BYTES:
         return f"its chunks take {nbytes:,} bytes each, more than the {MAX_CHUNK_BYTES:,} that are read", False
+    item_bytes = dataset.layout.dims[-1] if dataset.layout.dims else 0
+    if item_bytes != dataset.kind.size:
+        return f"its chunks have elements of {item_bytes:,} bytes, not of {dataset.kind.size:,}", False
     return _filters_problem(dataset)
 
 

@@ -25,6 +25,7 @@ from ckptread.formats.hdf5.storage_layout import (
     CONTIGUOUS,
     Filter,
     Layout,
+    is_never_filled,
     read_fill,
     read_filters,
     read_layout,
@@ -145,7 +146,7 @@ class ObjectReader:
             space=shape,
             layout=place,
             filters=() if filters is None else read_filters(filters.data, filters.offset),
-            fill=_fill(kinds),
+            fill=_fill(kinds, place),
             external=(yield from self._external_file(kinds.get(header.EXTERNAL_FILES))),
             stated_dtype=(yield from self._stated_dtype(messages)) if kind.kind == OPAQUE else None,
             null_references=(yield from self._null_references(kind, shape, place)) if kind.kind == REFERENCE else 0,
@@ -192,7 +193,9 @@ class ObjectReader:
         return None
 
 
-def _fill(kinds: dict[int, HeaderMessage]) -> bytes:
+def _fill(kinds: dict[int, HeaderMessage], layout: Layout) -> bytes:
+    if layout.kind == CHUNKED and header.FILL in kinds and is_never_filled(kinds[header.FILL].data):
+        return b""  # the library leaves the buffer as it is, and h5py's are zeros
     for kind, read in ((header.FILL, read_fill), (header.OLD_FILL, read_old_fill)):
         if kind in kinds:
             return read(kinds[kind].data, kinds[kind].offset)

@@ -25,6 +25,7 @@ INDEX_BYTES = {SINGLE: 0, IMPLICIT: 0, FIXED_ARRAY: 1, EXTENSIBLE_ARRAY: 5, TREE
 SINGLE_FILTERED = 2
 """A flag of version 4: the only chunk went through filters, and its size and mask follow."""
 ADDRESS = Struct("<Q")
+FILL_NEVER = 1
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,11 +38,16 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """Stored bytes, where the message says."""
     offset: int = 0
     """Of compact bytes, in the source."""
-    chunk: tuple[int, ...] = ()
-    """Dimensions of a chunk, without that of the element's bytes."""
+    dims: tuple[int, ...] = ()
+    """Of a chunk; the last one is the bytes of an element."""
     index: int = TREE_1
     parameters: bytes = b""
     """Of the index: what the message says of it."""
+
+    @property
+    def chunk(self) -> tuple[int, ...]:
+        """The shape of a chunk."""
+        return self.dims[:-1]
 
 
 class Filter(msgspec.Struct, frozen=True, gc=False):
@@ -75,7 +81,7 @@ def _read_layout_1(data: bytes, offset: int) -> Layout:
     if kind == COMPACT:
         nbytes = int.from_bytes(data[at : at + 4], "little")
         return Layout(kind=kind, nbytes=nbytes, offset=offset + at + 4)
-    return Layout(kind=kind, address=address, chunk=dims[:-1] if kind == CHUNKED else ())
+    return Layout(kind=kind, address=address, dims=dims if kind == CHUNKED else ())
 
 
 def _read_layout_3(data: bytes, offset: int) -> Layout:
@@ -88,7 +94,7 @@ def _read_layout_3(data: bytes, offset: int) -> Layout:
     if kind == CHUNKED and version == 3:
         rank = data[2]
         dims = Struct(f"<{rank}I").unpack_from(data, 11)
-        return Layout(kind=kind, address=ADDRESS.unpack_from(data, 3)[0], chunk=dims[:-1])
+        return Layout(kind=kind, address=ADDRESS.unpack_from(data, 3)[0], dims=dims)
     if kind == CHUNKED:
         return _read_chunked_4(data)
     if kind == VIRTUAL:
@@ -106,7 +112,7 @@ def _read_chunked_4(data: bytes) -> Layout:
     size = 12 if index == SINGLE and flags & SINGLE_FILTERED else INDEX_BYTES[index]
     parameters = data[at + 1 : at + 1 + size]
     address = ADDRESS.unpack_from(data, at + 1 + size)[0]
-    return Layout(kind=CHUNKED, address=address, chunk=tuple(dims[:-1]), index=index, parameters=parameters)
+    return Layout(kind=CHUNKED, address=address, dims=tuple(dims), index=index, parameters=parameters)
 
 
 def read_filters(data: bytes, offset: int) -> tuple[Filter, ...]:
@@ -153,6 +159,11 @@ def read_fill(data: bytes, offset: int = 0) -> bytes:
     if version == 3 and len(data) >= 6 and data[1] & 0x20:
         return _sized(data, 2, offset)
     return b""
+
+
+def is_never_filled(data: bytes) -> bool:
+    """Whether a fill value message says that nothing is filled: chunks that were not written have no values at all."""
+    return (data[2] if data[0] < 3 else data[1] >> 2 & 3) == FILL_NEVER if len(data) > 2 else False
 
 
 def read_old_fill(data: bytes, offset: int = 0) -> bytes:

@@ -112,3 +112,39 @@ def test_a_shuffle_filter_for_elements_of_another_size_is_undone_as_by_the_libra
             assert "elements of no bytes" in problem_of(path, "w")
             with pytest.raises(OSError, match="filter"):
                 file["w"][()]
+
+
+def test_chunks_behind_the_last_key_of_their_tree_are_damage(tmp_path):
+    """libhdf5 does not find them, and takes them for chunks that were never written."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver="earliest") as file:
+        file.create_dataset("w", data=np.ones(4, "f4"), chunks=(1,), maxshape=(5,))
+    patched(path, struct.pack("<IIQQ", 0, 0, 3, 4), struct.pack("<IIQQ", 0, 0, 2, 4))
+    with h5py.File(path) as file:
+        assert file["w"][()].tolist() == [1, 1, 1, 0]
+    with ckptread.open(path) as reader, pytest.raises(ckptread.DamagedFileError, match="out of order"):
+        reader.read("w")
+
+
+@pytest.mark.parametrize("version", ["earliest", "latest"])
+def test_chunks_that_are_never_filled_hold_what_h5py_makes_of_them(version, tmp_path):
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((2,))
+    properties.set_fill_value(np.array(7, "f4"))
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    with h5py.File(tmp_path / "a.h5", "w", libver=version) as file:
+        h5py.h5d.create(file.id, b"w", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((3,)), properties)
+    with h5py.File(tmp_path / "a.h5") as file, ckptread.open(tmp_path / "a.h5") as reader:
+        assert file["w"][()].tolist() == reader.read("w").tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("version", ["earliest", "v108"])
+def test_chunks_with_elements_of_another_size_are_refused(version, tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver=(version, "v108")) as file:
+        file.create_dataset("w", data=np.ones((7, 5), "<f8"), chunks=(3, 2))
+    data = bytearray(path.read_bytes())
+    at = data.index(struct.pack("<III", 3, 2, 8)) + 8
+    data[at : at + 4] = struct.pack("<I", 4)
+    path.write_bytes(data)
+    assert problem_of(path, "w") == "its chunks have elements of 4 bytes, not of 8"
