@@ -173,3 +173,18 @@ TENSORFLOW_MEMORY_BYTES = 32 << 30
 """Address space of the TensorFlow backend, of which it reserves much: only the parent is protected."""
 TENSORFLOW_STRINGS_BYTES = 1 << 30
 """The strings of one tensor, from the TensorFlow backend."""
+
+# Pickles
+
+PICKLE_BYTES = 64 << 20
+"""A pickle without the tensors' bytes: that of 200,000 tensors takes some 40 MiB."""
+PICKLE_OPCODES = 7_000_000
+"""Opcodes of a pickle: a tensor takes some 30, and a short text as many bytes twice."""
+PICKLE_CONTAINERS = 2_500_000
+"""Tuples in a pickle, with lists, dictionaries, names and calls counted by their memory: a tensor takes some 10."""
+PICKLE_NUMBER_BYTES = 1024
+"""An integer in a pickle: those of real checkpoints take 9 bytes."""
+PICKLE_VISITS = 3_000_000
+"""Values that are looked at for tensors; one that occurs at several places counts at each."""
+PICKLE_DEPTH = 200
+"""Dictionaries, lists and objects within each other."""

@@ -10,6 +10,8 @@
 ``asset_files`` the assets of a model that is a folder
 ``json_index``  JSON indexes that name the files of a checkpoint
 ``json_shards`` reading the files that such an index names
+``weight_map``  such checkpoints of safetensors and PyTorch
 
-``tensorflow``, ``hdf5``, ``keras``, ``numpy`` and ``safetensors`` are the families; ``zip`` is what two of them use.
+``tensorflow``, ``hdf5``, ``keras``, ``numpy``, ``pytorch`` and ``safetensors`` are the families; ``zip`` is what three
+of them use.
 """

@@ -143,11 +143,6 @@ FOLDERS = (
 MISTAKES = (
     *SUBSTITUTES,
     Mistake(
-        _is_zip_with(b"/data.pkl", b"constants.pkl"),
-        "a PyTorch checkpoint, which contains pickled code",
-        "if you trust it, convert it to safetensors: safetensors.torch.save_file(torch.load(...))",
-    ),
-    Mistake(
         _is_pickle,
         "a Python pickle, which can run code",
         "it is never loaded: ask for an .npz or .safetensors file",

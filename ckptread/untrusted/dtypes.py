@@ -12,6 +12,8 @@ from ckptread.wording import quoted
 if TYPE_CHECKING:
     import numpy as np
 
+    from ckptread.tensors import Array
+
 
 @lru_cache(maxsize=512)
 def numpy_dtype(name: str, path: str = "") -> np.dtype[Any]:
@@ -47,3 +49,10 @@ def _extended_dtype(name: str) -> np.dtype[Any]:
 
     extended: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
     return extended
+
+
+def swap_bytes(values: Array) -> None:
+    """Turn the byte order of ``values`` over, in place; of a complex number's parts, each on its own."""
+    unit = values.dtype.itemsize // (2 if values.dtype.kind == "c" else 1)
+    if unit > 1:
+        values.reshape(-1).view(f"u{unit}").byteswap(inplace=True)

@@ -5,7 +5,6 @@ import pickle
 import shutil
 import struct
 import tarfile
-import zipfile
 
 import pytest
 
@@ -117,12 +116,6 @@ def test_files_are_told_by_their_bytes(tmp_path, source, name, format_name):
         assert len(reader.tensors) == len(original.tensors) > 0
 
 
-def pytorch_zip(path):
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("model/data.pkl", b"\x80\x02}.")
-        archive.writestr("model/version", b"3\n")
-
-
 def tar(path):
     with tarfile.open(path, "w") as archive:
         archive.add(FIXTURES / "README.md", "README.md")
@@ -141,7 +134,6 @@ MISTAKES = {
         "TensorFlow graph",
         "SavedModel",
     ),
-    "model.pt": (pytorch_zip, "PyTorch", "safetensors"),
     "weights.pkl": (lambda p: p.write_bytes(pickle.dumps({"a": 1}, 4)), "pickle", "never loaded"),
     "model.json": (
         lambda p: p.write_text(json.dumps({"class_name": "Sequential", "config": {}})),

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
+from ckptread.formats.weight_map import WeightMapReader
 from ckptread.limits import MAX_ENTRIES, MAX_KEY_BYTES, MAX_RANK, SAFETENSORS_HEADER_BYTES
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, normalize, read_box
@@ -50,6 +51,11 @@ def open_safetensors(storage: Storage, name: str, remains: Remains = Remains.ref
     source = storage.open(name)
     with CloseOnError(source):
         return SafetensorsReader(source)
+
+
+def open_safetensors_shards(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
+    """Open a checkpoint of several files by its index. Raises CheckpointError."""
+    return WeightMapReader(storage, name, "safetensors-shards", open_safetensors)
 
 
 class SafetensorsReader(Reader):

@@ -27,7 +27,7 @@ SHARDS = Format(
     about="sharded safetensors",
     endings=(".safetensors.index.json",),
     recognise=_is_index,
-    open=on_first_use("safetensors.index", "open_safetensors_shards"),
+    open=on_first_use("safetensors.reader", "open_safetensors_shards"),
     resolve=_resolve_index,
     parts=list_shards,
 )

@@ -36,7 +36,7 @@ from ckptread.storage.tensor_bytes import RunningChecksum
 from ckptread.tensors import Checksum, Extent, Finding, Region, TensorInfo
 from ckptread.untrusted.binary import Malformed, text
 from ckptread.untrusted.budget import most_bytes, within
-from ckptread.untrusted.dtypes import numpy_dtype
+from ckptread.untrusted.dtypes import numpy_dtype, swap_bytes
 from ckptread.wording import quoted
 
 if TYPE_CHECKING:
@@ -349,10 +349,3 @@ class TfBundleReader(Reader):
         self._source.close()
         self._shards.close()
         super().close()
-
-
-def swap_bytes(values: Array) -> None:
-    """Turn the byte order of ``values`` over, in place; of a complex number's parts, each on its own."""
-    unit = values.dtype.itemsize // (2 if values.dtype.kind == "c" else 1)
-    if unit > 1:
-        values.reshape(-1).view(f"u{unit}").byteswap(inplace=True)

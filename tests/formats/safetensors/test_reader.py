@@ -14,8 +14,7 @@ import safetensors
 from safetensors.numpy import save, save_file
 
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError, UnsupportedError
-from ckptread.formats.safetensors.index import open_safetensors_shards
-from ckptread.formats.safetensors.reader import DTYPES, open_safetensors
+from ckptread.formats.safetensors.reader import DTYPES, open_safetensors, open_safetensors_shards
 from ckptread.storage.addresses import find_storage
 from tests.conformance.cases import HOSTILE, needs_hostile
 

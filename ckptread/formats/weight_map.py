@@ -1,7 +1,7 @@
-"""A safetensors checkpoint of several files.
+"""A checkpoint of several files whose index has a weight_map: safetensors, or files of torch.save.
 
-What it is: ``*.safetensors.index.json``, a JSON object ``{"metadata": {...}, "weight_map": {tensor: file}}``, and the
-files, in the same folder.
+What it is: ``*.safetensors.index.json`` or ``*.bin.index.json``, a JSON object ``{"metadata": {...}, "weight_map":
+{tensor: file}}``, and the files, in the same folder.
 Specification: none beyond what huggingface_hub and transformers write.
 Read here: every tensor that the index names and its file has. A file that is missing or damaged takes only its own
 tensors with it. Files are named in the index, so a name that leads out of the folder is refused.
@@ -10,37 +10,33 @@ tensors with it. Files are named in the index, so a name that leads out of the f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from posixpath import join
 from typing import Any
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.json_shards import ShardsReader, is_plain, read_index
-from ckptread.formats.safetensors.reader import open_safetensors
 from ckptread.limits import MAX_ENTRIES, MAX_SHARD_FILES
-from ckptread.reader import Reader, Remains
+from ckptread.reader import Reader
 from ckptread.storage.source import CloseOnError, Storage
 from ckptread.tensors import Finding, TensorInfo
 from ckptread.wording import plural, quoted
 
-
-def open_safetensors_shards(storage: Storage, name: str, remains: Remains = Remains.refused) -> Reader:
-    """Open a checkpoint of several files by its index. Raises CheckpointError."""
-    return SafetensorsShardsReader(storage, name)
+OpenFile = Callable[[Storage, str], Reader]
 
 
-class SafetensorsShardsReader(ShardsReader[Reader]):
+class WeightMapReader(ShardsReader[Reader]):
     """An open index, and its files."""
 
-    format = "safetensors-shards"
-
-    def __init__(self, storage: Storage, name: str) -> None:
+    def __init__(self, storage: Storage, name: str, format_name: str, open_file: OpenFile) -> None:
+        """Open the index, and each of its files by ``open_file``. Raises CheckpointError."""
+        self.format = format_name
         super().__init__(storage, name)
         index = read_index(storage, name)
         weights = _weight_map(self.path, index)
         with CloseOnError(self):
             missing = {
-                file: self._open_shard(file, open_safetensors, f"{n:,} of the tensors")
+                file: self._open_shard(file, open_file, f"{n:,} of the tensors")
                 for file, n in Counter(weights.values()).items()
             }
             self._check_one_save()
