@@ -48,7 +48,9 @@ class Storages:
         return None if tensor.storage is None else self._sources.get(tensor.storage.key)
 
     def start(self, tensor: StoredTensor) -> int:
-        """Return the first byte of a tensor's first element in the source."""
+        """Return the first byte of a tensor's first element in the source; 0 where it has no elements."""
+        if not element_count(tensor.shape):
+            return 0
         storage = tensor.storage
         before = 0 if storage is None else storage.offset * ITEM_BYTES[storage.dtype]
         return before + tensor.offset * ITEM_BYTES[tensor.dtype]

@@ -130,6 +130,12 @@ def test_big_endian_values_are_those_that_were_saved(tmp_path):
         assert ckptread.digest(reader).whole
 
 
+def test_a_view_without_elements_may_begin_anywhere(tmp_path):
+    path = written(tmp_path / "m.pt", {"a": tensor(offset=6, shape=(0, 3))})
+    with ckptread.open(path) as reader:
+        assert reader["a"][...].shape == (0, 3)
+
+
 WRONG = {
     "outside": (tensor(offset=1), "it reaches byte 28 of a storage of 24 bytes"),
     "strides": (tensor(strides=(1 << 40, 1)), "it reaches byte"),
