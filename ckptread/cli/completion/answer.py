@@ -43,7 +43,9 @@ def candidates(words: Sequence[str]) -> list[str]:
     command = before[0]
     if command in COMMANDS:
         return _Line(*COMMANDS[command], before[1:]).candidates(word)
-    return _starting(word, COMMANDS if command == "help" else (OPTIONS.get(command) or "").split())
+    if command == "help" or command in OPTIONS:
+        return _starting(word, COMMANDS if command == "help" else (OPTIONS[command] or "").split())
+    return _Line(*COMMANDS["inspect"], before).candidates(word)  # a checkpoint in place of a command is listed
 
 
 def _starting(word: str, names: Iterable[str]) -> list[str]:

@@ -9,9 +9,12 @@ import h5py
 import numpy as np
 import pytest
 import safetensors.numpy
+from typer.main import get_command
 
 import ckptread
+from ckptread.cli.app import build_app
 from ckptread.cli.commands import COMMANDS
+from ckptread.cli.completion import grammar
 from ckptread.cli.completion.answer import candidates
 from ckptread.cli.completion.tensor_names import MOST
 from ckptread.formats.hdf5.paths import list_paths_in
@@ -45,10 +48,22 @@ STEP = str(FIXTURES / "tf-object" / "ckpt-1")
     (["check", KERAS, "--frozen", "head/k"], ["head/kernel"]),
     (["show", "/there/is/none.h5", ""], []),
     (["show", __file__, ""], []),
+    ([KERAS, "head/k"], ["head/kernel"]),
+    (["--layers", KERAS, "head/k"], ["head/kernel"]),
     (["nosuch", "x"], []),
 ], ids=str)  # fmt: skip
 def test_what_may_come_at_the_cursor(words, found):
     assert candidates(words) == found
+
+
+def test_the_grammar_has_every_command_with_its_options():
+    group = get_command(build_app(COMMANDS))
+    assert list(grammar.COMMANDS) == list(COMMANDS)
+    for name, (arguments, options) in grammar.COMMANDS.items():
+        params = group.commands[name].params
+        own = {option for param in params for option in param.opts if option.startswith("-")}
+        assert set(options) == own | {"--help", "-h"} | ({"--json"} if "--format" in own else set())
+        assert len(arguments) == sum(param.param_type_name == "argument" for param in params)
 
 
 @each(CASES)
