@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ckptread.operations.history.history import History as History
     from ckptread.operations.history.history import history as history
     from ckptread.operations.history.steps import Step as Step
+    from ckptread.operations.history.steps import find_checkpoints as find_checkpoints
     from ckptread.operations.inspect.inspect import Listing as Listing
     from ckptread.operations.inspect.inspect import inspect as inspect
     from ckptread.operations.inspect.layers import Amount as Amount
@@ -107,7 +108,7 @@ _MODULES = {
     "operations.extract.written": ("Extraction", "SkippedTensor", "WrittenTensor"),
     "operations.history.follow_steps": ("GroupStatistics", "StepStatistics"),
     "operations.history.history": ("History", "history"),
-    "operations.history.steps": ("Step",),
+    "operations.history.steps": ("Step", "find_checkpoints"),
     "operations.inspect.inspect": ("Listing", "inspect"),
     "operations.inspect.layers": ("Amount", "LayerSummary", "ModelSummary", "ModelTotals", "summarize"),
     "operations.ls.ls": ("CheckpointList", "ListedCheckpoint", "ls"),

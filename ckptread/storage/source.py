@@ -61,9 +61,6 @@ class Source(ABC):
     distant: bool = False
     """Whether each read takes a request over a network, so that only what is needed is asked for."""
 
-    remote: bool = False
-    """Whether each read asks another machine: then only what is needed is read."""
-
     @abstractmethod
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill all of ``buffer`` from ``offset``.

@@ -67,3 +67,19 @@ def test_no_file_is_cut(run, columns, monkeypatch):
     assert [line.split()[0] for line in out.splitlines() if "ckpt-" in line] == [
         str(FIXTURES / "tf-object" / name) for name in ("ckpt-1", "ckpt-2")
     ]
+
+
+def test_verify_and_check_take_a_folder_of_checkpoints(run, tmp_path):
+    for name in ("ckpt-10", "ckpt-9"):
+        write(tmp_path / name, {"w": np.ones(2, "float32")})
+    (tmp_path / "notes.txt").write_text("not a checkpoint")
+    verified = json.loads(run("verify", tmp_path, "--json").out)["checkpoints"]
+    assert [Path(each["path"]).name for each in verified] == ["ckpt-9", "ckpt-10"]
+    checked = run("check", tmp_path, "--no-nan", "--frozen", "w")
+    assert (checked.code, checked.out.count("pass")) == (0, 3 + 1)
+
+
+def test_a_folder_that_is_one_checkpoint_or_has_none_stays_what_it_is(run, tmp_path):
+    assert ckptread.find_checkpoints(FIXTURES / "saved-model-keras") == [str(FIXTURES / "saved-model-keras")]
+    assert ckptread.find_checkpoints(tmp_path, "none.h5") == [str(tmp_path), "none.h5"]
+    assert run("verify", tmp_path).code == 2

@@ -9,7 +9,7 @@ import typer
 import ckptread
 from ckptread.cli import render
 from ckptread.cli.parse.combinations import VERIFY, refuse
-from ckptread.cli.parse.options import Backend, Checkpoints, OutputFormat, Role, UseBackend, UseLayout
+from ckptread.cli.parse.options import Backend, OutputFormat, Role, Runs, UseBackend, UseLayout
 
 Texts = list[str] | None
 
@@ -27,7 +27,7 @@ ckptread check model.keras --dtype float32 --max-abs 100
 
 
 def check_command(
-    paths: Checkpoints,
+    paths: Runs,
     safe: Annotated[
         bool,
         typer.Option("--safe", help="Require that loading runs no code of the file's own, and uses no other files."),
@@ -80,7 +80,8 @@ def check_command(
     refuse(VERIFY, {"--quiet": quiet, "--format": layout is not OutputFormat.table})
     with render.Progress() as progress:
         found = ckptread.check(
-            paths, safe=safe, no_nan=no_nan, no_inf=no_inf, finite=finite, no_zero=no_zero or (), dtype=dtype or (),
+            ckptread.find_checkpoints(*paths),
+            safe=safe, no_nan=no_nan, no_inf=no_inf, finite=finite, no_zero=no_zero or (), dtype=dtype or (),
             max_abs=max_abs or (), has=has or (), params=params, frozen=frozen or (), changed=changed or (),
             max_change=max_change or (), same_as=same_as or (), base=base, role=role and role.value, rules=rules or (),
             backend=backend.value, progress=progress,

@@ -56,6 +56,11 @@ def inspect_command(
         ListingOrder, typer.Option("--sort", help="Sort the rows, the largest first; nan, std and l2 read all values.")
     ] = ListingOrder.stored,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print the first N rows.")] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option("--group", metavar="TEXT", help="Print totals per match; # is a number: 'block_#'. Repeatable."),
+    ] = None,
+    collapse: Annotated[bool, typer.Option("--collapse", help="Print totals of names that differ in numbers.")] = False,
     layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
 ) -> None:
@@ -68,10 +73,12 @@ def inspect_command(
     --where compares dtype, name, key, layer, role, shape, trainable, size (in bytes: 1M is 1 MiB), parameters, rank,
     nan, inf, zeros, min, max, mean, std or l2.
     """
+    sorts = sort is not ListingOrder.stored
     refuse(INSPECT, {
         "--stats": stats, "--tree": tree, "--layers": layers, "--model": model and not layers,
-        "--where": where, "--limit": limit, f"--sort {sort.value}": sort is not ListingOrder.stored,
-        "--depth": depth, "--sort": sort is not ListingOrder.stored, "--names": names is ListingNames.key,
+        "--where": where, "--limit": limit, "--group": group, "--collapse": collapse, "--depth": depth,
+        f"--sort {sort.value}": sorts, "--sort": sorts,
+        "--names": names is ListingNames.key,
         "--names both": names is ListingNames.both, "--trainable": trainable, "--frozen": frozen, "--role": role,
         "PATTERN": patterns, "--exclude": exclude, "--format json": layout is OutputFormat.json,
     })  # fmt: skip
@@ -79,7 +86,7 @@ def inspect_command(
         found = ckptread.inspect(
             path, patterns or (), exclude=exclude or (), tree=tree, depth=depth, layers=layers, model=model,
             stats=stats, names=names.value, role=role, trainable=trainable, frozen=frozen, where=where or (),
-            sort=sort.value, limit=limit,
+            sort=sort.value, limit=limit, group=group or (), collapse=collapse,
             backend=backend.value, progress=progress,
         )  # fmt: skip
     render.report(found.report(), layout)

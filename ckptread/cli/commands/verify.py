@@ -9,7 +9,7 @@ import typer
 import ckptread
 from ckptread.cli import render
 from ckptread.cli.parse.combinations import VERIFY, refuse
-from ckptread.cli.parse.options import Checkpoints, OutputFormat, UseLayout
+from ckptread.cli.parse.options import OutputFormat, Runs, UseLayout
 
 EXAMPLES = """
 ckptread verify model.keras                     # is it complete and intact?
@@ -18,7 +18,7 @@ ckptread verify run/ckpt-1 run/ckpt-2 --json    # the same for programs
 
 
 def verify_command(
-    paths: Checkpoints,
+    paths: Runs,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing; only set the exit code.")] = False,
     layout: UseLayout = OutputFormat.table,
 ) -> None:
@@ -36,8 +36,9 @@ def verify_command(
         codes.append(found.exit_code)
         return found
 
+    found = ckptread.find_checkpoints(*paths)
     if quiet:
-        list(map(verified, paths))
+        list(map(verified, found))
     else:
-        render.report(ckptread.Verification.report_all(map(verified, paths)), layout)
+        render.report(ckptread.Verification.report_all(map(verified, found)), layout)
     raise typer.Exit(max(codes))

@@ -13,6 +13,8 @@ INSPECT: Apart = {
     "--stats": ("--tree", "--depth", "--layers", "--model"),
     **{f"--sort {order}": ("--tree", "--depth", "--layers", "--model") for order in ("nan", "std", "l2")},
     "--limit": ("--tree", "--depth", "--layers", "--model"),
+    "--group": ("--tree", "--depth", "--layers", "--model", "--stats", "--limit"),
+    "--collapse": ("--tree", "--layers", "--model", "--stats", "--limit"),
     "--tree": ("--layers", "--model", "--names both", "--format json"),
     "--layers": ("--sort", "--names", "--names both"),
     "--model": (

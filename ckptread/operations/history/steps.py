@@ -18,7 +18,7 @@ from ckptread.errors import CheckpointError, UnknownFormatError
 from ckptread.formats.format import Located
 from ckptread.formats.locate import locate
 from ckptread.formats.registry import FORMATS, recognise_name
-from ckptread.storage.addresses import find_storage
+from ckptread.storage.addresses import find_storage, kind_of
 from ckptread.storage.source import Storage
 
 _NUMBER = re.compile(r"\d+")
@@ -47,6 +47,28 @@ def find_steps(paths: Iterable[str]) -> list[Step]:
     Raises CheckpointError for a folder without any.
     """
     return order_steps(dict.fromkeys(found for path in paths for found in _steps_of(path)))
+
+
+def find_checkpoints(*paths: str | os.PathLike[str]) -> list[str]:
+    """Return the paths of the checkpoints that these paths stand for; only the folders are looked into.
+
+    A folder that is not a checkpoint itself stands for all checkpoints in it, in the order of their steps. One without
+    any is returned as it is: opening it says what it is.
+
+    >>> import ckptread
+    >>> ckptread.find_checkpoints("fixtures/tf-object", "fixtures/keras3/model.keras")
+    ['fixtures/tf-object/ckpt-1', 'fixtures/tf-object/ckpt-2', 'fixtures/keras3/model.keras']
+    """
+    return [found for path in map(os.fsdecode, paths) for found in _looked_into(path)]
+
+
+def _looked_into(path: str) -> list[str]:
+    if kind_of(path) != "folder":
+        return [path]
+    try:
+        return [step.path for step in find_steps([path])]
+    except CheckpointError:
+        return [path]
 
 
 def order_steps(paths: Iterable[str]) -> list[Step]:

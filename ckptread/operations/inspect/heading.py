@@ -92,6 +92,7 @@ def totals(found: Listing) -> Iterator[Line | Table]:
     yield Line()
     if len(found.rows) < found.row_count:
         yield Line(f"{len(found.rows):,} of {plural(found.row_count, 'tensor')} shown (--limit)")
+        yield Line()
     hidden = 0 if found.view.aliases else found.totals.aliases
     if len(found.parts) == 1 and not hidden:
         [part] = found.parts

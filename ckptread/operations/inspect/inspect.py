@@ -16,7 +16,7 @@ from ckptread.operations.inspect.contents import Part, parts_by_role
 from ckptread.operations.inspect.order import Sort
 from ckptread.operations.inspect.scalars import Scalar, read_scalars
 from ckptread.operations.inspect.totals import Totals, total
-from ckptread.operations.opening import Checkpoint, opened
+from ckptread.operations.opening import Checkpoint, as_texts, opened
 from ckptread.operations.selection import trainable_flag
 from ckptread.reports.report import Report, Reportable
 from ckptread.tensors import Finding, TensorInfo, separator
@@ -40,6 +40,8 @@ class ListingView(msgspec.Struct, frozen=True, kw_only=True):
     layers: bool = False
     model: bool = False
     names: Names = "variable"
+    group: tuple[str, ...] = ()
+    collapse: bool = False
     mark: str = "/"
     """What separates the components of the checkpoint's names."""
     aliases: bool = False
@@ -134,6 +136,8 @@ def inspect(
     where: Sequence[str] = (),
     sort: Sort = "stored",
     limit: int | None = None,
+    group: str | Sequence[str] = (),
+    collapse: bool = False,
     backend: str = "auto",
     progress: Progress | None = None,
 ) -> Listing:
@@ -143,8 +147,8 @@ def inspect(
     globs; all, if there are none) and none of ``exclude``, of this ``role``, and with ``trainable`` or ``frozen``,
     as far as the file records it, that meet every condition of ``where``, such as ``"size>1M"``; of these, in the order
     of ``sort``, the first ``limit``. ``stats`` reads all their values, and calls ``progress(done, total)`` with bytes
-    as it does; so do conditions and orders that are about values. ``tree``, ``depth``, ``layers``, ``model`` and
-    ``names`` are the views of the command line.
+    as it does; so do conditions and orders that are about values. ``tree``, ``depth``, ``group``,
+    ``collapse``, ``layers``, ``model`` and ``names`` are the views of the command line.
 
     Raises CheckpointError, TensorNotFoundError for a pattern that matches nothing, UsageError for both flags and for a
     condition that is none.
@@ -161,7 +165,7 @@ def inspect(
         where=parse_conditions(where), sort=sort, limit=limit,
     )  # fmt: skip
     view = ListingView(
-        tree=tree, depth=depth, layers=layers, model=model, names=names,
+        tree=tree, depth=depth, layers=layers, model=model, names=names, group=as_texts(group), collapse=collapse,
         aliases=role == "all",
     )  # fmt: skip
     with opened(checkpoint, backend, warn=False) as reader:

@@ -16,6 +16,7 @@ from ckptread.operations.documents import (
     finding_documents,
     tensor_fields,
 )
+from ckptread.operations.inspect.grouping import group_labels
 from ckptread.operations.inspect.heading import heading, problem_notes, scalar_text, totals
 from ckptread.operations.inspect.labels import Labels
 from ckptread.operations.inspect.totals import group
@@ -98,7 +99,9 @@ def listing_report(found: Listing) -> Report:
         from ckptread.operations.inspect.statistics_report import StatisticsReport
 
         return StatisticsReport(found)
-    return TreeReport(found) if view.tree else ListingReport(found) if view.depth is None else PathReport(found)
+    if view.tree:
+        return TreeReport(found)
+    return PathReport(found) if view.depth is not None or view.group or view.collapse else ListingReport(found)
 
 
 class ListingReport(Report):
@@ -166,7 +169,7 @@ class TreeReport(ListingReport):
 
 
 class PathReport(ListingReport):
-    """Totals per path of so many components."""
+    """Totals per path of so many components, or per group of names."""
 
     def _shared(self) -> list[str]:
         return []
@@ -179,7 +182,8 @@ class PathReport(ListingReport):
 
     def _groups(self, tensors: Sequence[TensorInfo]) -> list[PathTotals]:
         view = self._found.view
-        return group(tensors, view.depth or 1, by_key=view.names == "key", mark=view.mark)
+        label = group_labels(view.group, view.depth, view.collapse, view.mark)
+        return group(tensors, label, by_key=view.names == "key")
 
     def _table(self, *, exact: bool) -> Table:
         count, size = (str, str) if exact else ("{:,}".format, bytes_text)
@@ -187,7 +191,7 @@ class PathReport(ListingReport):
             [name_text(each.path), str(each.tensors), count(each.parameters), size(each.nbytes)]
             for each in self._groups(self._found.tensors if exact else self._found.rows)
         ]
-        return Table(["path", ">tensors", ">parameters", ">bytes"], rows)
+        return Table(["path", ">tensors", ">parameters", ">bytes"], rows, ("bytes", "parameters"))
 
 
 def checkpoint_of(found: Listing) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def _read(reader: Reader, file: str, tensors: list[TensorInfo]) -> Iterator[tupl
     extents = [tensor.extent for tensor in tensors if tensor.extent is not None]
     try:
         source = reader.source(file)
-        if source is None or source.remote:
+        if source is None or source.whole_file().distant:
             return
         stored = source.read_many([(each.offset, each.nbytes) for each in extents])
     except CheckpointError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -44,16 +44,14 @@ def total(tensors: Iterable[TensorInfo]) -> Totals:
     )
 
 
-def group(tensors: Iterable[TensorInfo], depth: int, *, by_key: bool = False, mark: str = "/") -> list[PathTotals]:
-    """Return the totals of each path prefix of ``depth`` components, in order of first appearance.
+def group(tensors: Iterable[TensorInfo], label: Callable[[str], str], *, by_key: bool = False) -> list[PathTotals]:
+    """Return the totals of the tensors that have one label, in order of first appearance.
 
-    Paths are those of the variables where they are known, or of the keys where ``by_key``; ``mark`` separates their
-    components.
+    ``label`` is given the names of the variables where they are known, or the keys where ``by_key``.
     """
     groups: dict[str, list[TensorInfo]] = {}
     for tensor in tensors:
-        name = tensor.key if by_key else tensor.name
-        groups.setdefault(mark.join(name.split(mark)[:depth]), []).append(tensor)
+        groups.setdefault(label(tensor.key if by_key else tensor.name), []).append(tensor)
     return [_group(path, members) for path, members in groups.items()]
 
 
