@@ -148,6 +148,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, str | None]]] = {
             "--where": "",
             "--sort": "stored name size nan std l2",
             "--limit": "",
+            "--group": "",
+            "--collapse": None,
             "--format": "table json csv markdown html",
             "--backend": "auto native tensorflow h5py",
             "--color": "auto always never",
