@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ckptread.formats.hdf5.dataset_layout import UNREADABLE, DatasetLayout
-from ckptread.formats.hdf5.filter_names import unknown_filters
 from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SHUFFLE, SZIP
 from ckptread.formats.hdf5.numpy_types import Element, element_of, is_native
 from ckptread.formats.hdf5.objects import DatasetObject
@@ -110,6 +109,8 @@ def _filters_problem(dataset: DatasetObject) -> tuple[str | None, bool]:
         each for each in dataset.filters if each.number not in NATIVE_FILTERS and each.number not in LIBRARY_FILTERS
     ]
     if unknown:
+        from ckptread.formats.hdf5.filter_names import unknown_filters
+
         return unknown_filters(unknown), True
     foreign = [code for code in codes if code in LIBRARY_FILTERS]
     if foreign and {DEFLATE, LZF} & set(codes):

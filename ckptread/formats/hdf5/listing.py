@@ -12,7 +12,6 @@ import msgspec
 from ckptread.errors import UnsafeFileError
 from ckptread.formats.hdf5.links import EXTERNAL, HARD, SOFT, Link, Links
 from ckptread.formats.hdf5.objects import DatasetObject, GroupObject, LostObject, Object
-from ckptread.formats.hdf5.orphans import LOST_NAME, UNNAMED
 from ckptread.formats.hdf5.superblock import Superblock
 from ckptread.limits import MAX_ENTRIES, MAX_GROUP_DEPTH, MAX_KEY_BYTES, MAX_LINK_HOPS
 from ckptread.tensors import Severity
@@ -21,6 +20,9 @@ from ckptread.wording import cut, escape, quoted
 
 MAX_STEPS = 2_000_000
 """Components of paths that all soft links of a file are followed over."""
+UNNAMED = "unnamed"
+"""What an object is called whose name is lost, before the address of its description."""
+LOST_NAME = "its own name is lost with the group that listed it: it is called after the byte at which it is described"
 USUAL_DEPTH = 500
 """Groups nested deeper are listed, with a warning: other programs that read them end in an error, or in a crash."""
 
@@ -129,25 +131,23 @@ class Lister:
     def _walk(self, root: GroupObject, top: str) -> Iterator[Name]:
         """Yield the names below a group, without those of groups that are only entered."""
         self._meet(root, top)
-        stack = [(root, top, iter(_ordered(root.links)))]
+        stack = [(root, _folder(top), self._ordered(root, 1))]
         above = {root.address}
         while stack:
             group, path, links = stack[-1]
-            link = next(links, None)
-            if link is None:
+            for link in links:
+                key = path + text(link.name)
+                child = self._objects.get(link.address) if link.kind == HARD else None
+                if child is not None:
+                    self._meet(child, key)
+                if isinstance(child, GroupObject) and child.address not in above:
+                    above.add(child.address)
+                    stack.append((child, _folder(key), self._ordered(child, len(stack) + 1)))
+                    break
+                yield Name(key, link, tuple(each[0] for each in stack) if link.kind == SOFT else (), child)
+            else:
                 stack.pop()
                 above.discard(group.address)
-                continue
-            self._bound(len(stack), link)
-            key = f"{path}/{text(link.name)}" if path else text(link.name)
-            child = self._objects.get(link.address) if link.kind == HARD else None
-            if child is not None:
-                self._meet(child, key)
-            if isinstance(child, GroupObject) and child.address not in above:
-                above.add(child.address)
-                stack.append((child, key, iter(_ordered(child.links))))
-            else:
-                yield Name(key, link, tuple(each[0] for each in stack) if link.kind == SOFT else (), child)
 
     def _meet(self, child: Object, key: str) -> None:
         if child.address not in self._first:
@@ -155,15 +155,21 @@ class Lister:
             if isinstance(child, GroupObject):
                 self.groups.append((key, child))
 
-    def _bound(self, depth: int, link: Link) -> None:
-        self._count += 1
+    def _ordered(self, group: GroupObject, depth: int) -> Iterator[Link]:
+        """Return a group's links in order. Raises UnsafeFileError where they are too many, too deep or too long."""
+        found = group.links.found
+        if not found:
+            return iter(found)
+        self._count += len(found)
         self._deepest = max(self._deepest, depth)
+        longest = max(len(link.name) for link in found)
         if self._count > MAX_ENTRIES:
             raise UnsafeFileError(self._path, f"it has more than {MAX_ENTRIES:,} links")
         if depth > MAX_GROUP_DEPTH:
             raise UnsafeFileError(self._path, f"its groups are nested more than {MAX_GROUP_DEPTH:,} deep")
-        if len(link.name) > MAX_KEY_BYTES:
-            raise UnsafeFileError(self._path, f"a name takes {len(link.name):,} bytes")
+        if longest > MAX_KEY_BYTES:
+            raise UnsafeFileError(self._path, f"a name takes {longest:,} bytes")
+        return iter(_ordered(group.links) if len(found) > 1 else found)
 
     def _entries_of(self, name: Name) -> Iterator[Listed | Noted]:
         key, link = name.key, name.link
@@ -244,6 +250,10 @@ class Lister:
         if names is None:
             names = self._names[group.address] = {link.name: link for link in group.links.found}
         return names.get(name)
+
+
+def _folder(path: str) -> str:
+    return path + "/" if path else ""
 
 
 def _free(name: str, taken: set[str]) -> str:

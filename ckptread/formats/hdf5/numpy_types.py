@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -55,6 +56,7 @@ class Element(msgspec.Struct, frozen=True, kw_only=True):
         return f"{kind}, {self.dims!r}" if self.dims else kind
 
 
+@lru_cache(maxsize=256)
 def element_of(kind: Datatype) -> Element | None:
     """Return what numpy calls a type; None where it has nothing like it."""
     found = _ELEMENTS.get(kind.kind)
@@ -112,7 +114,7 @@ def _string(kind: Datatype) -> Element | None:
 
 def _bytes(kind: Datatype) -> Element | None:
     """Return opaque bytes; h5py writes numpy's own types as such, with a tag that says which."""
-    tagged = NUMPY_TAG.fullmatch(kind.tag)
+    tagged = re.fullmatch(NUMPY_TAG, kind.tag, re.ASCII)
     if tagged is None:
         return Element(name=f"|V{kind.size}", format=f"V{kind.size}") if kind.size else None
     order, code, size, unit = tagged.groups()
@@ -125,7 +127,7 @@ def _bytes(kind: Datatype) -> Element | None:
     return Element(name=name, format=f"{order}{code}8{unit or ''}")
 
 
-NUMPY_TAG = re.compile(r"NUMPY:([<>|])([SVMm])(\d{1,9})(\[\w{1,9}\])?", re.ASCII)
+NUMPY_TAG = r"NUMPY:([<>|])([SVMm])(\d{1,9})(\[\w{1,9}\])?"
 
 
 def _object(kind: Datatype) -> Element:

@@ -115,13 +115,15 @@ def _read_blocks(
 
 def _add_messages(found: list[HeaderMessage], data: bytes, at: int, form: Struct, offset: int, most: int) -> None:
     """Take the messages of a block apart; fewer bytes at its end than a message begins with are a gap."""
-    while at + form.size <= len(data) and len(found) < most:
-        kind, nbytes, flags = form.unpack_from(data, at)
-        at += form.size
-        if at + nbytes > len(data):
+    head_bytes, unpack, end = form.size, form.unpack_from, len(data)
+    while at + head_bytes <= end and len(found) < most:
+        kind, nbytes, flags = unpack(data, at)
+        at += head_bytes
+        stop = at + nbytes
+        if stop > end:
             raise Malformed(f"the message at byte {offset + at:,} is longer than its block", offset + at)
-        found.append(HeaderMessage(kind, flags, data[at : at + nbytes], offset + at))
-        at += nbytes
+        found.append(HeaderMessage(kind, flags, data[at:stop], offset + at))
+        at = stop
 
 
 def _continued(head: Superblock, block: MessageBlock, data: bytes) -> bytes:

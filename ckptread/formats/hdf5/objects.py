@@ -96,6 +96,8 @@ class ObjectReader:
         self._rounds = rounds
         self._read_links = read_remaining_links if remains else read_links
         self._heap = GlobalHeap(head)
+        self._types: dict[bytes, Datatype] = {}
+        """By their messages: most datasets are of the same one."""
         self._asked: set[int] = set()
 
     def read(self, address: int) -> Parser[None]:
@@ -178,7 +180,9 @@ class ObjectReader:
     def _type(self, message: HeaderMessage) -> Parser[Datatype]:
         if message.flags & header.SHARED:
             return (yield from read_shared_type(self._head, message.data, message.offset))
-        return read_datatype(message.data, 0, message.offset)[0]
+        if message.data not in self._types:
+            self._types[message.data] = read_datatype(message.data, 0, message.offset)[0]
+        return self._types[message.data]
 
     def _stated_dtype(self, messages: list[HeaderMessage]) -> Parser[Any]:
         """Return the text of the attribute that says what a dataset's bytes are; None where there is none."""

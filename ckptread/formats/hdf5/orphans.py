@@ -18,9 +18,6 @@ from ckptread.storage.source import Source
 
 OBJECT, NODE_OF_GROUP = re.compile(b"OHDR\2"), re.compile(b"SNOD\1\0")
 PIECE_BYTES = 4 << 20
-UNNAMED = "unnamed"
-"""What an object is called whose name is lost, before the address of its description."""
-LOST_NAME = "its own name is lost with the group that listed it: it is called after the byte at which it is described"
 
 
 def object_addresses(source: Source, base: int) -> Iterator[int]:

@@ -104,6 +104,8 @@ class Superblock(msgspec.Struct, frozen=True):
         self, addresses: Sequence[int], head_bytes: int, usual: int, size_of: SizeOf
     ) -> Parser[list[bytes]]:
         """Return several such structures: all heads are fetched together, then all that is missing."""
+        if len(addresses) == 1:
+            return [(yield from self.read_structure(addresses[0], head_bytes, usual, size_of))]
         found = [self.at_hand(self.base + address, head_bytes, usual) for address in addresses]
         if None in found:
             found = yield [(self.base + address, head_bytes) for address in addresses]

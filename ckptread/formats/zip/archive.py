@@ -19,7 +19,6 @@ from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.zip.directory import TRUNCATED, read_directory
 from ckptread.formats.zip.members import Member, read_members
 from ckptread.formats.zip.records import END, END_MARK, MAX_COMMENT, STORED, Directory
-from ckptread.formats.zip.recovery import find_members, missing_bytes
 from ckptread.reader import Remains
 from ckptread.storage.inflate import InflatedSource, Inflater
 from ckptread.storage.source import Source
@@ -193,6 +192,8 @@ def _read_directory(source: Source, remains: Remains) -> Directory:
     try:
         return read_directory(source)
     except CheckpointError as error:
+        from ckptread.formats.zip.recovery import find_members, missing_bytes
+
         missing = missing_bytes(source) if error.code == TRUNCATED else 0
         lacking = f", and {plural(missing, 'byte')} of its last member" if missing else ""
         error.problem += lacking

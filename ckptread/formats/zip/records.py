@@ -138,4 +138,6 @@ def extra_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
 
 def decode_name(raw: bytes, flags: int) -> str:
     """Return a member's name: UTF-8 where its flag is set (undecodable bytes as surrogates), else code page 437."""
-    return raw.decode("utf-8", "surrogateescape") if flags & UTF8 else raw.decode("cp437")
+    if raw.isascii() or flags & UTF8:  # the same in both, where there are no others
+        return raw.decode("utf-8", "surrogateescape")
+    return raw.decode("cp437")

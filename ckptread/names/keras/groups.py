@@ -92,8 +92,8 @@ def _visit_key(name: str) -> tuple[str, int]:
 
 def split_number(name: str) -> tuple[str, int]:
     """Split ``dense_12`` into class and number: ('dense', 12); without a number, the number is 0."""
-    match = re.fullmatch(r"(.*?)_([0-9]{1,9})", name)
-    return (match[1], int(match[2])) if match else (name, 0)
+    base, mark, number = name.rpartition("_")
+    return (base, int(number)) if mark and _is_position(number) else (name, 0)
 
 
 def snake_case(class_name: str) -> str:
@@ -109,5 +109,8 @@ def _is_position(text: str) -> bool:
 
 def _descend(group: VariableGroup, parts: list[str]) -> VariableGroup:
     for part in parts:
-        group = group.children.setdefault(part, VariableGroup())
+        child = group.children.get(part)
+        if child is None:
+            child = group.children[part] = VariableGroup()
+        group = child
     return group

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -65,7 +66,7 @@ class LayerWalk(msgspec.Struct):
 
     def __post_init__(self) -> None:
         names = (*self.table, *WEIGHTLESS, "Sequential", "Functional")
-        self.classes = {snake_case(name): name for name in names}
+        self.classes = _by_path(names)
 
     def visit(self, obj: Configured, group: VariableGroup, scope: Scope) -> None:
         """Record the variables of an object and of everything inside it."""
@@ -275,6 +276,12 @@ class LayerWalk(msgspec.Struct):
             else:
                 obj = Configured(class_name=self.classes.get(path_class))
                 self.visit(obj, child, scope.inside(child.name))
+
+
+@lru_cache(maxsize=4)
+def _by_path(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the names of classes by what they are called in a path."""
+    return {snake_case(name): name for name in names}
 
 
 def _holds_variables(group: VariableGroup) -> bool:
