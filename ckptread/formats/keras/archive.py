@@ -152,7 +152,6 @@ class KerasReader(Reader):
         source = self._archive.source(name)
         if name == HDF5_WEIGHTS:
             return self._open_hdf5(source)
-        from ckptread.formats.numpy.npy_header import OBJECTS
         from ckptread.formats.numpy.npz import NpzReader
 
         weights = NpzReader(source)
