@@ -7,8 +7,8 @@ The result does not depend on the number of threads: the parts are the same, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -111,19 +111,28 @@ class _Parts:
         self._tolerance = tolerance
         self._compare_bytes = tolerance.nan_equal and a.info.dtype == b.info.dtype
         self._piece = max(1, PIECE_BYTES // max(one.item_bytes, other.item_bytes))
-        self._starts = range(0, a.size, self._piece * PART_PIECES)
+        self._size = a.size
+        self._starts = range(0, self._size, self._piece * PART_PIECES)
         self._differ = False
 
     def compare(self, threads: int | None) -> ChangeSums | None:
         """Return how they differ; None if they are the same. Raises CheckpointError, also for a checksum."""
-        threads = 1 if len(self._starts) == 1 else threads
-        parts = list(run_in_order(self._compare_part, self._starts, threads=threads))
+        if len(self._starts) == 1:
+            parts = [self._compare_part(0)]
+        else:
+            parts = list(run_in_order(self._compare_part, self._starts, threads=threads))
         for side, stored in enumerate((self._one, self._other)):
             stored.verify([(p.checksums[side], self._count(p.start) * stored.item_bytes) for p in parts])
         if not self._differ:
             return None
+        if len(parts) == 1:
+            return parts[0].sums
         equal = [part.start for part in parts if part.sums is None]
-        later = run_in_order(self._measure_part, equal, threads=1 if len(equal) < 2 else threads)
+        later = run_in_order(
+            lambda start: self._measure_part(start, self._pieces(start)),
+            equal,
+            threads=1 if len(equal) < 2 else threads,
+        )
         total = ChangeSums()
         for part in parts:
             total.merge(part.sums or next(later).sums or ChangeSums())
@@ -131,17 +140,18 @@ class _Parts:
 
     def _count(self, start: int) -> int:
         """Return how many elements the part has that begins at ``start``."""
-        return min(self._starts.step, self._tensors[0].size - start)
+        return min(self._starts.step, self._size - start)
 
     def _compare_part(self, start: int) -> _Part:
         """Compare a part by its bytes; as soon as something in the tensor differs, measure it instead."""
         if self._differ or not self._compare_bytes:
-            return self._measure_part(start)
+            return self._measure_part(start, self._pieces(start))
         one, other, sum_one, sum_other = self._one, self._other, 0, 0
         same_sum = one.checksum and other.checksum and one.checksum.algorithm == other.checksum.algorithm
-        for x, y in self._pieces(start):
+        pieces = self._pieces(start)
+        for number, (x, y) in enumerate(pieces):
             if x != y:
-                return self._measure_part(start)
+                return self._measure_part(start, self._pieces(start) if number else chain([(x, y)], pieces))
             sum_one = one.extend(sum_one, x)
             sum_other = sum_one if same_sum else other.extend(sum_other, y)
         return _Part(start, (sum_one, sum_other), None)
@@ -156,15 +166,15 @@ class _Parts:
                 other.read(at * other.item_bytes, size * other.item_bytes),
             )
 
-    def _measure_part(self, start: int) -> _Part:
-        """Measure how a part differs, and compute its checksums."""
+    def _measure_part(self, start: int, pieces: Iterable[tuple[bytes, bytes]]) -> _Part:
+        """Measure how a part differs, given all of its pieces, and compute its checksums."""
         import numpy as np
 
         self._differ = True
         running = RunningChange(self._tolerance)
         dtype_a, dtype_b = (tensor.dtype for tensor in self._tensors)
         sum_one = sum_other = 0
-        for x, y in self._pieces(start):
+        for x, y in pieces:
             sum_one, sum_other = self._one.extend(sum_one, x), self._other.extend(sum_other, y)
             if self._compare_bytes and x == y:
                 running.add_equal(np.frombuffer(x, dtype_a))

@@ -10,7 +10,7 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
-from ckptread.values.difference import ChangeSums, Tolerance
+from ckptread.values.difference import ChangeSums, Tolerance, larger
 from ckptread.values.widening import PIECE, dot, fits_float, widen_into
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class FloatKernel:
         self._buffers = [np.empty(PIECE) for _ in range(4)]
         self._flags = np.empty(PIECE, bool)
 
-    def compare(self, a: Array, b: Array, tolerance: Tolerance) -> ChangeSums | None:
-        """Return the sums of two pieces of at most PIECE elements; None where float64 does not hold them.
+    def compare(self, a: Array, b: Array, tolerance: Tolerance, sums: ChangeSums) -> bool:
+        """Add two pieces of at most PIECE elements; return False, and add nothing, where float64 does not hold them.
 
         Some value is not finite, then, or an integer is beyond 2**52.
         """
@@ -49,45 +49,43 @@ class FloatKernel:
             one, other = widen_into(self._buffers[0], a), widen_into(self._buffers[1], b)
             difference = np.subtract(one, other, out=self._buffers[2][: a.size])
             np.abs(difference, out=difference)
-            total = float(np.add.reduce(difference))
-            if not math.isfinite(total):
-                return None
+            absolute, squares = float(np.add.reduce(difference)), (dot(one, one), dot(other, other))
+            exact = fits_float(a.dtype) and fits_float(b.dtype)
+            if not math.isfinite(absolute) or not (exact or max(squares) < LARGEST_EXACT**2):
+                return False
             changed = self._count_changed(a, b, one, other)
             zeros = 0 if changed == a.size else self._count_other_bits(a, b, one, other) - changed
-            sums = self._sums(one, other, difference, changed, zeros, tolerance)
-        exact = fits_float(a.dtype) and fits_float(b.dtype)
-        return sums if exact or max(sums.square_a, sums.square_b) < LARGEST_EXACT**2 else None
+            self._add(sums, one, other, difference, absolute, squares, changed, tolerance)
+            sums.signed_zeros += zeros
+            sums.max_abs = larger(sums.max_abs, float(np.maximum.reduce(difference)))
+        return True
 
-    def compare_integers(self, a: Array, b: Array, tolerance: Tolerance) -> ChangeSums:
-        """Return the sums of two pieces of integers, whose differences are exact before they are rounded to float64."""
+    def compare_integers(self, a: Array, b: Array, tolerance: Tolerance, sums: ChangeSums) -> None:
+        """Add two pieces of integers, whose differences are exact before they are rounded to float64."""
         import numpy as np
 
         exact = integer_difference(a, b)
         one, other = widen_into(self._buffers[0], a), widen_into(self._buffers[1], b)
         difference = widen_into(self._buffers[2], exact)
+        absolute, squares = float(np.add.reduce(difference)), (dot(one, one), dot(other, other))
         with np.errstate(all="ignore"):
-            sums = self._sums(one, other, difference, int(np.count_nonzero(exact)), 0, tolerance)
-        sums.max_abs = int(exact.max())
-        return sums
+            self._add(sums, one, other, difference, absolute, squares, int(np.count_nonzero(exact)), tolerance)
+        sums.max_abs = larger(sums.max_abs, int(exact.max()))
 
-    def _sums(
-        self, a: Array, b: Array, difference: Array, changed: int, signed_zeros: int, tolerance: Tolerance
-    ) -> ChangeSums:
-        import numpy as np
-
-        return ChangeSums(
-            finite=a.size,
-            absolute=float(np.add.reduce(difference)),
-            square=dot(difference, difference),
-            square_a=dot(a, a),
-            square_b=dot(b, b),
-            product=dot(a, b),
-            max_abs=float(np.maximum.reduce(difference)),
-            max_rel=self._largest_relative(difference, b) if changed else 0.0,
-            changed=changed,
-            beyond=changed if tolerance.exact else self._count_beyond(difference, b, tolerance),
-            signed_zeros=signed_zeros,
-        )
+    def _add(
+        self, sums: ChangeSums, a: Array, b: Array, difference: Array, absolute: float, squares: tuple[float, float],
+        changed: int, tolerance: Tolerance,
+    ) -> None:  # fmt: skip
+        sums.finite += a.size
+        sums.absolute += absolute
+        sums.square += dot(difference, difference)
+        sums.square_a += squares[0]
+        sums.square_b += squares[1]
+        sums.product += dot(a, b)
+        sums.changed += changed
+        sums.beyond += changed if tolerance.exact else self._count_beyond(difference, b, tolerance)
+        if changed:
+            sums.max_rel = max(sums.max_rel, self._largest_relative(difference, b))
 
     def square(self, values: Array) -> float:
         """Return the sum of squares; not finite if a value is not, or if the sum is too large."""

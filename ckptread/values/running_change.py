@@ -81,10 +81,7 @@ class RunningChange:
 
     def _add_finite(self, a: Array, b: Array) -> bool:
         """Add two pieces of real numbers, the usual kind, fast; return False if some values are not finite."""
-        sums = thread_kernel().compare(a, b, self._tolerance)
-        if sums is not None:
-            self._sums.merge(sums)
-        return sums is not None
+        return thread_kernel().compare(a, b, self._tolerance, self._sums)
 
     def _count(self, changed: int, *, beyond: int) -> None:
         self._sums.changed += changed
@@ -92,13 +89,10 @@ class RunningChange:
 
     def _add_integers(self, a: Array, b: Array) -> None:
         """Add integers; where float64 does not hold them, their differences are exact before they are rounded."""
-        sums = thread_kernel().compare(a, b, self._tolerance)
-        if sums is not None:
-            sums.max_abs = int(sums.max_abs)
+        if thread_kernel().compare(a, b, self._tolerance, self._sums):
+            self._sums.max_abs = int(self._sums.max_abs)
         elif self._tolerance.exact:
-            sums = thread_kernel().compare_integers(a, b, self._tolerance)
-        if sums is not None:
-            self._sums.merge(sums)
+            thread_kernel().compare_integers(a, b, self._tolerance, self._sums)
         else:
             self._add_long_integers(a, b)
 
