@@ -1,6 +1,7 @@
 # What `make demo` runs: a first look at ckptread, on the checkpoints in fixtures/.
 set -eu
 BIN=${BIN:-.venv/bin}
+export CKPTREAD_PAGER=cat
 OUT=$(mktemp -d)
 trap 'rm -rf "$OUT"' EXIT
 

@@ -35,8 +35,8 @@ def adapt_words(words: Sequence[str]) -> list[str]:
         words = [*words, os.path.basename(os.environ.get("SHELL", ""))]
     if is_of_tensorflow(words):
         words = _adapt_inspect_checkpoint(words)
-    if words and words[0] not in COMMANDS and _is_listing(words):
-        words = ["inspect", *words]
+    if words and words[0] not in COMMANDS:
+        words = _with_command_first(words)
     end = words.index(END) if END in words else len(words)
     return [new for word in words[:end] for new in _adapt_word(word)] + list(words[end:])
 
@@ -93,12 +93,17 @@ def suggest_command(error: Exception, words: Sequence[str]) -> str | None:
     return f"{problem}. List them with `ckptread ls {shown}`{compare}."
 
 
-def _is_listing(words: Sequence[str]) -> bool:
-    """Whether a checkpoint, with options of ``inspect`` before it or none, is in place of a command."""
+def _with_command_first(words: Sequence[str]) -> Sequence[str]:
+    """Return words with the command before its options; it is ``inspect`` where a checkpoint is in its place."""
     from ckptread.cli.completion.grammar import OPTIONS
 
+    if words[0].partition("=")[0] in OPTIONS:
+        return words
+    at = next((at for at, word in enumerate(words) if word in COMMANDS), None)
+    if at is not None and words[0].startswith("-"):
+        return [words[at], *words[:at], *words[at + 1 :]]
     first = next((word for word in words if not word.startswith("-")), None)
-    return words[0].partition("=")[0] not in OPTIONS and first is not None and _exists(first)
+    return ["inspect", *words] if first is not None and _exists(first) else words
 
 
 def _exists(word: str) -> bool:

@@ -67,10 +67,12 @@ def test_options_of_inspect_checkpoint_run_the_command_and_name_it(run, checkpoi
     assert f"Here it is: ckptread {verb[0]} {checkpoint}" in ran.err
 
 
-def test_a_checkpoint_in_place_of_a_command_is_listed(run, folder):
+def test_options_may_come_first_and_a_checkpoint_in_place_of_a_command_is_listed(run, folder):
     assert run("a.keras", "--role", "model") == run("inspect", "a.keras", "--role", "model")
     assert run(STEPS).out == run("inspect", STEPS).out
     assert run(STEPS / "ckpt-1").out == run("inspect", STEPS / "ckpt-1").out
+    assert run("--format", "csv", "inspect", "a.keras") == run("inspect", "a.keras", "--format", "csv")
+    assert run("--no-pager", "a.keras") == run("inspect", "a.keras")
     assert run("--layers", "a.keras") == run("inspect", "--layers", "a.keras")
     for word in ("inspct", "c.keras"):
         ran = run(word)
