@@ -88,6 +88,8 @@ def test_the_readme_in_chinese_has_the_commands_of_the_one_in_english():
     assert [without_comments(*block) for block in english] == [without_comments(*block) for block in chinese]
     tables = [re.findall(r"`(ckptread [^`]+)`", texts()[page]) for page in READMES]
     assert tables[0] == tables[1]
+    rows = [re.findall(r"^(?:\||##)", texts()[page], re.MULTILINE) for page in READMES]
+    assert rows[0] == rows[1]  # a heading and a row in one has its translation in the other
 
 
 def without_comments(language, text):
