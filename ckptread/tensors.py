@@ -103,10 +103,17 @@ class TensorInfo(msgspec.Struct, frozen=True, kw_only=True):
     table_keys: str | None = None
     """The key of the tensor with the keys of the lookup table that this belongs to, whose rows are in no order; None
     if it does not belong to a table."""
+    is_text: bool = False
+    """Whether the elements are strings of an HDF5 file: ``dtype`` says so only if all have one width."""
     positional: bool = False
     """True if ``variable`` ends in an index instead of a name, so it is never matched by name."""
     unsupported: bool = False
     """True if ``problem`` is that this version cannot read such values, though the file may be intact."""
+
+    @property
+    def dtype_name(self) -> str:
+        """What to call the dtype: 'string' for strings of any length, which numpy has as objects."""
+        return "string" if self.is_text and self.dtype == "object" else self.dtype
 
     @property
     def size(self) -> int:

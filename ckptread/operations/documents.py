@@ -70,7 +70,7 @@ def tensor_fields(info: TensorInfo) -> dict[str, Any]:
     extent = info.extent
     return {
         "key": info.key, "variable": info.variable, "layer": info.layer, "role": info.role,
-        "trainable": info.trainable, "shape": info.shape, "dtype": info.dtype, "parameters": info.size,
+        "trainable": info.trainable, "shape": info.shape, "dtype": info.dtype_name, "parameters": info.size,
         "nbytes": info.nbytes, "file": extent.file if extent else None, "offset": extent.offset if extent else None,
         "alias_of": info.alias_of, "copy_of": info.copy_of, "problem": info.problem,
     }  # fmt: skip

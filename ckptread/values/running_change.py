@@ -6,7 +6,7 @@ Everything is accumulated in float64, or exactly in integers, over pieces that s
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ckptread.values.difference import ChangeSums, Tolerance, larger
 from ckptread.values.equality import count_changed_objects
@@ -144,7 +144,7 @@ class RunningChange:
             same |= nan_a & nan_b
         numbers = difference[~(nan_a | nan_b)]
         if numbers.size:
-            self._sums.max_abs = larger(self._sums.max_abs, numbers.max().item())
+            self._sums.max_abs = larger(self._sums.max_abs, _plain(numbers.max()))
         if (nan_a != nan_b).any():
             self._sums.max_abs = math.nan
         finite = np.isfinite(a) & np.isfinite(b)
@@ -215,3 +215,13 @@ def _widen(a: Array, b: Array) -> tuple[Array, Array]:
         return one.astype(np.complex128), other.astype(np.complex128)
     common = np.promote_types(one.dtype, other.dtype)
     return one.astype(common), other.astype(common)
+
+
+def _plain(value: Any) -> float | int:
+    """Return a number of numpy as one of Python: a long double beyond a float's exact integers as an integer."""
+    plain: float | int = float(value)
+    return int(value) if math.isfinite(plain) and abs(plain) > EXACT_FLOAT and value == int(value) else plain
+
+
+EXACT_FLOAT = 1 << 53
+"""Above it, not every integer is a float."""

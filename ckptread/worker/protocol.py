@@ -105,6 +105,8 @@ class FoundDataset(WorkerMessage, frozen=True):
     """Why it cannot be read."""
     unsupported: bool = False
     """Whether that is a limit of this program, not damage."""
+    is_text: bool = False
+    """Whether its elements are strings."""
     alias_of: str | None = None
     """The key under which the same object was listed first."""
 

@@ -81,3 +81,52 @@ def test_show_says_that_the_checksum_of_strings_agrees(tmp_path, run):
 
     prefix = tf.train.Checkpoint(label=tf.Variable("some words")).save(str(tmp_path / "ckpt"))
     assert "checksum    stored with the values, agrees" in run("show", prefix, "label").out
+
+
+def test_a_reference_inside_a_record_has_a_digest(tmp_path):
+    import h5py
+
+    record = np.dtype([("n", "<i4"), ("to", h5py.ref_dtype), ("text", h5py.string_dtype())])
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["deep/values"] = np.arange(3.0)
+        file.create_dataset("records", (2,), record)[0] = (5, file["deep/values"].ref, "x")
+    values = [b"\5\0\0\0", as_string(b"/deep/values"), as_string(b"x"), bytes(4), as_string(b""), as_string(b"")]
+    head = str(np.dtype([("n", "<i4"), ("to", "O"), ("text", "O")]))
+    assert digest_of(tmp_path / "m.h5", "records") == sha256(f"{head}[2]", *values)
+
+
+def test_a_reference_to_a_region_has_a_digest(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["a"] = np.arange(4.0)
+        file.create_dataset("regions", (2,), h5py.regionref_dtype)[0] = file["a"].regionref[1:3]
+    assert digest_of(tmp_path / "m.h5", "regions") == sha256("string[2]", as_string(b"/a[1:3]"), as_string(b""))
+
+
+@pytest.mark.parametrize("backend", ["native", "h5py"])
+def test_a_string_is_called_string(objects, run, backend):
+    for command in (["inspect"], ["inspect", "--stats"], ["inspect", "--tree"], ["show"]):
+        words = run(*command[:1], str(objects), "text", *command[1:2], "--backend", backend).out.split()
+        assert "string" in words
+        assert "object" not in words
+    with ckptread.open(objects, backend=backend) as reader:
+        assert reader["text"].info.dtype_name == "string"
+        assert reader["text"].dtype == object
+        assert reader["lists"].info.dtype_name == "object"
+
+
+def test_field_names_with_control_characters_are_escaped(tmp_path, run):
+    import h5py
+
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["records"] = np.zeros(2, [("a\x1b[31m\n", "f4"), ("c", "i4")])
+    path = str(tmp_path / "m.h5")
+    np.savez(tmp_path / "m.npz", records=np.ones(2, [("a\x1b[31m\n", "f4"), ("c", "i4")]))
+    commands = [["inspect", path], ["inspect", path, "--stats"], ["show", path, "records"], ["textconv", path],
+                ["digest", path], ["check", path, "--no-nan"], ["diff", path, str(tmp_path / "m.npz")],
+                ["diff", path, str(tmp_path / "m.npz"), "--format", "json"], ["inspect", path, "--format", "csv"],
+                ["extract", path, "**", "-o", str(tmp_path / "out")]]  # fmt: skip
+    for command in commands:
+        ran = run(*command)
+        assert "\x1b" not in ran.out + ran.err

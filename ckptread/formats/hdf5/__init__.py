@@ -15,7 +15,8 @@
 - ``chunks``: their bytes, decoded by ``filters``; the last ones are kept in ``chunk_cache``,
   or rows of them where they are many (``chunk_slabs``); ``open_chunks``: the datasets read last.
 - ``filter_names``: the filters that are not read.
-- ``elements``: strings, lists and references, decoded; ``values``: how they travel from the worker.
+- ``elements``: strings, lists, references and records of them, decoded; ``region_text``: what a reference selects;
+  ``values``: how they travel from the worker.
 - ``paths``: the names below a group, for a file that is too large to list while a user waits.
 - ``metadata``: checksums and trees, compared by `verify`.
 - ``library``: the questions to the worker; ``reference``: the worker.

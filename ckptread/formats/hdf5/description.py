@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ckptread.formats.hdf5.dataset_layout import UNREADABLE, DatasetLayout
 from ckptread.formats.hdf5.filters import DEFLATE, FLETCHER32, LZF, NBIT, SCALEOFFSET, SHUFFLE, SZIP
 from ckptread.formats.hdf5.numpy_types import Element, element_of, is_native
@@ -25,6 +27,11 @@ Described = tuple[TensorInfo, DatasetLayout]
 
 def describe(key: str, dataset: DatasetObject, head: Superblock, source: Source, alias_of: str | None) -> Described:
     """Describe a dataset of the file in ``source``."""
+    info, layout = _describe(key, dataset, head, source, alias_of)
+    return (msgspec.structs.replace(info, is_text=True) if dataset.kind.is_text else info), layout
+
+
+def _describe(key: str, dataset: DatasetObject, head: Superblock, source: Source, alias_of: str | None) -> Described:
     element, shape = element_of(dataset.kind), dataset.space.shape
     if element is None:
         called = dataset.kind.called

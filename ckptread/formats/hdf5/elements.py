@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ckptread.formats.hdf5.attributes import NULL_TERMINATED, SPACE_PADDED
-from ckptread.formats.hdf5.datatype import REFERENCE, STRING, Datatype
+from ckptread.formats.hdf5.datatype import COMPOUND, REFERENCE, STRING, Datatype
 from ckptread.formats.hdf5.numpy_types import OBJECT_BYTES, element_of
+from ckptread.formats.hdf5.region_text import region_text
 from ckptread.formats.hdf5.values import Reference
 from ckptread.limits import VALUES_BYTES
 from ckptread.untrusted.binary import Malformed
@@ -40,8 +41,27 @@ def decode_elements(raw: Array, kind: Datatype, read: ReadCollections, path_of: 
     if kind.kind == STRING:
         return _unpadded(raw, kind)
     if kind.kind == REFERENCE:
-        return _references(raw, kind, path_of)
+        return _regions(raw, read, path_of) if kind.flags & 15 == REGION_KIND else _references(raw, kind, path_of)
+    if kind.kind == COMPOUND:
+        return _records(raw, kind, read, path_of)
     return _heap_values(raw, kind, read)
+
+
+def _records(raw: Array, kind: Datatype, read: ReadCollections, path_of: PathOf) -> Array:
+    """Return records, each member decoded; numpy has them in the order of their places."""
+    import numpy as np
+
+    element = element_of(kind)
+    octets = raw.reshape(-1).view(np.uint8).reshape(raw.size, kind.size)
+    values = np.empty(raw.size, _dtype("" if element is None else element.name))
+    for name, place, member in kind.members:
+        stored = np.ascontiguousarray(octets[:, place : place + member.size]).view(f"V{member.size}").reshape(-1)
+        found = element_of(member)
+        if found is not None and found.plain:
+            values[name] = stored.view(np.dtype((_dtype(found.format), found.dims)))
+        else:
+            values[name] = decode_elements(stored, member, read, path_of)
+    return values.reshape(raw.shape)
 
 
 def _unpadded(raw: Array, kind: Datatype) -> Array:
@@ -59,15 +79,28 @@ def _unpadded(raw: Array, kind: Datatype) -> Array:
 def _references(raw: Array, kind: Datatype, path_of: PathOf) -> Array:
     import numpy as np
 
-    name = "region" if kind.flags & 15 == REGION_KIND else "object"
-    null, empty = Reference(name, True), bytes(kind.size)
-    known: dict[bytes, Reference] = {empty: null}
+    known: dict[bytes, Reference] = {bytes(kind.size): Reference("object", True)}
     values = np.empty(raw.size, object)
     for n, each in enumerate(_pieces(raw, kind.size)):
         if each not in known:
             path = path_of(int.from_bytes(each, "little")) if kind.size == OBJECT_BYTES else None
-            known[each] = Reference(name, False, path)
+            known[each] = Reference("object", False, path)
         values[n] = known[each]
+    return values.reshape(raw.shape)
+
+
+def _regions(raw: Array, read: ReadCollections, path_of: PathOf) -> Array:
+    """Return references to parts of datasets: each is in the heap, as the address of its object and a selection."""
+    import numpy as np
+
+    places = np.frombuffer(raw.tobytes(), [("address", "<u8"), ("number", "<u4")])
+    collections = read(np.unique(places["address"][places["address"] != 0]).tolist())
+    values = np.empty(len(places), object)
+    for n, (address, number) in enumerate(places.tolist()):
+        stored = collections[address].get(number, b"") if address else b""
+        path, part = path_of(int.from_bytes(stored[:8], "little")) if stored else None, region_text(stored[8:])
+        known = path is not None and part is not None
+        values[n] = Reference("region", not address, f"{path}{part}" if known else None)
     return values.reshape(raw.shape)
 
 

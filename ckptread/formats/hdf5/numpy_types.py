@@ -202,14 +202,20 @@ _ELEMENTS = {
 
 
 def is_native(kind: Datatype) -> bool:
-    """Whether elements that are not plain are decoded here: a whole string, list or reference, nothing that has one."""
+    """Whether elements that are not plain are decoded here: strings, lists of numbers, references; records of them."""
     if kind.kind == STRING:
         return True
     if kind.kind == REFERENCE:
         return kind.size in (OBJECT_BYTES, REGION_BYTES) and kind.flags & 15 <= MAX_OLD_KIND
     if kind.kind == VARIABLE and kind.size == HEAP_BYTES:
         return kind.is_text or (kind.base is not None and _is_plain(kind.base))
-    return False
+    found = element_of(kind) if kind.kind == COMPOUND else None
+    return found is not None and found.format[0] in "[{" and all(_is_member(each) for _, _, each in kind.members)
+
+
+def _is_member(kind: Datatype) -> bool:
+    found = element_of(kind)
+    return found is not None and (found.plain or (is_native(kind) and not found.dims))
 
 
 def _is_plain(kind: Datatype) -> bool:

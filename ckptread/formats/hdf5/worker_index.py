@@ -63,6 +63,7 @@ def _info(entry: FoundDataset) -> TensorInfo:
     return TensorInfo(
         key=entry.key, shape=entry.shape, dtype=entry.dtype, nbytes=entry.nbytes, alias_of=entry.alias_of,
         problem=entry.problem or shape_problem(entry.shape or ()), unsupported=entry.unsupported,
+        is_text=entry.is_text,
     )  # fmt: skip
 
 

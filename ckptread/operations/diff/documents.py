@@ -196,5 +196,6 @@ def _document(entry: TensorDifference) -> TensorDifferenceDocument:
 def _sides(a: TensorInfo | None, b: TensorInfo | None) -> dict[str, Any]:
     return {
         "a": a.key if a else None, "b": b.key if b else None, "shape_a": a.shape if a else None,
-        "shape_b": b.shape if b else None, "dtype_a": a.dtype if a else None, "dtype_b": b.dtype if b else None,
+        "shape_b": b.shape if b else None, "dtype_a": a.dtype_name if a else None,
+        "dtype_b": b.dtype_name if b else None,
     }  # fmt: skip

@@ -133,8 +133,8 @@ def _note(entry: TensorDifference) -> str:
     notes = [WORDS[entry.status]] if entry.status in WORDS else []
     if entry.status == "shape":
         notes.append(f"shape {_shapes(entry)}")
-    if entry.a and entry.b and entry.a.dtype != entry.b.dtype:
-        notes.append(_both([dtype_text(entry.a.dtype), dtype_text(entry.b.dtype)]) + _values_agree(entry))
+    if entry.a and entry.b and entry.a.dtype_name != entry.b.dtype_name:
+        notes.append(_both([dtype_text(entry.a.dtype_name), dtype_text(entry.b.dtype_name)]) + _values_agree(entry))
     if entry.arrangement is not None and entry.a is not None and not entry.suspect:
         notes.append(entry.arrangement.text(entry.a.shape or ()))
     if (entry.reason and (entry.by != "content" or entry.suspect) and entry.status != "transposed") or entry.suspect:
@@ -172,7 +172,7 @@ def _full_row(entry: TensorDifference) -> list[str]:
         name_text(entry.name),
         entry.status,
         *("" if t is None else name_text(t.key) for t in sides),
-        *("" if t is None else name_text(t.dtype) for t in sides),
+        *("" if t is None else name_text(t.dtype_name) for t in sides),
         *("" if t is None else shape_text(t.shape) for t in sides),
         entry.by or "",
         entry.certainty or "",

@@ -153,7 +153,7 @@ class PairComparer:
     def _compare_values(self, pair: Pair, a: Tensor, b: Tensor) -> TensorDifference:
         same_dtype = a.info.dtype == b.info.dtype  # then numpy is not wanted yet
         if not same_dtype and not _comparable(a, b):
-            reason = f"values of {a.info.dtype} and {b.info.dtype} cannot be compared"
+            reason = f"values of {a.info.dtype_name} and {b.info.dtype_name} cannot be compared"
             return self._result(pair, "not-comparable", reason=reason)
         if pair.arrangement is not None and not pair.arrangement.fits(a.shape, b.shape):
             reason = f"the mapping says {pair.arrangement.text(a.shape)}, which these shapes do not allow"

@@ -167,7 +167,7 @@ def _tensor_document(entry: TensorResult[str]) -> TensorDigestDocument:
     info = entry.tensor
     return TensorDigestDocument(
         key=info.key, variable=info.variable, shape=info.shape,
-        dtype=info.dtype if entry.value is None else canonical_dtype(info.dtype), digest=entry.value,
+        dtype=info.dtype_name if entry.value is None else canonical_dtype(info.dtype), digest=entry.value,
         problem=entry.problem or None,
     )  # fmt: skip
 

@@ -9,8 +9,8 @@ import msgspec
 
 from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.formats.format import Outgoing
-from ckptread.limits import VALUES_BYTES
 from ckptread.operations.extract.copy import COPIED, Copy
+from ckptread.operations.extract.fixed_size import NoFixedSize, holds_lists, without_objects
 from ckptread.reader import Tensor
 from ckptread.slicing import Selection, normalize, split
 from ckptread.storage.progress import SILENT, Meter
@@ -64,7 +64,7 @@ class Plan(Outgoing):
         except (IndexError, TypeError) as error:
             raise CheckpointError(*_about(tensor, f"the slice does not fit: {error}")) from error
         self._how = how
-        self._strings: Array | None = None
+        self._fixed: Array | None = None
         self._dtype, self._note = self._target(how.dtype)
         self._lossy = how.dtype is not None and not is_lossless(tensor.dtype, self._dtype)
         self._lost = 0
@@ -100,7 +100,9 @@ class Plan(Outgoing):
         if asked is not None:
             return self._asked(asked), ""
         if dtype.hasobject:
-            return self._fixed_strings(), ""
+            self._fixed = self._without_objects()
+            note = "a list is a record of its length and its values" if holds_lists(self._fixed.dtype) else ""
+            return self._fixed.dtype, note
         if dtype.type.__module__ == "numpy":
             return dtype, ""
         if self._how.raw:
@@ -118,36 +120,20 @@ class Plan(Outgoing):
         if dtype is None or dtype.kind not in "biufc" or not _is_number(self._tensor.dtype):
             raise UnsupportedError(
                 *_about(
-                    self._tensor, f"values of {escape(self._tensor.info.dtype)} cannot be written as {quoted(name)}"
+                    self._tensor,
+                    f"values of {escape(self._tensor.info.dtype_name)} cannot be written as {quoted(name)}",
                 ),
                 advice="a .npy file holds numpy's own numbers: float32, float64, int64, ...",
             )
         return dtype
 
-    def _fixed_strings(self) -> np.dtype[Any]:
-        """Strings go into a fixed width; references are written as the paths of their objects."""
-        import numpy as np
-
-        values = self._tensor.read(self._how.selection)
-        flat = [_as_path(value) for value in values.reshape(-1).tolist()]
-        dtype = np.dtype(self._width_of(flat))
-        self._strings = np.array(flat, dtype).reshape(values.shape)
-        return dtype
-
-    def _width_of(self, flat: list[Any]) -> str:
-        """Return the dtype that strings fit into. Raises UnsupportedError for what fits into none.
-
-        numpy drops the zero bytes that a string ends in: such strings are written as void, if they have one length.
-        """
-        widths = {len(value) if isinstance(value, bytes) else -1 for value in flat} or {0}
-        width, ends_in_zero = max(1, *widths), any(isinstance(v, bytes) and v.endswith(b"\0") for v in flat)
-        if -1 in widths or (ends_in_zero and len(widths) > 1):
-            problem = "its values do not fit into a .npy file without loss"
-        elif width * len(flat) > VALUES_BYTES and len(flat) > 1:
-            problem = f"its {len(flat):,} strings would take {width * len(flat):,} bytes, all of one width"
-        else:
-            return f"V{width}" if ends_in_zero else f"S{width}"
-        raise UnsupportedError(*_about(self._tensor, problem), advice="'ckptread show' prints them")
+    def _without_objects(self) -> Array:
+        """Return values of variable length as ones of a fixed size. Raises UnsupportedError where that loses some."""
+        try:
+            return without_objects(self._tensor.read(self._how.selection))
+        except NoFixedSize as error:
+            problem = f"its values do not fit into a .npy file: {error}"
+            raise UnsupportedError(*_about(self._tensor, problem), advice="'ckptread show' prints them") from error
 
     def pieces(self) -> Iterator[memoryview]:
         """Yield the bytes of the values. Raises CheckpointError."""
@@ -156,8 +142,8 @@ class Plan(Outgoing):
             self._how.meter.add(block.nbytes)
 
     def _blocks(self) -> Iterator[Array]:
-        if self._strings is not None:
-            yield self._strings
+        if self._fixed is not None:
+            yield self._fixed
         elif self._slicing.is_whole(self._tensor.shape):
             yield from self._tensor.blocks(out=self._tensor.buffer())
         else:
@@ -183,14 +169,6 @@ class Plan(Outgoing):
             block = block.real
         with np.errstate(over="ignore", invalid="ignore"):
             return np.ascontiguousarray(block.astype(self.dtype))
-
-
-def _as_path(value: Any) -> Any:
-    """Return the path of a reference's object, b"" of a null reference; any other value as it is."""
-    if getattr(value, "null", False):
-        return b""
-    path = getattr(value, "path", None)
-    return value if path is None else f"/{path}".encode("utf-8", "surrogateescape")
 
 
 def _about(tensor: Tensor, problem: str) -> tuple[str, str]:

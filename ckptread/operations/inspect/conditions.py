@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ckptread.values.running_statistics import Statistics
 
 TEXTS: dict[str, Callable[[TensorInfo], str]] = {
-    "dtype": lambda tensor: tensor.dtype, "name": lambda tensor: tensor.name, "key": lambda tensor: tensor.key,
+    "dtype": lambda tensor: tensor.dtype_name, "name": lambda tensor: tensor.name, "key": lambda tensor: tensor.key,
     "layer": lambda tensor: tensor.layer or "", "role": lambda tensor: tensor.role or "",
     "shape": lambda tensor: str(tensor.shape),
     "trainable": lambda tensor: {True: "yes", False: "no", None: "unknown"}[tensor.trainable],

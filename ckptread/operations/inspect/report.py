@@ -147,7 +147,7 @@ class ListingReport(Report):
         return self._dtype() + ([f"names begin with {name_text(self._labels.prefix)}"] if self._labels.prefix else [])
 
     def _dtype(self) -> list[str]:
-        return [f"all {dtype_text(self._found.rows[0].dtype)}"] if has_one_dtype(self._found.rows) else []
+        return [f"all {dtype_text(self._found.rows[0].dtype_name)}"] if has_one_dtype(self._found.rows) else []
 
     def _table(self, *, exact: bool) -> Table:
         found = self._found
@@ -226,7 +226,7 @@ def tensor_table(tensors: Sequence[TensorInfo], names: Names) -> Table:
     """Return a row per tensor for programs: exact numbers and full names."""
     titles = NAME_TITLES[names]
     rows = [
-        [*name_cells(t, names), *_fact_cells(t.dtype, t.shape, t.nbytes, t.trainable, _remark(t), True)]
+        [*name_cells(t, names), *_fact_cells(t.dtype_name, t.shape, t.nbytes, t.trainable, _remark(t), True)]
         for t in tensors
     ]
     return without_empty(Table([*titles, *FACT_TITLES], rows), keep=len(titles) + 4)
@@ -234,7 +234,7 @@ def tensor_table(tensors: Sequence[TensorInfo], names: Names) -> Table:
 
 def has_one_dtype(tensors: Sequence[TensorInfo]) -> bool:
     """Whether several tensors have one dtype."""
-    return len(tensors) > 1 and len({tensor.dtype for tensor in tensors}) == 1
+    return len(tensors) > 1 and len({tensor.dtype_name for tensor in tensors}) == 1
 
 
 def shown_table(found: Listing, labels: Labels) -> Table:
@@ -253,7 +253,7 @@ def shown_table(found: Listing, labels: Labels) -> Table:
 
 def _shown_facts(tensor: TensorInfo, found: Listing) -> list[str]:
     remark = _remark(tensor) if tensor.problem or tensor.alias_of or tensor.copy_of else ""
-    facts = _fact_cells(tensor.dtype, tensor.shape, tensor.nbytes, tensor.trainable, remark, False)
+    facts = _fact_cells(tensor.dtype_name, tensor.shape, tensor.nbytes, tensor.trainable, remark, False)
     if tensor.key not in found.values:
         return facts
     dtype, shape, *rest = facts

@@ -83,11 +83,11 @@ def _tensor(result: TensorResult[Statistics]) -> TensorStatisticsDocument:
 
 
 def _exact_row(result: TensorResult[Statistics]) -> list[str]:
-    return [dtype_text(result.tensor.dtype), shape_text(result.tensor.shape), *_exact_cells(result)]
+    return [dtype_text(result.tensor.dtype_name), shape_text(result.tensor.shape), *_exact_cells(result)]
 
 
 def _short_row(result: TensorResult[Statistics]) -> list[str]:
-    return [dtype_text(result.tensor.dtype), shape_text(result.tensor.shape), *_short_cells(result)]
+    return [dtype_text(result.tensor.dtype_name), shape_text(result.tensor.shape), *_short_cells(result)]
 
 
 def _exact_cells(result: TensorResult[Statistics]) -> list[str]:

@@ -93,7 +93,7 @@ def _label(node: Branch, left: int | None, mark: str) -> str:
 
 def _cells(node: Branch, *, exact: bool) -> list[str]:
     only = node.tensors[0] if node.tensors else None
-    described = [dtype_text(only.dtype), shape_text(only.shape)] if only else ["", ""]
+    described = [dtype_text(only.dtype_name), shape_text(only.shape)] if only else ["", ""]
     if exact:
         return [*described, str(node.parameters), str(node.nbytes)]
     return [*described, f"{node.parameters:,}", bytes_text(node.nbytes)]

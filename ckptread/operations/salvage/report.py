@@ -116,7 +116,7 @@ def _saved(saved: SavedTensor) -> SavedDocument:
 def _about(info: TensorInfo) -> dict[str, Any]:
     extent = info.extent
     source = extent and SourceDocument(file=extent.file, offset=extent.offset, nbytes=extent.nbytes)
-    return {"key": info.key, "variable": info.variable, "dtype": info.dtype, "shape": info.shape, "source": source}
+    return {"key": info.key, "variable": info.variable, "dtype": info.dtype_name, "shape": info.shape, "source": source}
 
 
 def _counts(found: Salvage, tensors: int, hidden: bool) -> Iterator[str]:

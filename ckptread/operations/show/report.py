@@ -184,7 +184,7 @@ def _facts(found: TensorStatistics) -> Iterator[tuple[str, str]]:
     yield from ((label, name_text(value)) for label, value in names.items() if value is not None)
     if info.trainable is not None:
         yield "trainable", "yes" if info.trainable else "no"
-    yield "dtype", dtype_text(info.dtype)
+    yield "dtype", dtype_text(info.dtype_name)
     yield "shape", shape_text(info.shape)
     yield "parameters", f"{info.size:,}"
     yield "bytes", f"{info.nbytes:,}" + (f" ({bytes_text(info.nbytes)})" if info.nbytes >= 1024 else "")

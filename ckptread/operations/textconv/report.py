@@ -23,7 +23,7 @@ class TextReport(Report):
     def tables(self) -> list[Table]:
         """Return a row per tensor, and a table of the assets, if there are any."""
         rows = [
-            [name_text(result.tensor.name), dtype_text(result.tensor.dtype), shape_text(result.tensor.shape),
+            [name_text(result.tensor.name), dtype_text(result.tensor.dtype_name), shape_text(result.tensor.shape),
              result.value.sha256 if result.value is not None else "", name_text(result.problem)]
             for result in self._found.tensors
         ]  # fmt: skip
@@ -60,7 +60,7 @@ def _tensor_lines(result: TensorResult[TensorText]) -> Iterator[str]:
         return
     if result.tensor.copy_of is not None:
         yield f"  differs from {short(result.tensor.copy_of)}, of which it is a copy"
-    yield f"  {dtype_text(result.tensor.dtype)} {shape_text(result.tensor.shape)}"
+    yield f"  {dtype_text(result.tensor.dtype_name)} {shape_text(result.tensor.shape)}"
     if result.value is None:
         yield f"  cannot be read: {name_text(result.problem)}"
         return

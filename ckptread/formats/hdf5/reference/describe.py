@@ -37,8 +37,9 @@ def describe_dataset(dataset: h5d.DatasetID, key: str, address: int, *, alias_of
     stored_shape = None if space.get_simple_extent_type() == h5s.NULL else tuple(space.shape)
     name, dtype = _dtype(dataset, kind)
     found = FoundDataset(
-        key=key, shape=stored_shape, dtype=name or _class_name(kind), address=address, alias_of=alias_of
-    )
+        key=key, shape=stored_shape, dtype=name or _class_name(kind), address=address, alias_of=alias_of,
+        is_text=_is_text(dtype),
+    )  # fmt: skip
     if name is None:
         return replace(found, problem=f"its type, {found.dtype}, is none of numpy's", unsupported=True)
     if stored_shape is None:
@@ -98,6 +99,10 @@ def flat_array(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], tuple[int, ...]]:
         dtype, more = dtype.subdtype
         dims += more
     return dtype, dims
+
+
+def _is_text(dtype: np.dtype[Any] | None) -> bool:
+    return dtype is not None and h5t.check_string_dtype(dtype) is not None
 
 
 def _recorded_dtype(dataset: h5d.DatasetID) -> str | None:
