@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import ckptread
-from ckptread.cli.completion.grammar import COMMANDS
+from ckptread.cli.completion.grammar import COMMANDS, OPTIONS
 from tests.conformance.cases import ROOT
 
 
@@ -38,4 +38,4 @@ def test_every_command_that_is_named_has_these_options(page):
         if word.startswith("-") and word not in COMMANDS[words[0]][1]
     ]  # fmt: skip
     assert unknown == []
-    assert {words[0] for words in commands} - COMMANDS.keys() == {"model.keras"}
+    assert {words[0] for words in commands} - COMMANDS.keys() - OPTIONS.keys() == {"model.keras"}

@@ -310,3 +310,15 @@ def test_references_are_written_as_the_paths_of_their_objects(run, tmp_path):
         expected = [each.name.encode() for each in objects] + [b""]
     assert run("extract", tmp_path / "r.h5", "**", "-o", tmp_path / "out").code == 0
     assert np.load(tmp_path / "out" / "refs.npy").tolist() == expected
+
+
+def test_raw_bits_are_viewed_as_the_note_says(run, tmp_path):
+    import ml_dtypes
+
+    path = FIXTURES / "keras3-bfloat16" / "half.weights.h5"
+    ran = run("extract", path, "half/kernel", "--raw", "-o", tmp_path / "k.npy")
+    assert ".view(ml_dtypes.bfloat16) has the values" in ran.err.replace("\n    ", " ")
+    with ckptread.open(path) as reader:
+        np.testing.assert_array_equal(
+            np.load(tmp_path / "k.npy").view(ml_dtypes.bfloat16), reader["half/kernel"].read()
+        )

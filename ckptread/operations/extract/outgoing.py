@@ -106,7 +106,8 @@ class Plan(Outgoing):
         if dtype.type.__module__ == "numpy":
             return dtype, ""
         if self._how.raw:
-            return np.dtype(f"u{dtype.itemsize}"), f"{dtype.name} kept as bits"
+            note = f"{dtype.name} kept as bits: .view(ml_dtypes.{dtype.name}) has the values"
+            return np.dtype(f"u{dtype.itemsize}"), note
         wide = np.dtype("int8" if dtype.name.startswith("int") else "uint8" if dtype.name.startswith("uint") else "f4")
         return wide, f"{dtype.name} widened to {wide.name}, exactly (--raw keeps the bits)"
 
