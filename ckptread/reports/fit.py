@@ -11,6 +11,8 @@ from ckptread.reports.widths import widest
 GAP = "  "
 WIDEST = 400
 """A cell that is longer moves what is to its right, in its own row: rows are not filled up to the longest name."""
+REMARK_WIDTH = 30
+"""Longer texts in the last column are remarks."""
 LEAST_WIDTH = 20
 """Names have at least this many columns before what is to their right."""
 SHARES = (1.0, 0.9, 0.5)
@@ -39,7 +41,7 @@ def shown_columns(table: Table, rows: Sequence[Row], width: int | None) -> list[
 
 def has_remarks(titles: Row, widths: Sequence[int]) -> bool:
     """Whether the last column is of long texts: a remark there may have a line of its own."""
-    return len(titles) > 1 and not titles[-1].startswith(">") and widths[-1] > LEAST_WIDTH
+    return len(titles) > 1 and not titles[-1].startswith(">") and widths[-1] > REMARK_WIDTH
 
 
 def column_widths(titles: Row, rows: Sequence[Row], width: int | None) -> list[int]:

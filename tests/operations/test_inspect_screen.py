@@ -14,6 +14,8 @@ import ckptread
 from ckptread.operations.inspect.order import natural_key
 from ckptread.operations.inspect.scalars import decode_scalar
 from ckptread.reports.cells import rounded_text
+from ckptread.reports.report import Table
+from ckptread.reports.table import table_lines
 from tests.conftest import write
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -232,3 +234,52 @@ def test_no_two_rows_have_one_name_and_no_line_is_too_long(run, path, columns, m
     with ckptread.open(path) as reader:
         assert [reader[name].info.key for name in names] == [tensor.key for tensor in own]
     assert os.environ["COLUMNS"] == str(columns)
+
+
+WEIGHTS_OF = {"conv": ("kernel", "bias"), "bn": ("gamma", "beta", "moving_mean", "moving_variance")}
+
+
+def check_every_name(path):
+    """At 80 columns each row has a name of its own, and the name finds the row's tensor."""
+    with ckptread.open(path) as reader:
+        listing = ckptread.inspect(reader)
+        [table, *_] = [block for block in listing.report().lines() if isinstance(block, Table)]
+        lines = list(table_lines(table, 80))[1:]
+        names = [line.split()[0] for line in lines if not line.startswith(" ")]
+        assert [reader[name].info.key for name in names] == [tensor.key for tensor in listing.rows]
+        assert max(map(len, lines)) <= 80
+
+
+def test_residual_blocks_with_slots_are_told_apart_at_80_columns(tmp_path):
+    """The names of ResNet50 and of Adam's slots, as Keras and TensorFlow write them."""
+    layers = [f"resnet50/conv{stage}_block{block}_{at}_{kind}" for stage in (2, 3, 4, 5) for block in (1, 2, 3)
+              for at in (1, 2, 3) for kind in WEIGHTS_OF]  # fmt: skip
+    weights = [f"{layer}/{name}" for layer in layers for name in WEIGHTS_OF[layer.rpartition("_")[2]]]
+    slots = [f"adam/{name.replace('/', '_')}_{slot}" for name in weights for slot in ("momentum", "velocity")]
+    names = [*weights, *slots, "head/kernel"]
+    check_every_name(write(tmp_path / "resnet", dict.fromkeys(names, np.ones((3, 3, 8, 8), "float32"))))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_of_keras_is_told_apart_at_80_columns(tmp_path):
+    keras = pytest.importorskip("keras")
+    keras.applications.MobileNetV3Small(weights=None, include_top=False).save(tmp_path / "model.keras")
+    check_every_name(tmp_path / "model.keras")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_partly_frozen_backbone_says_how_much_of_it_is_trained(run, tmp_path):
+    keras = pytest.importorskip("keras")
+    layers = [keras.layers.Dense(4, name=f"inner_{at}") for at in range(3)]
+    inner = keras.Sequential([keras.Input((4,)), *layers], name="base")
+    inner.layers[0].trainable = False
+    model = keras.Sequential([inner, keras.layers.Dense(1, name="head")])
+    model.save(tmp_path / "model.keras")
+    trained, total = (
+        sum(int(np.prod(each.shape)) for each in kept) for kept in (inner.trainable_weights, inner.weights)
+    )
+    out = run("inspect", tmp_path / "model.keras", "--layers").out
+    assert f"partly ({trained} of {total})" in out
+    assert "partly" not in run("inspect", tmp_path / "model.keras", "--layers", "--frozen").out

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ckptread.operations.inspect.inspect import Listing
     from ckptread.operations.inspect.scalars import Scalar
 
+LONGEST_LINE = 78
+"""What a terminal of 80 columns has room for. A wider one has the same lines, and so has a pipe."""
 LONGEST_VALUE = 200
 """A longer piece of metadata is for programs: JSON has it."""
 USUAL = {("byteorder", "little"), ("shards", "1"), ("files", "1"), ("backend", "tensorflow")}
@@ -31,16 +33,23 @@ def heading(found: Listing, shared: Iterable[str] = ()) -> Iterator[Line]:
     """Yield what was opened, and what is in it; ``shared`` is what all rows below have in common."""
     yield Line(name_text(found.path), "title")
     yield from (Line("  " + about, "prose") for about in _described(found))
-    parts = list(_parts(found))
-    yield from [Line("  " + " · ".join(parts), "prose")] if parts else []
+    yield from (Line("  " + text) for text in _joined(list(_parts(found))))
     yield from [Line("  " + ", ".join(shared))] if shared else []
     yield Line()
+
+
+def _joined(parts: list[str]) -> list[str]:
+    """Return the parts in a line, or the first in a line of its own if they are too long for one."""
+    line = " · ".join(parts)
+    return [text for text in ([line] if len(line) <= LONGEST_LINE else [parts[0], " · ".join(parts[1:])]) if text]
 
 
 def _described(found: Listing) -> list[str]:
     """Return what the file says of itself, the usual left out, and how it was found."""
     said = {name_text(key): name_text(value) for key, value in found.metadata.items() if len(value) < LONGEST_VALUE}
     opened, writer, model, name = (said.pop(key, "") for key in ("opened", "writer", "model_class", "model_name"))
+    if "keras_version" in said and not writer:
+        writer = f"Keras {said.pop('keras_version')}"
     if found.model is not None and not model:
         model, name = found.model.class_name, name_text(found.model.name or "")
     first = [found.format if found.backend == "native" else f"{found.format}, read by {found.backend}", writer]

@@ -83,12 +83,11 @@ def ls(*paths: str | os.PathLike[str]) -> CheckpointList:
     [('fixtures/tf-object/ckpt-1', 'tf-bundle', 10), ('fixtures/tf-object/ckpt-2', 'tf-bundle', 20)]
     """
     steps = find_steps([os.fsdecode(path) for path in paths] or ["."])
-    if not paths:
-        steps = [msgspec.structs.replace(step, path=step.path.removeprefix("./")) for step in steps]
     return CheckpointList(tuple(map(_listed, steps)))
 
 
-def _listed(step: Step) -> ListedCheckpoint:
+def _listed(found: Step) -> ListedCheckpoint:
+    step = msgspec.structs.replace(found, path=found.path.removeprefix("./"))
     try:
         with open_checkpoint(step.path) as reader:
             return _facts(reader, step)
