@@ -63,3 +63,20 @@ def test_a_folder_of_another_library_is_none(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with ckptread.open(folder) as opened:
         assert opened.format == "hdf5"
+
+
+def test_the_preset_of_a_backbone_has_its_weights_and_its_vocabulary(folder: Path) -> None:
+    """KerasHub's config names no layers, and the tokenizer's files are assets."""
+    backbone = {"module": "keras_hub.src.models.bert", "class_name": "BertBackbone", "config": {"num_layers": 1},
+                "registered_name": "keras_hub>BertBackbone"}  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(backbone))
+    (folder / "tokenizer.json").write_text("{}")
+    vocabulary = folder / "assets" / "tokenizer" / "vocabulary.txt"
+    vocabulary.parent.mkdir(parents=True)
+    vocabulary.write_text("[PAD]\n[UNK]\n")
+    with ckptread.open(folder) as opened, ckptread.open(FOLDER) as single:
+        assert opened.model is not None
+        assert opened.model.custom_objects == ("keras_hub>BertBackbone",)
+        assert opened.tensors.keys() == single.tensors.keys()
+        assert {t.layer for t in opened.tensors.values()} == {t.layer for t in single.tensors.values()}
+        assert list(opened.assets) == ["assets/tokenizer/vocabulary.txt"]
