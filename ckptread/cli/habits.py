@@ -81,7 +81,7 @@ def suggest_command(error: Exception, words: Sequence[str]) -> str | None:
     """Return what to run where no tensor was found, because the name is that of another checkpoint; else None."""
     if not isinstance(error, ckptread.TensorNotFoundError):
         return None
-    files = [word for word in words[1:] if not word.startswith("-") and _is_checkpoint(word)]
+    files = [word for word in words[1:] if not word.startswith("-") and _has_files(word) and _is_checkpoint(word)]
     most = 2 if words[0] == "diff" else 1
     if len(files) <= most:
         return None
@@ -113,6 +113,16 @@ def _exists(word: str) -> bool:
         return kind_of(word) is not None or _is_checkpoint(word)
     except ckptread.CheckpointError:
         return True  # an address on another machine
+
+
+def _has_files(word: str) -> bool:
+    """Whether this is a file, or the prefix of TensorFlow's: of any other word, a search would open all files here."""
+    from ckptread.storage.addresses import kind_of
+
+    try:
+        return kind_of(word) is not None or kind_of(word + ".index") is not None
+    except (ckptread.CheckpointError, OSError):
+        return False
 
 
 def _is_checkpoint(word: str) -> bool:

@@ -10,6 +10,7 @@ import safetensors.numpy
 
 import ckptread
 from tests.conformance.cases import FIXTURES
+from tests.hostile.watched import watch
 
 KERAS, STEPS = FIXTURES / "keras3" / "model.keras", FIXTURES / "tf-object"
 
@@ -130,3 +131,10 @@ def test_a_star_that_does_not_reach_is_doubled_in_dotted_names(run, tmp_path):
 
 def test_a_glob_that_no_star_mends_gets_similar_names(run, folder):
     assert "Did you mean head" in run("inspect", "a.keras", "*hed*").err
+
+
+def test_a_tensor_that_is_not_found_opens_no_other_file(folder, tmp_path):
+    (folder / "notes.txt").write_text("not a checkpoint")
+    ran = watch("show", folder / "a.keras", "no/such", trace=tmp_path / "trace")
+    assert ran.code == 2
+    assert not [path for path in ran.opened if path.endswith(("notes.txt", "b.keras"))]

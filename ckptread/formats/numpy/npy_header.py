@@ -160,7 +160,7 @@ def _plain(descr: str) -> _Dtype | None:
 
 
 def _structure(descr: list[Any]) -> _Dtype | None:
-    """Return a structured dtype; where there is unnamed padding, in the form with every offset."""
+    """Return a structured dtype; where there is padding, or a name of no length, in the form with every offset."""
     fields, formats, offsets, at, padded = [], [], [], 0, False
     for field in descr:
         if not isinstance(field, tuple) or len(field) not in (2, 3) or not _is_name(field[0]):
@@ -179,7 +179,7 @@ def _structure(descr: list[Any]) -> _Dtype | None:
     names = [name if isinstance(name, str) else name[1] for name in fields]
     if len(set(names)) < len(names) or not names:
         return None
-    if not padded:
+    if not padded and "" not in names:  # numpy would call such a field f0
         pairs = zip(fields, formats, strict=True)
         return _Dtype([(n, *f) if isinstance(f, tuple) else (n, f) for n, f in pairs], at)
     return _Dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": at}, at)
