@@ -63,7 +63,11 @@ def _run_all(path, folder):
 def _arguments(path, folder):
     for command in COMMANDS:
         yield [*command, path]
-    yield from (["diff", path, path], ["diff", path, path, "--match", "content"], ["history", "--role", "all", path, path])
+    yield from (
+        ["diff", path, path],
+        ["diff", path, path, "--match", "content"],
+        ["history", "--role", "all", path, path],
+    )
     yield from (["extract", path, "**", "-o", folder / "extracted"], ["salvage", path, "-o", folder / "saved"])
     listing = watch("inspect", "--format", "json", path)
     rows = json.loads(listing.out)["tensors"] if listing.code == 0 else []
