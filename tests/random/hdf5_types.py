@@ -26,7 +26,7 @@ def examine(rng, folder, counts):
             except (ValueError, TypeError, RuntimeError, OSError):
                 counts["not written by HDF5"] += 1
     with h5py.File(path) as file, ckptread.open(path) as reader:
-        for key, info in reader.tensors.items():
+        for info in reader.tensors.values():
             yield from _compare(file, reader, info, counts)
 
 
