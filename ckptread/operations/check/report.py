@@ -148,7 +148,7 @@ def _summary(outcome: RuleResult) -> str:
     if outcome.rule.name == "safe":
         return outcome.found
     count = plural(outcome.checked, "tensor")
-    count = f"{outcome.found}, {count}" if outcome.found else count
+    count = outcome.found or count
     against = f", against {name_text(outcome.against)}" if outcome.against is not None else ""
     broken = f"{len(outcome.offenders):,} of " if outcome.offenders and not outcome.found else ""
     return broken + count + against

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from ckptread.errors import UsageError
-from ckptread.operations.copies import copies_by_original
+from ckptread.operations.copies import copies_by_original, is_same
 from ckptread.operations.diff.choose_pairs import ChosenPairs, PairFilter, pairs_to_compare
 from ckptread.operations.diff.compare_assets import AssetDifference, compare_assets
 from ckptread.operations.diff.hints import map_hint, order_notes
@@ -213,13 +213,16 @@ def _bytes_of(readers: Sequence[Reader]) -> int:
 
 
 def _copies_alone(a: Reader, b: Reader, pairs: Sequence[Pair]) -> Iterator[Pair]:
-    """Pair each copy that only one side has with the tensor that its original is paired with."""
+    """Pair each copy that differs from its original with what that is paired with, if only one side has the copy."""
     of_a, of_b = copies_by_original(a), copies_by_original(b)
     known = {info.key for pair in pairs for info in (pair.a, pair.b) if info is not None and info.copy_of is not None}
     for pair in pairs if of_a or of_b else ():
         if pair.a is not None and pair.b is not None and pair.by in {"key", "variable"}:
-            yield from (_copy_pair(copy, pair.b) for copy in of_a.get(pair.a.key, ()) if copy.key not in known)
-            yield from (_copy_pair(pair.a, copy) for copy in of_b.get(pair.b.key, ()) if copy.key not in known)
+            one, other = pair.a, pair.b
+            ours = (c for c in of_a.get(one.key, ()) if c.key not in known and not is_same(a, c, one))
+            yield from (_copy_pair(copy, other) for copy in ours)
+            theirs = (c for c in of_b.get(other.key, ()) if c.key not in known and not is_same(b, c, other))
+            yield from (_copy_pair(one, copy) for copy in theirs)
 
 
 def _copy_pair(a: TensorInfo, b: TensorInfo) -> Pair:

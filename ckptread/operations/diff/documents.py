@@ -10,8 +10,8 @@ import msgspec
 from ckptread.operations.diff.compare_assets import AssetDifference, AssetStatus
 from ckptread.operations.diff.diff import Difference
 from ckptread.operations.diff.match.pairs import Basis, Certainty
-from ckptread.operations.diff.movement import Movement, movement
-from ckptread.operations.diff.summary import changed_in_model, difference_text
+from ckptread.operations.diff.movement import Movement
+from ckptread.operations.diff.summary import difference_text, overall_movement
 from ckptread.operations.diff.tables import Groups
 from ckptread.operations.diff.tensor_difference import Status, TensorDifference
 from ckptread.reports.document import Document, Number
@@ -123,7 +123,7 @@ class DiffDocument(Document, kw_only=True):
     summary: str
     """The verdict in words."""
     overall: MovementDocument
-    """How far the tensors that differ moved; those of the optimizer, metrics and counters left out."""
+    """How far the model's tensors that changed moved; with --layers or --depth, all of the model's tensors."""
     tolerance: ToleranceDocument
     counts: dict[str, int]
     """How many tensors have each status."""
@@ -145,7 +145,7 @@ def diff_document(found: Difference, entries: Sequence[TensorDifference], groups
         writer_b=other.writer or None,
         verdict="same" if found.same else "different",
         summary=difference_text(found),
-        overall=MovementDocument(**_movement_fields(movement(changed_in_model(found)))),
+        overall=MovementDocument(**_movement_fields(overall_movement(found))),
         tolerance=ToleranceDocument(**msgspec.structs.asdict(found.tolerance)),
         counts={str(status): count for status, count in found.counts.items()},
         layers=msgspec.UNSET if groups is None else [_group_document(name, moved) for name, moved, _ in groups],

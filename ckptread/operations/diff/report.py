@@ -11,7 +11,7 @@ from ckptread.operations.diff.compare_assets import AssetDifference
 from ckptread.operations.diff.diff import Difference, DiffSort
 from ckptread.operations.diff.documents import DiffDocument, diff_document
 from ckptread.operations.diff.movement import beside_model, by_layer, by_path, movement
-from ckptread.operations.diff.summary import difference_text, folded_texts, overall_text, unchanged_text
+from ckptread.operations.diff.summary import difference_text, folded_texts, matched_text, overall_text, unchanged_text
 from ckptread.operations.diff.tables import (
     Groups,
     difference_table,
@@ -52,7 +52,7 @@ class DiffReport(Report):
     def __init__(self, found: Difference, view: DiffView) -> None:
         self._found = found
         self._view = view
-        fold = view.fold and not all(map(_is_foldable, found.differences))
+        fold = view.fold and not all(map(_is_foldable, found.tensors))
         self._folded = list(filter(_is_foldable, found.differences)) if fold else []
         self._kept = [entry for entry in found.tensors if not (fold and _is_foldable(entry))]
 
@@ -72,8 +72,8 @@ class DiffReport(Report):
         """Yield what was compared, a table of what differs, a line on what does not, and the verdict."""
         if not self._view.brief:
             yield from self._heading()
-            if not self._found.same:
-                yield from (self._group_table() if self._view.title else self._table(), Line())
+            table = self._group_table() if self._view.title else self._table()
+            yield from (table, Line()) if table.rows else ()
             yield from (Line(text, "prose") for text in self._counted())
         yield Line(difference_text(self._found), "prose")
 
@@ -84,9 +84,9 @@ class DiffReport(Report):
         sides = zip("AB", (self._found.a, self._found.b), self._found.sides, strict=True)
         rows = [[mark, name_text(path), side.format, name_text(side.writer)] for mark, path, side in sides]
         yield Table(["", "checkpoint", "format", "writer"], rows)
-        if not self._found.same:
-            yield Folded(self._group_table(), "more " + (self._view.title or "layer"))
-            yield from [] if self._view.title else [Folded(self._table(), "more tensor")]
+        named = [(self._group_table(), self._view.title or "layer"), (self._table(), "tensor")]
+        for table, noun in named[: 1 if self._view.title else 2]:
+            yield from [Folded(table, f"more {noun}")] if table.rows else []
         yield from (Line(text, "prose") for text in self._counted())
 
     def notes(self) -> Iterator[str]:
@@ -113,7 +113,7 @@ class DiffReport(Report):
     def _counted(self) -> Iterator[str]:
         """Yield what has no row: the optimizer's tensors and the like, and what is unchanged."""
         yield from folded_texts(self._folded)
-        yield from filter(None, [unchanged_text(self._found)])
+        yield from filter(None, [matched_text(self._found), unchanged_text(self._found)])
 
     def _table(self) -> Table:
         rows = sort_differences([entry for entry in self._kept if entry.differs], self._view.sort)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ckptread.operations.diff.diff import Difference
-from ckptread.operations.diff.movement import beside_model, movement
+from ckptread.operations.diff.movement import Movement, beside_model, movement
 from ckptread.operations.diff.tensor_difference import TensorDifference
 from ckptread.reports.cells import percent_text
 from ckptread.wording import plural
@@ -15,31 +15,35 @@ COUNTED = {"shape": "of another shape", "dtype": "of another dtype", "removed": 
 """Statuses as they are counted in a sentence."""
 
 
-def changed_in_model(found: Difference) -> list[TensorDifference]:
-    """Return the tensors of the model that are on both sides, and whose values changed."""
-    differing = (entry for entry in found.differences if entry.a is not None and entry.b is not None)
-    return [e for e in differing if e.change is not None and e.change.changed and not beside_model(e)]
+def model_pairs(found: Difference) -> list[TensorDifference]:
+    """Return the tensors of the model that are on both sides."""
+    return [e for e in found.tensors if e.a is not None and e.b is not None and not beside_model(e)]
+
+
+def overall_movement(found: Difference) -> Movement:
+    """Return how far the model moved: all of it where the norms of unchanged tensors are known, or what changed."""
+    pairs = model_pairs(found)
+    everything = any(entry.norm is not None for entry in pairs)
+    return movement(entry for entry in pairs if everything or _changed(entry))
+
+
+def _changed(entry: TensorDifference) -> bool:
+    return entry.differs and entry.change is not None and entry.change.changed > 0
 
 
 def overall_text(found: Difference) -> str:
-    """Return one line on how far the model moved, or "": of tensors on both sides, in percent of the norm of A's."""
-    changed = changed_in_model(found)
+    """Return one line on how far the model moved, or ""."""
+    pairs = model_pairs(found)
+    changed = sum(map(_changed, pairs))
     if found.stopped or not changed:
         return ""
-    pairs = sum(e.a is not None and e.b is not None and not beside_model(e) for e in found.tensors)
-    return f"{len(changed):,} of {plural(pairs, 'tensor')} changed{_moved(changed)}"
-
-
-def _moved(changed: list[TensorDifference]) -> str:
-    moved = movement(changed)
-    they = "it" if len(changed) == 1 else "they"
-    texts = [] if not moved.ratio else [f"{they} moved {'from zero' if moved.from_zero else _percent(moved.ratio)}"]
-    texts += [f"{moved.new_nans:,} with new NaN"] if moved.new_nans else []
-    return "".join(f"; {text}" for text in texts)
-
-
-def _percent(ratio: float) -> str:
-    return f"{percent_text(ratio)} in norm"
+    moved = overall_movement(found)
+    counted = f"{changed:,} of {plural(len(pairs), 'tensor')} changed"
+    distance = "" if not moved.ratio else "from zero" if moved.from_zero else f"{percent_text(moved.ratio)} in norm"
+    parts = [counted, f"{'it' if changed == 1 else 'they'} moved {distance}" if distance else ""]
+    if moved.tensors > changed:
+        parts = [f"moved {distance}" if distance else "", counted]
+    return "; ".join(filter(None, [*parts, f"{moved.new_nans:,} with new NaN" if moved.new_nans else ""]))
 
 
 def folded_texts(folded: list[TensorDifference]) -> list[str]:
@@ -49,6 +53,12 @@ def folded_texts(folded: list[TensorDifference]) -> list[str]:
         roles.setdefault(beside_model(entry), Counter())[COUNTED.get(entry.status, entry.status)] += 1
     counts = {role: ", ".join(f"{count:,} {word}" for word, count in words.items()) for role, words in roles.items()}
     return [f"{role}: {text} (--role {role})" for role, text in counts.items()]
+
+
+def matched_text(found: Difference) -> str:
+    """Return one line that counts the pairs with other names that were made by their shapes, or ""."""
+    count = sum(entry.by == "shape" for entry in found.tensors)
+    return f"paired by shape: {plural(count, 'tensor')}, each the only one of its shape in its layer" if count else ""
 
 
 def unchanged_text(found: Difference) -> str:

@@ -120,6 +120,8 @@ def _names(entry: TensorDifference) -> str:
     """Return one name if both sides have the same, or were paired by their names."""
     if entry.by in {None, "key", "variable"} or entry.a is None or entry.b is None:
         return name_text(entry.name)
+    if entry.a.positional != entry.b.positional:  # a position is not a name
+        return name_text(entry.b.name if entry.a.positional else entry.a.name)
     return _both([name_text(entry.a.name), name_text(entry.b.name)])
 
 
@@ -137,7 +139,9 @@ def _note(entry: TensorDifference) -> str:
         notes.append(_both([dtype_text(entry.a.dtype_name), dtype_text(entry.b.dtype_name)]) + _values_agree(entry))
     if entry.arrangement is not None and entry.a is not None and not entry.suspect:
         notes.append(entry.arrangement.text(entry.a.shape or ()))
-    if (entry.reason and (entry.by != "content" or entry.suspect) and entry.status != "transposed") or entry.suspect:
+    if (
+        entry.reason and (entry.by not in {"content", "shape"} or entry.suspect) and entry.status != "transposed"
+    ) or entry.suspect:
         notes.append(name_text(entry.reason))
     change = entry.change
     if change is not None:

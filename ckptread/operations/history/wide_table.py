@@ -30,7 +30,7 @@ def _row(name: str, groups: Sequence[GroupStatistics | None]) -> list[str]:
     norms = [group.l2 for group in groups if group is not None]
     last = "-" if not norms or norms[-1] is None else f"{norms[-1]:.4g}"
     changes = [None if group is None else math.nan if group.nans else group.change for group in groups]
-    line = sparkline(_shortened(changes[1:])) if any(change is not None for change in changes[1:]) else ""
+    line = sparkline(_shortened(changes[1:])) if sum(change is not None for change in changes[1:]) > 1 else ""
     return [name_text(name), last, line, *map(_cell, groups)]
 
 
