@@ -138,8 +138,8 @@ def test_few_values_in_the_same_order_are_not_called_reordered(run, tmp_path, mo
     monkeypatch.setenv("COLUMNS", "200")
     np.savez(tmp_path / "a.npz", first=np.float32([1, 2]), other=np.float32([7, 9]))
     np.savez(tmp_path / "b.npz", second=np.float32([1, 2]), last=np.float32([9, 7]))
-    rows = difference_rows(run("diff", tmp_path / "a.npz", tmp_path / "b.npz").out)
-    notes = {row.split()[1]: row.partition("reordered ")[2].partition("?")[0] for row in rows}
+    found = json.loads(run("diff", tmp_path / "a.npz", tmp_path / "b.npz", "--format", "json").out)["tensors"]
+    notes = {e["variable"]: (e["reason"] or "").partition("reordered ")[2].partition("?")[0] for e in found}
     assert notes == {"first": "", "other": "last", "second": "", "last": "other"}
 
 

@@ -123,7 +123,7 @@ def _pair_by_content(a: Reader, b: Reader, pairs: Sequence[Pair], content_alone:
     if not left_a or not left_b:
         return [pair for pair in pairs if not _second_name(pair) or (pair.a and pair.b)]
     side_a, side_b = Side(a, left_a), Side(b, left_b)
-    alike = match_checksums(side_a, side_b, meter)
+    alike = _drop_coincidences(match_checksums(side_a, side_b, meter), content_alone)
     side_a, side_b = _fingerprints(side_a, side_b, alike, meter)
     matches = _drop_coincidences([*alike, *match_values(side_a, side_b)], content_alone)
     marked = mark_suspects(matches, _Agreement(side_a, side_b))
