@@ -2,9 +2,11 @@
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 
+import ckptread
 from ckptread.errors import CheckpointError
 from ckptread.operations.check.rule_checker import check_rules
 from ckptread.operations.check.rules import Rule, read_rules, rules_from
@@ -292,3 +294,34 @@ def test_a_command_that_makes_no_sense_is_an_error(run, checkpoint, options, sai
     ran = run("check", checkpoint, *options)
     assert (ran.code, ran.out) == (2, "")
     assert said in ran.err
+
+
+def test_every_kind_of_value_in_a_file_is_judged_or_fails(tmp_path):
+    """As h5py and numpy write them: lists and records are judged, opaque bytes, dates and references are not."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        lists = file.create_dataset("lists", (2,), h5py.vlen_dtype("f4"))
+        lists[0], lists[1] = [1, np.nan], [2]
+        file["complex"] = np.array([complex(1, np.inf)], "c8")
+        file["dates"] = np.array(["NaT"], "M8[s]").astype(h5py.opaque_dtype("M8[s]"))
+        file["enum"] = np.array([0, 1], h5py.enum_dtype({"A": 0, "B": 1}, "i1"))
+        file["opaque"] = np.zeros(2, "V4")
+        file["record"] = np.array([(1, np.nan)], [("a", "i4"), ("b", "f8")])
+        file["references"] = np.array([file.ref], h5py.ref_dtype)
+        file["words"] = ["a", "b"]
+    inner = np.array([((1.0, np.inf),)], [("n", [("x", "f4"), ("y", "f2")])])
+    np.savez(tmp_path / "a.npz", dates=np.array(["NaT"], "M8[D]"), inner=inner, opaque=np.zeros(2, "V3"),
+             long=np.array([np.nan], "g"), words=np.array(["a"]), pickled=np.array([None], object))  # fmt: skip
+    reasons = {
+        "a.h5": {
+            "complex": "1 Inf", "dates": "dates cannot be judged", "lists": "1 NaN",
+            "opaque": "opaque bytes cannot be judged", "record": "1 NaN", "references": "references cannot be judged",
+        },
+        "a.npz": {
+            "dates": "dates cannot be judged", "inner": "1 Inf", "long": "1 NaN",
+            "opaque": "opaque bytes cannot be judged",
+            "pickled": "it is an array of Python objects, and pickle is never loaded",
+        },
+    }  # fmt: skip
+    for name, expected in reasons.items():
+        [found] = ckptread.check(tmp_path / name, finite=True).checkpoints[0].outcomes
+        assert {offender.key: offender.reason for offender in found.offenders} == expected

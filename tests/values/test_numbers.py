@@ -18,10 +18,38 @@ def objects(*values):
     return array
 
 
+SMALL = [
+    name
+    for name in (
+        "bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz", "float8_e4m3fnuz", "float8_e5m2fnuz",
+        "float8_e3m4", "float8_e4m3", "float8_e8m0fnu", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn",
+        "int2", "int4", "uint2", "uint4",
+    )
+    if hasattr(ml_dtypes, name)
+]  # fmt: skip
 NUMBERS = [
     np.ones(3, name)
-    for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", ">f4", ">i8", "c8", "c16")
-] + [np.ones(3, getattr(ml_dtypes, name)) for name in ("bfloat16", "float8_e4m3fn", "float8_e5m2", "int4", "uint4")]
+    for name in (
+        "?",
+        "i1",
+        "i2",
+        "i4",
+        "i8",
+        "u1",
+        "u2",
+        "u4",
+        "u8",
+        "f2",
+        "f4",
+        "f8",
+        ">f4",
+        ">i8",
+        "c8",
+        "c16",
+        "g",
+        "G",
+    )
+] + [np.ones(3, getattr(ml_dtypes, name)) for name in SMALL]
 TEXTS = [np.array([b"a", b"b"]), np.array(["a", "b"]), objects(b"a", b"b")]
 WITH_NUMBERS = [
     np.ones(2, [("n", "i4"), ("x", "f4")]),
