@@ -20,7 +20,6 @@ from ckptread.cli.completion.tensor_names import MOST
 from ckptread.formats.hdf5.paths import list_paths_in
 from ckptread.storage.local import FileSource
 from tests.conformance.cases import CASES, FIXTURES, each
-from tests.table_writer import write_bundle
 
 KERAS = str(FIXTURES / "keras3" / "model.keras")
 STEP = str(FIXTURES / "tf-object" / "ckpt-1")
@@ -97,23 +96,6 @@ def test_names_are_offered_as_they_are_printed_and_never_as_options(tmp_path):
     assert all(each.isprintable() for each in candidates(["show", path, "--", ""]))
 
 
-@pytest.fixture(scope="module")
-def large(tmp_path_factory):
-    """Checkpoints of 5,000 tensors each."""
-    folder = tmp_path_factory.mktemp("large")
-    names = [f"encoder/layer_{number // 8}/block_{number % 8}/kernel" for number in range(5000)]
-    write_bundle(folder / "keys", {name: (1, (2,), bytes(8)) for name in names})
-    write_bundle(folder / "attributes", {f"{name}/.ATTRIBUTES/VARIABLE_VALUE": (1, (2,), bytes(8)) for name in names})
-    for name, version in (("old.h5", "earliest"), ("new.h5", "latest")):
-        with h5py.File(folder / name, "w", libver=version) as file:
-            for number in range(5000):
-                file[f"layers/dense_{number // 2}/vars/{number % 2}"] = np.zeros(2, "f4")
-    with h5py.File(folder / "flat.h5", "w") as file:
-        for number in range(5000):
-            file[f"tensor_{number}"] = np.zeros(2, "f4")
-    return folder
-
-
 def ask(line):
     """Ask as bash does; return what is printed, and the seconds of processor time from start to exit."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -131,9 +113,9 @@ def ask(line):
     ("new.h5", "layers/dense_7/", 2), ("flat.h5", "tensor_1", 1111),
 ])  # fmt: skip
 def test_a_tab_in_a_checkpoint_of_5000_tensors_takes_a_fifth_of_a_second(large, name, typed, count):
-    answers = [ask(f"ckptread show {large / name} {typed}") for _ in range(5)]
+    answers = [ask(f"ckptread show {large / name} {typed}") for _ in range(3)]
     assert all(len(names) == count and all(each.startswith(typed) for each in names) for names, _ in answers)
-    bare = min(ask("ckptread ins")[1] for _ in range(3))  # 0.05 s; more on a machine that is slower, or busy
+    bare = ask("ckptread ins")[1]  # 0.05 s; more on a machine that is slower, or busy
     assert min(seconds for _, seconds in answers) < max(0.2, 4 * bare)
 
 

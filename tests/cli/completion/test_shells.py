@@ -126,6 +126,35 @@ def test_a_shell_passes_what_it_completed(folder, shell):
     assert found == LINES
 
 
+def processor_time(bash):
+    """The seconds that the processes have taken which bash has started."""
+    bash.sendline("times; echo EN''D")
+    bash.expect(r"(\d+)m([\d.]+)s (\d+)m([\d.]+)s\s+END")
+    minutes, seconds, more_minutes, more_seconds = map(float, bash.match.groups())
+    return 60 * (minutes + more_minutes) + seconds + more_seconds
+
+
+def time_tab(bash, line):
+    """The seconds of processor time that a Tab takes in bash, once it has answered."""
+    before = processor_time(bash)
+    bash.send(f"{line}\t")
+    bash.expect_exact(["kernel", "vars/"])
+    bash.sendcontrol("u")
+    return processor_time(bash) - before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "typed"), [("keys", "encoder/layer_7/block_7"), ("old.h5", "layers/dense_777")])
+def test_a_tab_in_bash_takes_a_fifth_of_a_second_for_5000_tensors(folder, large, name, typed):
+    bash = start(folder, "bash")
+    before = processor_time(bash)
+    bash.sendline("_CKPTREAD_COMPLETE=complete_bash COMP_LINE='ckptread sh' ckptread")
+    bash.expect_exact("show\r\n")
+    bare = processor_time(bash) - before  # 0.05 s; more on a machine that is slower, or busy
+    assert min(time_tab(bash, f"ckptread show {large / name} {typed}") for _ in range(3)) < max(0.2, 4 * bare)
+    bash.close(force=True)
+
+
 @pytest.mark.parametrize("shell", list(Shell))
 def test_a_script_is_printed_and_installed(run, tmp_path, monkeypatch, shell):
     monkeypatch.setenv("HOME", str(tmp_path))
