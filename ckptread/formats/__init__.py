@@ -7,7 +7,7 @@
 ``signatures``  the formats that programs may recognise in one file
 ``mistakes``    what people open instead of a checkpoint
 ``foreign``     how files of formats that are not read here are recognised
-``asset_files`` the assets of a model that is a folder
+``asset_files`` the assets of a model: files, and texts of its config
 ``json_index``  JSON indexes that name the files of a checkpoint
 ``json_shards`` reading the files that such an index names
 ``weight_map``  such checkpoints of safetensors and PyTorch

@@ -1,4 +1,4 @@
-"""The assets of a model that is a folder: the files below some of its folders, each opened on request."""
+"""The assets of a model: the files below some folders of its own, each opened on request, and texts of its config."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from posixpath import join
 
 from ckptread.errors import UnsafeFileError
 from ckptread.limits import MAX_ASSET_FILES
+from ckptread.storage.memory import BytesSource
 from ckptread.storage.source import Source, Storage
 
 Assets = Mapping[str, Callable[[], Source]]
@@ -31,6 +32,11 @@ def list_assets(storage: Storage, folder: str, names: Iterable[str]) -> Assets:
             found[name] = partial(_refuse_more, storage.address(folder))
             break
     return dict(sorted(found.items()))
+
+
+def text_assets(path: str, texts: Mapping[str, bytes]) -> Assets:
+    """Return texts of a file at ``path`` as assets, by name."""
+    return {name: partial(BytesSource, text, f"{path}: {name}") for name, text in texts.items()}
 
 
 def _is_folder(storage: Storage, name: str) -> bool:

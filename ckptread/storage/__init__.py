@@ -8,6 +8,7 @@ The rest of the package knows a :class:`~ckptread.storage.source.Storage` and na
 - ``addresses``: the storage and the name of a user's path
 - ``small_files``: read a whole file of a bounded size
 - ``windows``: a part of a file as a source of its own
+- ``memory``: bytes in memory as a source
 - ``inflate``: a deflated part of a file as a source of its own; sources rebuilt in a worker
 - ``progress``: how much of the work is done, counted from any thread
 - ``tensor_bytes``: the stored bytes of a tensor, read without numpy

@@ -22,8 +22,8 @@ from ckptread.formats.hdf5.opening import open_hdf5_source
 from ckptread.formats.hdf5.rounds import Rounds
 from ckptread.formats.hdf5.storage_layout import read_fill, read_filters, read_layout, read_old_fill
 from ckptread.formats.hdf5.superblock import UNDEFINED, Superblock, Unsupported
-from ckptread.formats.tensorflow.leveldb_table import BytesSource
 from ckptread.reader import Remains
+from ckptread.storage.memory import BytesSource
 from ckptread.tensors import element_count
 from ckptread.untrusted.dtypes import numpy_dtype
 from tests.fuzz.records import records

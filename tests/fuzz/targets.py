@@ -23,7 +23,7 @@ from ckptread.formats.numpy.npz import NpzReader
 from ckptread.formats.safetensors.reader import SafetensorsReader
 from ckptread.formats.tensorflow import messages as tf_messages
 from ckptread.formats.tensorflow.bundle import open_bundle
-from ckptread.formats.tensorflow.leveldb_table import BytesSource, LevelTable
+from ckptread.formats.tensorflow.leveldb_table import LevelTable
 from ckptread.formats.tensorflow.v1 import open_v1
 from ckptread.formats.zip.archive import ZipArchive
 from ckptread.names.keras.describe import KerasEvidence
@@ -33,6 +33,7 @@ from ckptread.names.tensorflow.describe import TensorFlowEvidence
 from ckptread.names.tensorflow.describe import name_tensorflow_tensors as describe_tensorflow
 from ckptread.reader import Tensor
 from ckptread.storage.addresses import find_storage
+from ckptread.storage.memory import BytesSource
 from ckptread.tensors import TensorInfo, element_count
 from ckptread.untrusted import binary
 from ckptread.untrusted import json_text as jsondata

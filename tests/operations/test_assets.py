@@ -13,6 +13,7 @@ import pytest
 
 import ckptread
 from ckptread.formats import asset_files
+from ckptread.names.keras.vocabularies import config_vocabularies
 from tests.conformance.cases import FIXTURES
 
 MODEL = FIXTURES / "keras3" / "model.keras"
@@ -285,3 +286,33 @@ def test_vocabularies_that_keras_writes(tmp_path):
     assert (asset.name, asset.sha256) == ("assets/a.txt", sha256(b"red\nblue"))
     differing = ckptread.diff(tmp_path / "a-saved", tmp_path / "b-saved").asset_differences
     assert {(e.name, e.status) for e in differing} == {("assets/a.txt", "removed"), ("assets/b.txt", "added")}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+def test_vocabularies_that_keras_keeps_in_the_config(library, tmp_path):
+    """It does so where the layer was made with its vocabulary."""
+    keras = pytest.importorskip(library)
+    for name, words in (("a", ["red", "blue"]), ("b", ["blue", "red"])):
+        keras.utils.set_random_seed(0)
+        given = keras.Input((1,), dtype="string")
+        lookup = keras.layers.StringLookup(vocabulary=words, name="lookup")
+        text = keras.layers.TextVectorization(vocabulary=words, output_sequence_length=2, name="text")(given)
+        model = keras.Model(given, keras.layers.Embedding(9, 2, name="emb")(keras.layers.add([lookup(given), text])))
+        model.save(tmp_path / f"{name}.keras")
+        model.save(tmp_path / f"{name}.h5")
+    expected = {f"config/{name}/vocabulary": sha256(b"red\nblue") for name in ("lookup", "text")}
+    for ending in ("keras", "h5"):
+        assert {asset.name: asset.sha256 for asset in ckptread.digest(tmp_path / f"a.{ending}").assets} == expected
+        assert len(ckptread.diff(tmp_path / f"a.{ending}", tmp_path / f"b.{ending}").asset_differences) == 2
+    assert ckptread.diff(tmp_path / "a.keras", tmp_path / "a.h5").same
+    assert not ckptread.diff(tmp_path / "a.keras", tmp_path / "b.h5").same
+
+
+def test_vocabularies_of_layers_of_one_name_are_told_apart():
+    layer = {"class_name": "StringLookup", "config": {"name": "words", "vocabulary": ["a", "b"]}}
+    other = {"class_name": "IntegerLookup", "config": {"name": "words", "vocabulary": [1, 2]}}
+    assert config_vocabularies({"layers": [layer, other, layer]}) == {
+        "config/words/vocabulary": b"a\nb", "config/words/vocabulary_2": b"1\n2",
+    }  # fmt: skip
+    assert config_vocabularies({"class_name": "X", "config": {"vocabulary": "path.txt"}}) == {}

@@ -9,18 +9,20 @@ Not read: external links and storage, virtual datasets (they are in other files)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ckptread.formats.asset_files import text_assets
 from ckptread.formats.hdf5.index import Hdf5Index
 from ckptread.model import ModelFacts
 from ckptread.names.keras.describe import name_keras_tensors
 from ckptread.names.keras.evidence import gather_keras_evidence
 from ckptread.names.keras.legacy import list_weights_by_layer
 from ckptread.names.keras.model_facts import read_model_facts
+from ckptread.names.keras.vocabularies import config_vocabularies
 from ckptread.reader import Reader
 from ckptread.storage.source import Source
 from ckptread.untrusted.budget import within
@@ -39,6 +41,8 @@ class Archive(msgspec.Struct, frozen=True):
 
 
 NO_ARCHIVE = Archive()
+ASSET_LAYOUT = "keras-config"
+"""Of a legacy file: a config alone, without files of its own."""
 
 
 class Hdf5Reader(Reader):
@@ -54,6 +58,7 @@ class Hdf5Reader(Reader):
             index.attributes, archive.config, self.metadata, self._same_bytes
         )
         self.problems = [*index.problems, *problems]
+        self.asset_layout = None if self.evidence.config is None else ASSET_LAYOUT
         listed = list(within(index.tensors.values(), source.whole_file().size))
         self.tensors = {t.key: t for t in name_keras_tensors(listed, self.evidence)}
 
@@ -61,6 +66,11 @@ class Hdf5Reader(Reader):
     def model(self) -> ModelFacts | None:
         """What the config says, of an archive or a whole-model .h5."""
         return read_model_facts(self.evidence)
+
+    @cached_property
+    def assets(self) -> Mapping[str, Callable[[], Source]]:
+        """The vocabularies in the config."""
+        return text_assets(self.path, config_vocabularies(self.evidence.config))
 
     @cached_property
     def load_order(self) -> Mapping[str, Sequence[str]]:

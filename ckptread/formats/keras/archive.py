@@ -17,11 +17,13 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ckptread.errors import CheckpointError, UnknownFormatError, UnsafeFileError
+from ckptread.formats.asset_files import text_assets
 from ckptread.formats.zip.archive import ZipArchive
 from ckptread.limits import JSON_BYTES, MAX_ASSETS
 from ckptread.model import ModelFacts
 from ckptread.names.keras.evidence import gather_keras_evidence
 from ckptread.names.keras.model_facts import read_model_facts
+from ckptread.names.keras.vocabularies import config_vocabularies
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection
 from ckptread.storage.source import CloseOnError, Source, Storage
@@ -103,9 +105,10 @@ class KerasReader(Reader):
 
     @cached_property
     def assets(self) -> Mapping[str, Callable[[], Source]]:
-        """The members in ``assets/``."""
+        """The vocabularies in the config, and the members in ``assets/``."""
         names = [name for name in self._archive.members if name.startswith(ASSETS + "/") and not name.endswith("/")]
-        return {name: partial(self._open_asset, name) for name in names}
+        members = {name: partial(self._open_asset, name) for name in names}
+        return {**text_assets(self.path, config_vocabularies(self.config)), **members}
 
     def _open_asset(self, name: str) -> Source:
         if ".." in name.replace("\\", "/").split("/"):

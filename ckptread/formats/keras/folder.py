@@ -13,12 +13,13 @@ from posixpath import join
 from typing import Any
 
 from ckptread.errors import CheckpointError
-from ckptread.formats.asset_files import list_assets
+from ckptread.formats.asset_files import list_assets, text_assets
 from ckptread.formats.hdf5.opening import h5py_reader, open_hdf5_source
 from ckptread.formats.hdf5.reader import Archive
 from ckptread.formats.json_shards import read_index
 from ckptread.formats.keras.archive import ASSET_LAYOUT, ASSETS, CONFIG, METADATA, archive_metadata
 from ckptread.formats.keras.shards import KerasShardsReader
+from ckptread.names.keras.vocabularies import config_vocabularies
 from ckptread.reader import Reader, Remains
 from ckptread.storage.source import Storage
 from ckptread.tensors import Finding
@@ -51,7 +52,8 @@ def _open_folder(storage: Storage, name: str, remains: Remains, backend: str) ->
     else:
         reader = KerasShardsReader(storage, join(name, SHARDED_WEIGHTS), around, backend=backend)
     reader.path, reader.problems = storage.address(name), [*problems, *reader.problems]
-    reader.assets, reader.asset_layout = list_assets(storage, name, [ASSETS]), ASSET_LAYOUT
+    texts = text_assets(reader.path, config_vocabularies(config))
+    reader.assets, reader.asset_layout = {**texts, **list_assets(storage, name, [ASSETS])}, ASSET_LAYOUT
     return reader
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
-from typing import NoReturn
 
 import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.signatures import TABLE_MAGIC
 from ckptread.limits import BLOCK_BYTES, EXPANDED_BYTES, LISTING_BYTES, SNAPPY_RATIO
+from ckptread.storage.memory import BytesSource
 from ckptread.storage.source import Source
 from ckptread.storage.windows import WindowSource
 from ckptread.tensors import Checksum, Region
@@ -59,33 +59,6 @@ class Value(msgspec.Struct, frozen=True):
     source: Source
     at: int
     nbytes: int
-
-
-class BytesSource(Source):
-    """Bytes in memory: a block that was decompressed."""
-
-    def __init__(self, data: bytes, name: str) -> None:
-        self.name = name
-        self.size = len(data)
-        self._data = data
-
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Copy bytes from ``offset``."""
-        if offset < 0 or offset + buffer.nbytes > self.size:
-            raise DamagedFileError(self.name, f"{buffer.nbytes:,} bytes at {offset:,} lie outside a block")
-        buffer[:] = self._data[offset : offset + buffer.nbytes]
-
-    def locate(self, offset: int) -> tuple[str, int]:
-        """Return the file; decompressed bytes have no offset of their own there."""
-        return self.name, 0
-
-    def whole_file(self) -> Source:
-        """Return itself: decompressed bytes are not part of any file."""
-        return self
-
-    def recipe(self) -> NoReturn:
-        """Raise: a block is never handed to a worker."""
-        raise NotImplementedError
 
 
 class LevelTable:

@@ -17,7 +17,7 @@ import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
 from ckptread.formats.tensorflow.evidence import gather_tensorflow_evidence, name_tensors
-from ckptread.formats.tensorflow.leveldb_table import BytesSource, LevelTable, Value
+from ckptread.formats.tensorflow.leveldb_table import LevelTable, Value
 from ckptread.formats.tensorflow.messages import (
     DTYPES,
     SAVED_TENSOR_SLICES,
@@ -32,6 +32,7 @@ from ckptread.formats.tensorflow.v1_values import decode_values, flat_span, valu
 from ckptread.limits import INDEX_BYTES, MAX_DECODED_BYTES, MAX_ENTRIES
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, normalize, read_box
+from ckptread.storage.memory import BytesSource
 from ckptread.storage.source import CloseOnError, Source, Storage
 from ckptread.tensors import (
     ITEM_BYTES,

@@ -11,6 +11,7 @@
 - ``walk``: visits those groups along the config
 - ``optimizers``: the table of optimizers and their variables
 - ``optimizer_state``: the variables of a file's optimizer
+- ``vocabularies``: the vocabularies in a config
 - ``trained_order``: the weights that an optimizer trains, by the shapes of its slots
 - ``optimizer_groups``: recognises optimizers under other attributes of a model
 - ``lora``: layers that train factors of a weight

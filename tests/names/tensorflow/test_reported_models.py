@@ -1,4 +1,4 @@
-"""Models that people asked about: two graphs, partitions with slots, an optimizer of one's own, one model in another."""
+"""Models that people asked about: two graphs, slots of partitions, an optimizer of their own, a model in another."""
 
 from __future__ import annotations
 
