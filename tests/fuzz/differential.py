@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,10 +70,11 @@ def main():
     small = [(data, structures(data)) for data in small_files(SMALL, rng.randrange(1 << 32))]
     large = [(data, structures(data)) for data in files() if not _hostile(data)]
     limit_memory()
-    while counts["files"] < given.files:
-        subjects = [rng.choice(large if rng.random() < LARGE_SHARE else small) for _ in range(BATCH)]
-        for read in examine([_changed(data, known, rng) for data, known in subjects], counts):
-            _keep(Path(given.keep), read)
+    with suppress(KeyboardInterrupt):
+        while counts["files"] < given.files:
+            subjects = [rng.choice(large if rng.random() < LARGE_SHARE else small) for _ in range(BATCH)]
+            for read in examine([_changed(data, known, rng) for data, known in subjects], counts):
+                _keep(Path(given.keep), read)
     print(f"{counts['files']:,} files: {dict(counts)}")
     sys.exit(1 if counts["broken"] else 0)
 

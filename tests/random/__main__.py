@@ -4,10 +4,13 @@ A file that is not read as its library reads it is kept, with what was wrong.
 """
 
 import argparse
+import json
+import os
 import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
@@ -32,11 +35,12 @@ def main():
 def run(kind, seed, keep, *, seconds=0.0, files=1):
     """Make so many files of a kind, and more until the time is over; return how many were not read rightly."""
     examine = import_module(f"tests.random.{kind}").examine
-    rng, counts, until = np.random.default_rng(seed), Counter(), time.monotonic() + seconds
+    counts, until = Counter(), time.monotonic() + seconds
     while counts["files"] < files or time.monotonic() < until:
         counts["files"] += 1
         with tempfile.TemporaryDirectory() as folder:
-            broken = list(examine(rng, Path(folder), counts))
+            rng = np.random.default_rng([seed, counts["files"]])
+            broken = _in_a_child(examine, rng, Path(folder), counts)
             if broken:
                 kept = keep / f"{kind}-{seed}-{counts['files']}"
                 shutil.copytree(folder, kept, dirs_exist_ok=True)
@@ -44,6 +48,30 @@ def run(kind, seed, keep, *, seconds=0.0, files=1):
                 counts["broken"] += 1
     print(f"{kind}, seed {seed}: {dict(counts)}", flush=True)
     return counts["broken"]
+
+
+def _in_a_child(examine, rng, folder, counts):
+    """Examine in a forked child, for libhdf5 crashes at some of its own files; return what was wrong."""
+    there, here = os.pipe()
+    child = os.fork()
+    if child == 0:
+        own = Counter()
+        try:
+            broken = list(examine(rng, folder, own))
+        except BaseException:
+            broken = [traceback.format_exc()]
+        with open(here, "w", encoding="utf-8", errors="replace") as pipe:
+            json.dump([broken, own], pipe)
+        os._exit(0)
+    os.close(here)
+    with open(there, encoding="utf-8") as pipe:
+        said = pipe.read()
+    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or not said:
+        counts["ended by the library"] += 1
+        return []
+    broken, own = json.loads(said)
+    counts.update(own)
+    return broken
 
 
 if __name__ == "__main__":
