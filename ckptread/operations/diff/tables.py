@@ -205,19 +205,24 @@ def _group_weight(group: tuple[str, Movement, Sequence[TensorDifference]]) -> tu
 
 def group_table(groups: Groups, title: str, assets: Sequence[AssetDifference] = ()) -> Table:
     """Return a row per layer or path that has a difference, with a bar of how far it moved, and one per asset."""
-    most = max((size for _, moved, _ in groups for known, size in [_distance(moved)] if known), default=0.0)
-    rows = [
-        [_marked("changed", name_text(name)), moved_text(moved), _bar(moved, most), _largest(moved.max_abs),
-         f"{moved.differ:,} of {moved.tensors:,}", _counted(members)]
-        for name, moved, members in groups
-    ]  # fmt: skip
+    sizes = (_distance(moved) for _, moved, members in groups if _is_of_model(members))
+    most = max((size for known, size in sizes if known), default=0.0)
+    rows = [_group_row(*group, most) for group in groups]
     rows += map(_asset_row, assets)
     return Table([title, ">moved", "", ">max abs", ">tensors", "note"], rows, ["max abs", "tensors"])
 
 
-def _bar(moved: Movement, most: float) -> str:
+def _group_row(name: str, moved: Movement, members: Sequence[TensorDifference], most: float) -> list[str]:
     known, size = _distance(moved)
-    return bar(size, most, BAR_WIDTH) if known else ""
+    length = bar(size, most, BAR_WIDTH) if known and _is_of_model(members) else ""
+    tensors = f"{moved.differ:,} of {moved.tensors:,}"
+    name = _marked("changed", name_text(name))
+    return [name, moved_text(moved), length, _largest(moved.max_abs), tensors, _counted(members)]
+
+
+def _is_of_model(members: Sequence[TensorDifference]) -> bool:
+    """Whether a group has a bar: counters change as they should."""
+    return not all(map(beside_model, members))
 
 
 def _counted(members: Sequence[TensorDifference]) -> str:
