@@ -1,4 +1,4 @@
-"""Run one command, and print its seconds, its exit code, and the peak MiB of its largest process.
+"""Run one command, and print its seconds, its exit code, the peak MiB of its largest process, and processor seconds.
 
 This is a small separate process, because the memory of the process that starts a command counts until the command is
 loaded. The peak is what the kernel reports for the command and every process that it waited for (wait4(2)).
@@ -17,7 +17,8 @@ def main() -> None:
     started = time.perf_counter()
     pid = os.posix_spawnp(command[0], command, os.environ, file_actions=actions)
     _, status, usage = os.wait4(pid, 0)
-    print(time.perf_counter() - started, os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024)
+    seconds, processor = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+    print(seconds, os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024, processor)
 
 
 main()

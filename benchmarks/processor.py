@@ -1,13 +1,15 @@
-"""Measure the processor time of small commands and their peers: ``python benchmarks/processor.py [--before TREE]``.
+"""Measure processor time: ``python benchmarks/processor.py [--only PATTERN] [--before TREE]``.
 
 Times are user and system seconds of whole processes with their children, which a busy machine changes less than the
-clock. Commands run in turn, A B A B ..., after a warm-up; the table shows medians. ``--before`` names another tree of
-ckptread to compare with, such as a checkout of the last release.
+clock. Commands run in turn, A B A B ..., after a warm-up; the table shows medians, and the largest peak of resident
+memory. ``--only`` chooses rows by their work. ``--before`` names another tree of ckptread to compare with, such as a
+checkout of the last release.
 """
 
 import argparse
 import compileall
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -17,9 +19,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import cases
 import data
 import h5py
 import numpy as np
+from measure import LAUNCH
 from peers import H5PY_LIST
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,16 +80,17 @@ def main() -> None:
     """Write the data, run everything, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each command (default 5)")
+    parser.add_argument("--only", default="", help="measure only rows whose work matches this regular expression")
     parser.add_argument("--before", help="another tree of ckptread to compare with")
     given = parser.parse_args()
     for tree in (ROOT, given.before):
         if tree:
             compileall.compile_dir(Path(tree) / "ckptread", quiet=1)
     folder = Path(tempfile.mkdtemp(prefix="ckptread-processor-"))
-    print("| work | ckptread | compared with | its time | target | measured |")
-    print("| --- | ---: | --- | ---: | --- | ---: |")
+    print("| work | ckptread | peak | compared with | its time | its peak | target | measured |")
+    print("| --- | ---: | ---: | --- | ---: | ---: | --- | ---: |")
     try:
-        for each in _comparisons(folder, given.before):
+        for each in _comparisons(folder, given.before, re.compile(given.only)):
             print(_measured(each, given.runs), flush=True)
     finally:
         shutil.rmtree(folder)
@@ -94,29 +99,33 @@ def main() -> None:
 def _measured(each: Comparison, runs: int) -> str:
     commands = [each.command, *([each.peer] if each.peer else [])]
     times: list[list[float]] = [[] for _ in commands]
+    peaks = [0.0 for _ in commands]
     for number in range(runs + 1):
-        for command, found in zip(commands, times, strict=True):
-            seconds = processor_seconds(command, reports=each.reports)
-            found.extend([seconds] if number else [])
+        for at, command in enumerate(commands):
+            seconds, peak = processor_seconds(command, reports=each.reports)
+            times[at] += [seconds] if number else []
+            peaks[at] = max(peaks[at], peak)
     ours, *theirs = (statistics.median(found) for found in times)
-    peer = f"{theirs[0]:.3f} s" if theirs else "-"
+    peer = f"{theirs[0]:.3f} s | {peaks[1]:.0f} MiB" if theirs else "- | -"
     target, measured = "-", f"{ours / theirs[0]:.2f} times" if theirs else ""
     if each.most is not None:
-        target = f"at most {each.most:g} times" if theirs else f"under {each.most:g} s"
-    return f"| {each.work} | {ours:.4g} s | {each.peer_name or '-'} | {peer} | {target} | {measured} |"
+        target = f"at most {each.most:.3g} times" if theirs else f"under {each.most:g} s"
+    own = f"{ours:.4g} s | {peaks[0]:.0f} MiB"
+    return f"| {each.work} | {own} | {each.peer_name or '-'} | {peer} | {target} | {measured} |"
 
 
-def processor_seconds(command: list[str], *, reports: bool) -> float:
-    """Run a command; return the processor seconds that it and its children took, or those that it prints."""
+def processor_seconds(command: list[str], *, reports: bool) -> tuple[float, float]:
+    """Run a command; return the processor seconds of it and its children, or those that it prints, and its peak MiB."""
     tree, *rest = command
-    environment = {**os.environ, "PYTHONPATH": tree}
-    process = subprocess.Popen(rest, cwd=tree, env=environment, stdout=subprocess.PIPE, text=True)
-    printed = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):
-        raise SystemExit(f"{rest} ended with {process.returncode}:\n{printed[-2000:]}")
-    return float(printed.split()[-1]) if reports else usage.ru_utime + usage.ru_stime
+    with tempfile.NamedTemporaryFile() as output:
+        started = [sys.executable, "-S", "-E", LAUNCH, output.name, *rest]
+        environment = {**os.environ, "PYTHONPATH": tree}
+        found = subprocess.run(started, cwd=tree, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        _, code, peak, seconds = map(float, found.stdout.split())
+        printed = Path(output.name).read_text()
+    if code not in (0, 1):
+        raise SystemExit(f"{rest} ended with {code:.0f}:\n{printed[-2000:]}")
+    return float(printed.split()[-1]) if reports else seconds, peak
 
 
 def _ckptread(*arguments: object, tree: object = ROOT) -> list[str]:
@@ -127,11 +136,13 @@ def _script(text: str, *arguments: object, tree: object = ROOT) -> list[str]:
     return [str(tree), sys.executable, "-c", text, *map(str, arguments)]
 
 
-def _comparisons(folder: Path, before: str | None) -> Iterator[Comparison]:
-    yield from _small(folder)
-    yield from _many(folder)
-    if before is not None:
-        yield from _against(folder, before)
+def _comparisons(folder: Path, before: str | None, only: re.Pattern[str]) -> Iterator[Comparison]:
+    """Yield the comparisons that are wanted; the data of ``cases`` is only written for those."""
+    every = [_small(folder), _many(folder), *([_against(folder, before)] if before is not None else [])]
+    yield from (each for some in every for each in some if only.search(each.work))
+    for work, make in cases.cases(folder, _ckptread, _script):
+        if only.search(work):
+            yield Comparison(*make())
 
 
 def _small(folder: Path) -> Iterator[Comparison]:

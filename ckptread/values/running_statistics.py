@@ -215,12 +215,19 @@ class RunningStatistics:
         count = sum(block.count for block in self._blocks)
         if not count:
             return None, None, None
-        total = _add_up([block.total for block in self._blocks]) if self._integers is None else self._integers
-        mean = total / count
+        mean = self._total() / count
         deviation = _add_up([block.deviation for block in self._blocks])
         between = _add_up([block.distance(mean) for block in self._blocks])
         around_zero = _add_up([block.distance(0) for block in self._blocks])
-        return mean, math.sqrt((deviation + between).real / count), math.sqrt((deviation + around_zero).real)
+        return mean, math.sqrt((deviation + between) / count), math.sqrt(deviation + around_zero)
+
+    def _total(self) -> complex:
+        """Return the sum of all finite numbers."""
+        if self._integers is not None:
+            return self._integers
+        totals = [block.total for block in self._blocks]
+        real = _add_up([total.real for total in totals])
+        return real if self._real else complex(real, _add_up([total.imag for total in totals]))
 
 
 def _block_of_counts(numbers: Array, counts: Array) -> _Block:
@@ -230,14 +237,12 @@ def _block_of_counts(numbers: Array, counts: Array) -> _Block:
     return _Block(count, total, math.fsum((distances * distances * counts).tolist()))
 
 
-def _add_up(values: Sequence[complex]) -> complex:
+def _add_up(values: Sequence[float]) -> float:
     """Return the exact sum, rounded once; infinite, or NaN, where float64 cannot hold it."""
     try:
-        real = math.fsum(value.real for value in values)
-        imaginary = math.fsum(value.imag for value in values)
+        return math.fsum(values)
     except (OverflowError, ValueError):
         return sum(values)
-    return complex(real, imaginary) if imaginary else real
 
 
 def _exact_sum(values: Array) -> int:

@@ -28,6 +28,7 @@ class Shards:
         self._folder = folder
         self._stamps: dict[int, Stamp | None] = {}
         self._paths: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
         self._closed = False
         self._insides: dict[int, bool] = {}
         self._rooms: dict[int, int] = {}
@@ -42,6 +43,7 @@ class Shards:
         """Return a shard's path."""
         if shard not in self._paths:
             self._paths[shard] = self._storage.address(self.name(shard))
+            self._numbers[self._paths[shard]] = shard
         return self._paths[shard]
 
     def size(self, shard: int) -> int | None:
@@ -78,8 +80,8 @@ class Shards:
 
     def named(self, path: str) -> Source | None:
         """Return the open shard of this path, or None where it is not a shard's."""
-        number = path[-14:-9]  # of ...data-NNNNN-of-NNNNN
-        return self.source(int(number)) if number.isdigit() and self.path(int(number)) == path else None
+        number = self._numbers.get(path)
+        return None if number is None else self.source(number)
 
     def problem(self, entry: BundleEntry) -> str | None:
         """Say why the bytes of an entry cannot be what it claims; None where they can."""
