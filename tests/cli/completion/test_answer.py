@@ -109,8 +109,8 @@ def ask(line):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "typed", "count"), [
-    ("keys", "enc", 625), ("attributes", "encoder/layer_7/", 8), ("old.h5", "layers/dense_12", 111),
-    ("new.h5", "layers/dense_7/", 2), ("flat.h5", "tensor_1", 1111),
+    ("keys", "enc", 625), ("attributes", "encoder/layer_7/", 8), ("old.h5", "layers/dense_12", 11),
+    ("flat.h5", "tensor_1", 1111),
 ])  # fmt: skip
 def test_a_tab_in_a_checkpoint_of_5000_tensors_takes_a_fifth_of_a_second(large, name, typed, count):
     answers = [ask(f"ckptread show {large / name} {typed}") for _ in range(3)]
@@ -136,8 +136,8 @@ def test_paths_of_a_large_file_are_those_that_h5py_lists(large, name):
 @pytest.mark.slow
 def test_a_group_that_contains_itself_is_completed(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        for number in range(3000):
-            file[f"many/{number}"] = np.zeros(60)
+        for number in range(1600):
+            file[f"many/{number}"] = np.zeros(100)
         file["again"] = file.create_group("loop")
         file["loop/loop"] = file["loop"]
     with FileSource(str(tmp_path / "a.h5")) as source:
