@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import ckptread
+from tests.conformance.cases import FIXTURES
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TensorFlow and numpy 2
 
@@ -133,3 +134,22 @@ def test_a_hard_link_is_read_once_and_is_an_alias(tmp_path):
         assert {info.key: (info.alias_of, info.copy_of) for info in reader.tensors.values()} == {
             "one": (None, None), "two": ("one", None)
         }  # fmt: skip
+
+
+def test_the_second_list_of_a_saved_model_is_judged_where_it_differs(tmp_path, run):
+    tf = pytest.importorskip("tensorflow")
+    model = tmp_path / "saved"
+    shutil.copytree(FIXTURES / "saved-model-keras", model)
+    prefix = str(model / "variables" / "variables")
+    reader = tf.train.load_checkpoint(prefix)
+    values = {key: reader.get_tensor(key) for key in sorted(reader.get_variable_to_shape_map())}
+    values["_all_variables/0/.ATTRIBUTES/VARIABLE_VALUE"] = np.full((2, 2), np.nan, "f4")
+    tf.raw_ops.SaveV2(
+        prefix=prefix, tensor_names=list(values), shape_and_slices=[""] * len(values), tensors=list(values.values())
+    )
+    with ckptread.open(model) as opened:
+        copies = {info.key.partition("/.")[0]: info.name for info in opened.tensors.values() if info.copy_of}
+    assert copies == {"_all_variables/0": "tiny/head/kernel", "_all_variables/1": "tiny/head/bias"}
+    assert not ckptread.check(model, finite=True).passed
+    ran = run("verify", model)
+    assert (ran.code, "_all_variables/0" in ran.out, "differs from it" in ran.out) == (1, True, True)

@@ -154,9 +154,10 @@ def _sort_key(info: TensorInfo, variables: Mapping[str, NamedVariable], position
 def _find_copies(
     tensors: Sequence[TensorInfo], variables: Mapping[str, NamedVariable], same_bytes: SameBytes | None
 ) -> dict[str, str]:
-    """Return the second copies, each with the key of the first: same name, shape, dtype and checksum.
+    """Return the second copies, each with the key of the first: same name, shape and dtype.
 
-    If bytes cannot be compared, only the two lists of export() count, and only a name that occurs once in each.
+    Of a name that occurs once in each of the two lists of export(), the values may differ: whoever judges values reads
+    both. Of a name that occurs more often, the checksums decide.
     """
     found: dict[str, str] = {}
     left = MOST_COMPARED
@@ -174,10 +175,10 @@ def _find_copies(
 
 
 def _find_first(firsts: Sequence[str], second: str, same_bytes: SameBytes | None, *, alone: bool) -> str | None:
-    """Return the key whose bytes are those of ``second``, or the only one if bytes cannot be compared."""
-    if same_bytes is None:
-        return next(iter(firsts), None) if alone else None
-    return next((key for key in firsts if same_bytes(key, second)), None)
+    """Return the key that ``second`` is a copy of: the only one of its name, or the one of equal bytes."""
+    if alone:
+        return next(iter(firsts), None)
+    return next((key for key in firsts if same_bytes and same_bytes(key, second)), None)
 
 
 def _equal_names(tensors: Sequence[TensorInfo], variables: Mapping[str, NamedVariable]) -> Iterable[list[str]]:
