@@ -31,29 +31,3 @@ def padded(text: str, width: int, right: bool = False) -> str:
     """Return a text with as many blanks before or behind it as it lacks."""
     blanks = " " * (width - columns(text))
     return blanks + text if right else text + blanks
-
-
-def beginning(text: str, width: int) -> str:
-    """Return as much of a text's beginning as fits; a letter keeps its marks."""
-    if text.isascii():
-        return text[:width]
-    taken = 0
-    for at, character in enumerate(text):
-        taken += _columns_of(character)
-        if taken > width:
-            return text[:at]
-    return text
-
-
-def end(text: str, width: int) -> str:
-    """Return as much of a text's end as fits, and no mark without its letter."""
-    if text.isascii():
-        return text[len(text) - width :]
-    taken, start = 0, len(text)
-    for at in range(len(text) - 1, -1, -1):
-        taken += _columns_of(text[at])
-        if taken > width:
-            break
-        if _columns_of(text[at]):
-            start = at
-    return text[start:]
