@@ -313,6 +313,9 @@ def test_nothing_to_follow_is_an_error(run, tmp_path):
     assert (ran.code, ran.out) == (2, "")
     assert "no step has a tensor of the role optimizer to follow" in ran.err
     assert "first NaN" in run("history", tmp_path / "run-1.npz").out
+    np.savez(tmp_path / "empty.npz")
+    ran = run("history", tmp_path / "empty.npz", "--role", "all")
+    assert ran.err == f"ckptread: {tmp_path / 'empty.npz'}: no tensors to follow, neither here nor in a later step\n"
     assert run("history", tmp_path / "nope").err.startswith("ckptread: ")
 
 
