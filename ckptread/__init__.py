@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from ckptread.operations.check.pair_rules import Offender as Offender
     from ckptread.operations.check.rule_checker import RuleResult as RuleResult
     from ckptread.operations.check.rules import Rule as Rule
+    from ckptread.operations.convert.convert import convert as convert
+    from ckptread.operations.convert.results import Conversion as Conversion
+    from ckptread.operations.convert.results import ConvertedTensor as ConvertedTensor
+    from ckptread.operations.convert.results import OmittedTensor as OmittedTensor
     from ckptread.operations.diff.compare_assets import AssetDifference as AssetDifference
     from ckptread.operations.diff.diff import ComparedCheckpoint as ComparedCheckpoint
     from ckptread.operations.diff.diff import Difference as Difference
@@ -97,6 +101,8 @@ _MODULES = {
     "operations.check.pair_rules": ("Offender",),
     "operations.check.rule_checker": ("RuleResult",),
     "operations.check.rules": ("Rule",),
+    "operations.convert.convert": ("convert",),
+    "operations.convert.results": ("Conversion", "ConvertedTensor", "OmittedTensor"),
     "operations.diff.compare_assets": ("AssetDifference",),
     "operations.diff.diff": ("ComparedCheckpoint", "Difference", "diff"),
     "operations.diff.match.layouts": ("Arrangement",),

@@ -68,8 +68,11 @@ class Outgoing(ABC):
 
 Add = Callable[[str, Outgoing], None]
 """Adds a tensor to a file, under a safe name. Raises CheckpointError as ``pieces`` does, and adds nothing then."""
-Writer = Callable[[IO[bytes]], AbstractContextManager[Add]]
-"""Begins a file in an open stream, and completes it at the end of its ``with`` block."""
+Writer = Callable[[IO[bytes], Mapping[str, str]], AbstractContextManager[Add]]
+"""Begins a file in an open stream, and completes it at the end of its ``with`` block. The mapping is metadata, for a
+format that has a place for it."""
+Seal = Callable[[IO[bytes]], None]
+"""Makes a file whole whose values were replaced in place: writes the checksums that it states for them."""
 
 
 def _resolve_nothing(storage: Storage, name: str) -> Located | None:
@@ -107,6 +110,12 @@ class Format(NamedTuple):
     paths: Callable[[Storage, str, str], list[str] | None] = _open_for_paths
     """Returns what a user may go on to type: the paths in a checkpoint that begin with a text, up to their next slash;
     None for a checkpoint that is opened as fast."""
+    native: bool = False
+    """Whether it is written with the dtypes of machine learning as they are: bfloat16, float8."""
+    dtypes: frozenset[str] | None = None
+    """The dtypes that it can be written with; None for all of numpy's."""
+    seal: Seal | None = None
+    """Set where the values of a file can be replaced in place."""
     lone: bool = False
     """Whether a file has a single array, so that a folder of such files is not a training run."""
 

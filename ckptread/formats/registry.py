@@ -70,17 +70,24 @@ def recognise_name(storage: Storage, name: str) -> Format | None:
         return None
 
 
-def format_to_write(name: str) -> Format | None:
+def format_to_write(name: str, *, native: bool = False) -> Format | None:
     """Return the format that the ending of a file's name asks for; None for a name without an ending.
 
-    Raises UsageError for the ending of what ckptread does not write.
+    With ``native``, also one that is written with dtypes that numpy does not have. Raises UsageError for the ending of
+    what is not written.
     """
     ending = _ENDING.search(name)
     if ending is None:
         return None
     for rows in (lambda: FORMATS, installed_formats):
         for row in rows():
-            if row.write is not None and name.endswith(row.endings):
+            if row.write is not None and (native or not row.native) and name.endswith(row.endings):
                 return row
-    known = " or ".join(ending for row in FORMATS if row.write is not None for ending in row.endings)
-    raise UsageError(f"{escape(name)}: a {escape(ending[0])} file cannot be written: name a {known} file, or a folder/")
+    known = [each for row in FORMATS if row.write and (native or not row.native) for each in row.endings]
+    other = "; 'ckptread convert' writes it" if _is_written(name) else ""
+    wanted = f"name a {' or '.join(known)} file, or a folder/{other}"
+    raise UsageError(f"{escape(name)}: a {escape(ending[0])} file cannot be written: {wanted}")
+
+
+def _is_written(name: str) -> bool:
+    return any(row.write is not None and name.endswith(row.endings) for row in FORMATS)

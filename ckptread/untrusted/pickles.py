@@ -21,7 +21,7 @@ STOP = ord(".")
 def run_pickle(machine: PickleMachine) -> Any:
     """Return what the pickle holds; the machine's ``at`` is behind it then.
 
-    Raises Malformed where it is no pickle, ends early, or is beyond the limits.
+    Raises Malformed where it is not a pickle, ends early, or is beyond the limits.
     """
     begun = machine.at
     try:

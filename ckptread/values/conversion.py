@@ -50,7 +50,7 @@ def _fit_real(values: Array, target: Dtype) -> Array:
 
     if target.kind == "b":
         fit: Array = (values == 0) | (values == 1)
-    elif target.kind in "fc":
+    elif target.kind in "fcV":  # V: the floats of ml_dtypes
         fit = ~np.isfinite(values) | np.isfinite(values.astype(target))
     else:
         fit = _fit_integer(values, int(np.iinfo(target).min), int(np.iinfo(target).max))

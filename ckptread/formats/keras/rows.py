@@ -35,6 +35,7 @@ ARCHIVE = Format(
     open=on_first_use("keras.archive", "open_keras"),
     paths=on_first_use("keras.archive", "list_weight_paths"),
     backends={"h5py": on_first_use("keras.archive", "open_keras_by_h5py")},
+    seal=on_first_use("zip.sealing", "store_checksums"),
 )
 SHARDS = Format(
     name="keras-shards",

@@ -5,7 +5,7 @@ The format: :mod:`ckptread.formats.numpy.npy_header`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING
@@ -25,13 +25,13 @@ GROWTH = 21
 
 
 @contextmanager
-def write_npy(stream: IO[bytes]) -> Iterator[Add]:
+def write_npy(stream: IO[bytes], metadata: Mapping[str, str]) -> Iterator[Add]:
     """Write one array; its name is not in the file."""
     yield lambda _name, tensor: _write_array(stream, tensor)
 
 
 @contextmanager
-def write_npz(stream: IO[bytes]) -> Iterator[Add]:
+def write_npz(stream: IO[bytes], metadata: Mapping[str, str]) -> Iterator[Add]:
     """Write an uncompressed archive. Its members' dates are 1980: the same tensors give the same bytes."""
     import zipfile
 

@@ -161,7 +161,7 @@ def component(key: Any) -> str:
 
 
 def parse_tensor(value: Any) -> StoredTensor | None:
-    """Return the tensor that a call rebuilds; None if it is no tensor. One that cannot be rebuilt has a problem."""
+    """Return the tensor that a call rebuilds; None if it is not a tensor. One that cannot be rebuilt has a problem."""
     trainable = None
     for _ in range(MOST_WRAPPERS):
         if not isinstance(value, PickledCall) or not isinstance(value.arguments, tuple):

@@ -1,6 +1,7 @@
 """safetensors files.
 
-- ``reader``: one file
-- ``index``: a checkpoint of several files, by its JSON index
+- ``reader``: one file, and several with an index
+- ``writing``: writes one
+- ``dtypes``: what the format calls them
 - ``rows``: the rows of the table of formats
 """

@@ -6,6 +6,7 @@ from ckptread.formats.candidate import Candidate
 from ckptread.formats.format import Format, Located, on_first_use
 from ckptread.formats.json_index import index_in, is_weight_map, list_shards
 from ckptread.formats.mistakes import find_mistake
+from ckptread.formats.safetensors.dtypes import WRITTEN
 from ckptread.storage.source import Storage
 
 
@@ -37,5 +38,8 @@ SAFETENSORS = Format(
     endings=(".safetensors",),
     recognise=_is_file,
     open=on_first_use("safetensors.reader", "open_safetensors"),
+    write=on_first_use("safetensors.writing", "write_safetensors"),
+    native=True,
+    dtypes=frozenset(WRITTEN),
 )
 ROWS = (SHARDS, SAFETENSORS)

@@ -175,7 +175,7 @@ KNOWN = (*_READERS, "base", "role")
 def read_rules(path: str) -> RuleFile:
     """Return the rules in the table ``[check]`` of a TOML file; the paths in it are relative to its folder.
 
-    Raises CheckpointError for what is no such file.
+    Raises CheckpointError for any other file.
     """
     stated = _table(path)
     unknown = [key for key in stated if key not in KNOWN]

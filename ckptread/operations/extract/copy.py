@@ -19,6 +19,10 @@ COPIED = frozenset(
      "complex64", "complex128")
 )  # fmt: skip
 """numpy's own numbers, which a file that is written holds as they are."""
+NATIVE = frozenset(
+    ("bfloat16", "float8_e5m2", "float8_e4m3", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu")
+)
+"""Those of ml_dtypes, for a file that holds them too."""
 PIECE_BYTES = 512 << 10
 """What is read, checked and written at once, by one thread: a processor's own cache holds it all that while."""
 

@@ -93,7 +93,7 @@ def _begin(row: Format, stream: IO[bytes]) -> AbstractContextManager[Add]:
     """Begin a file in an open stream. Raises UnsupportedError for a format that is only read."""
     if row.write is None:
         raise UnsupportedError("", f"{row.about} are only read")
-    return row.write(stream)
+    return row.write(stream, {})
 
 
 def _written(tensor: TensorInfo, path: str, plan: Outgoing) -> WrittenTensor:

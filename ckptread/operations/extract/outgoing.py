@@ -9,12 +9,13 @@ import msgspec
 
 from ckptread.errors import CheckpointError, UnsupportedError
 from ckptread.formats.format import Outgoing
-from ckptread.operations.extract.copy import COPIED, Copy
+from ckptread.operations.extract.copy import COPIED, NATIVE, Copy
 from ckptread.operations.extract.fixed_size import NoFixedSize, holds_lists, without_objects
 from ckptread.reader import Tensor
 from ckptread.slicing import Selection, normalize, split
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.tensors import element_count
+from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.values.conversion import count_lost, is_lossless
 from ckptread.wording import escape, quoted
 
@@ -33,6 +34,8 @@ class Writing(msgspec.Struct, frozen=True, kw_only=True):
     """The dtype that the user asked for, or None."""
     raw: bool = False
     """Keep the bits, as unsigned integers, of what numpy has no dtype of its own for."""
+    native: bool = False
+    """Keep bfloat16 and its kin as they are: the file holds them."""
     force: bool = False
     """Replace files that exist."""
     meter: Meter = SILENT
@@ -45,7 +48,8 @@ def plan_of(tensor: Tensor, how: Writing) -> Outgoing:
     Raises CheckpointError.
     """
     info = tensor.info
-    if how.selection == () and how.dtype is None and info.problem is None and info.dtype in COPIED:
+    copied = info.dtype in COPIED or (how.native and info.dtype in NATIVE)
+    if copied and how.selection == () and how.dtype is None and info.problem is None:
         stored = tensor.stored
         if stored is not None:
             return Copy(info, stored, how.meter)
@@ -103,7 +107,7 @@ class Plan(Outgoing):
             self._fixed = self._without_objects()
             note = "a list is a record of its length and its values" if holds_lists(self._fixed.dtype) else ""
             return self._fixed.dtype, note
-        if dtype.type.__module__ == "numpy":
+        if dtype.type.__module__ == "numpy" or self._how.native:
             return dtype, ""
         if self._how.raw:
             note = f"{dtype.name} kept as bits: .view(ml_dtypes.{dtype.name}) has the values"
@@ -115,10 +119,10 @@ class Plan(Outgoing):
         import numpy as np
 
         try:
-            dtype = np.dtype(name)
-        except TypeError:
+            dtype = numpy_dtype(name) if self._how.native else np.dtype(name)
+        except (TypeError, UnsupportedError):
             dtype = None
-        if dtype is None or dtype.kind not in "biufc" or not _is_number(self._tensor.dtype):
+        if dtype is None or not _is_number(dtype) or not _is_number(self._tensor.dtype):
             raise UnsupportedError(
                 *_about(
                     self._tensor,

@@ -90,7 +90,7 @@ def parse_repository(address: str, path: str) -> tuple[Repository, str]:
     >>> parse_repository("hf://o/r@v2/a/m.h5", "o/r@v2/a/m.h5")
     (Repository(kind='models', name='o/r', revision='v2'), 'a/m.h5')
 
-    Raises CheckpointError where it is no such address.
+    Raises CheckpointError for any other address.
     """
     parts = path.split("/")
     count = 3 if parts[0] in ("datasets", "spaces") else 2
