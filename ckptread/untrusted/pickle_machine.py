@@ -41,7 +41,7 @@ class PickledCall:
 
     @property
     def name(self) -> str:
-        """What is called; "" where that is no name."""
+        """What is called; "" where that is not a name."""
         return self.function.text if isinstance(self.function, PickledName) else ""
 
 
