@@ -117,7 +117,7 @@ def _become(arguments, files):
     os.dup2(err, 2)
 
     def note(event, given):
-        if event == "open" and isinstance(given[0], str | bytes):
+        if event == "open" and isinstance(given[0], str | bytes) and os.path.lexists(given[0]):
             os.write(notes, os.fsencode(os.path.abspath(given[0])) + b"\0")
 
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))

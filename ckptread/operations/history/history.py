@@ -102,7 +102,7 @@ def _refuse_nothing(found: Sequence[StepStatistics], followed: Followed) -> None
     opened = [step for step in found if not step.problem]
     if opened and not any(step.groups for step in opened):
         if followed.role == "all":
-            raise UsageError(f"{quoted(opened[0].step.path)}: no tensors to follow, neither here nor in a later step")
+            raise UsageError(f"{escape(opened[0].step.path)}: no tensors to follow, neither here nor in a later step")
         raise UsageError(f"no step has a tensor of the role {followed.role} to follow; --role all takes all")
     for at, text in enumerate(followed.patterns):
         if opened and not any(step.groups[at].tensors for step in opened):
