@@ -8,7 +8,7 @@ from itertools import islice
 
 from ckptread.errors import CheckpointError
 from ckptread.reader import Reader
-from ckptread.tensors import TensorInfo
+from ckptread.tensors import ITEM_BYTES, TensorInfo
 
 Scalar = int | float | bool
 MOST_SCALARS = 64
@@ -34,7 +34,7 @@ def read_scalars(reader: Reader, tensors: Iterable[TensorInfo]) -> dict[str, Sca
 def _is_known(tensor: TensorInfo) -> bool:
     return (
         tensor.role in ROLES and tensor.extent is not None and tensor.problem is None
-        and (tensor.dtype in CODES or tensor.dtype == "bfloat16")
+        and (tensor.dtype in CODES or tensor.dtype == "bfloat16") and tensor.extent.nbytes == ITEM_BYTES[tensor.dtype]
     )  # fmt: skip
 
 
