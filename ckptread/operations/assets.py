@@ -11,6 +11,8 @@ from ckptread.reader import Reader
 from ckptread.select import path_matcher
 from ckptread.storage.progress import SILENT, Meter
 from ckptread.storage.source import Source
+from ckptread.tensors import Finding, trouble
+from ckptread.wording import quoted
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +36,17 @@ def list_assets_of(reader: Reader, exclude: Sequence[str] = ()) -> tuple[Asset, 
 def digest_assets(reader: Reader, names: Iterable[str], meter: Meter = SILENT) -> tuple[Asset, ...]:
     """Return assets with the digests of their bytes, which are read in blocks."""
     return tuple(_each(reader, names, lambda source: _digest(source, meter)))
+
+
+def refused_assets(reader: Reader) -> Iterator[Finding]:
+    """Yield an error for each asset that cannot be opened, unless the file's own findings name it."""
+    known = [finding.message for finding in reader.problems]
+    for name, open_it in reader.assets.items():
+        try:
+            open_it().close()
+        except CheckpointError as error:
+            if not any(quoted(name) in message for message in known):
+                yield msgspec.structs.replace(trouble(error), message=f"the asset {quoted(name)}: {error.problem}")
 
 
 def wanted_assets(

@@ -201,6 +201,7 @@ def test_a_name_that_leads_out_of_an_archive_is_refused(run, tmp_path, name):
             open_it()
     assert run("inspect", path).code == 0
     assert run("digest", path).code == 2
+    assert run("verify", path).code == 1
 
 
 def test_links_out_of_a_folder_are_refused(run, tmp_path):
@@ -219,6 +220,9 @@ def test_links_out_of_a_folder_are_refused(run, tmp_path):
     assert "regular file" in found["assets/pipe"].problem
     assert run("digest", path).code == 2
     assert run("diff", path, path).code == 2
+    ran = run("verify", path)
+    assert ran.code == 1
+    assert ran.out.count("the asset 'assets/") == 4
 
 
 def test_more_assets_than_the_limit_are_never_passed_over(run, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import msgspec
 
 from ckptread.errors import CheckpointError
 from ckptread.limits import UNPLACED_BYTES
+from ckptread.operations.assets import refused_assets
 from ckptread.operations.copies import is_same
 from ckptread.operations.opening import Checkpoint, has_recent_file, opened
 from ckptread.operations.verify.coverage import doubtful_keys, mixed_steps, note_missing_checksums, unchecked_tensors
@@ -117,7 +118,7 @@ def verify_reader(reader: Reader, meter: Meter = SILENT) -> Verification:
     findings = [*reader.problems, *_tensor_findings(reader, _sound_keys(regions, tally)), *unlisted]
     findings += _findings_of_regions(reader, regions, tally)
     findings += _read_placeless(reader, tensors, regions)
-    findings += _differing_copies(reader, tensors)
+    findings += [*_differing_copies(reader, tensors), *refused_assets(reader)]
     unchecked = unchecked_tensors(tensors, regions, tally.inner)
     findings += _missing_checksums(tensors, unchecked, findings, recent)
     return Verification(
