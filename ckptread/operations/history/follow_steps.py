@@ -24,7 +24,7 @@ from ckptread.tensors import TensorInfo
 from ckptread.values.difference import relative
 from ckptread.values.numbers import is_numeric
 from ckptread.values.running_statistics import Statistics
-from ckptread.values.statistics import statistics
+from ckptread.values.statistics import pieces, statistics
 from ckptread.values.widening import PIECE, as_float, exact_float, product_sum
 
 if TYPE_CHECKING:
@@ -197,10 +197,17 @@ def _distance(before: Tensor | None, now: Tensor) -> float | None:
     """Return ‖now - before‖ over the elements that are finite in both; None for what is not a number."""
     if before is None or not is_numeric(before.dtype) or not is_numeric(now.dtype):
         return None
+    return math.sqrt(math.fsum(_squares(*pair) for pair in _side_by_side(before, now)))
+
+
+def _side_by_side(before: Tensor, now: Tensor) -> Iterator[tuple[Array, Array]]:
+    """Yield the same elements of two tensors of one shape."""
+    if before.dtype.itemsize == now.dtype.itemsize and before.stored is not None and now.stored is not None:
+        return zip(pieces(before), pieces(now), strict=True)
     elements = max(1, BLOCK_BYTES // max(before.dtype.itemsize, now.dtype.itemsize))
     sizes = [(side, elements * side.dtype.itemsize) for side in (before, now)]
-    blocks = [side.blocks(nbytes, out=side.buffer(nbytes)) for side, nbytes in sizes]
-    return math.sqrt(sum(_squares(*pair) for pair in zip(*blocks, strict=True)))
+    one, other = (side.blocks(nbytes, out=side.buffer(nbytes)) for side, nbytes in sizes)
+    return zip(one, other, strict=True)
 
 
 def _squares(before: Array, now: Array) -> float:
