@@ -30,7 +30,7 @@ MOST_PIXELS = 2048
 """Of a side; a larger matrix is shown by the means of its blocks, and of more tiles the first are shown."""
 FEW_PIXELS = 512
 """A smaller picture is enlarged to about this size."""
-MOST_KERNEL_BYTES = 64 << 20
+MOST_KERNEL_BYTES = 16 << 20
 """A larger kernel is shown as a matrix, which is not read into memory at once."""
 LINE = 64
 """The grey between tiles."""
@@ -122,7 +122,7 @@ def _kernel(tensor: Tensor) -> Array | None:
 
     if tensor.ndim != 4 or tensor.nbytes > MOST_KERNEL_BYTES:
         return None
-    values: Array = tensor.read().astype(np.float64)
+    values: Array = tensor.read().astype(np.float32)
     torch = tensor.info.name.rpartition(".")[2] == "weight"  # outputs, inputs, height, width
     values = values.transpose(2, 3, 1, 0) if torch else values
     return values if max(values.shape[:2]) > 1 else None
@@ -171,7 +171,7 @@ def _coloured(matrix: Array) -> Array:
     """Return values as colours: white is zero, red the largest magnitude above it, blue below."""
     import numpy as np
 
-    values = matrix.astype(np.float64)
+    values = matrix.astype(np.float32)
     finite = np.isfinite(values)
     most = float(np.abs(values[finite]).max(initial=0.0)) or 1.0
     share = np.where(finite, values, 0) / most

@@ -59,7 +59,7 @@ def heat_lines(heat: Array | None, shape: tuple[int, ...]) -> Iterator[Line]:
     across = 2 if heat.shape[1] <= NARROW else 1
     yield Line(f"heat map of mean |x|: rows {shape_text(shape[:-1])}, columns {shape[-1]}", "heading")
     for row in heat.tolist():
-        yield Line("  " + "".join(across * _shade(value, low, high) for value in row))
+        yield Line(("  " + "".join(across * _shade(value, low, high) for value in row)).rstrip())
     yield Line(f"  from {number_text(low)} (blank) to {number_text(high)} ({SHADES[-1]})")
 
 
