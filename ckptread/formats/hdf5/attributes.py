@@ -15,7 +15,7 @@ from ckptread.formats.hdf5 import object_header as header
 from ckptread.formats.hdf5.btree2 import read_tree_2
 from ckptread.formats.hdf5.dataspace import read_dataspace
 from ckptread.formats.hdf5.datatype import ENUM, FLOAT, INTEGER, STRING, Datatype, read_datatype
-from ckptread.formats.hdf5.heaps import read_collection, read_fractal_heap, read_heap_object
+from ckptread.formats.hdf5.heaps import read_collection, read_fractal_heap, read_heap_objects
 from ckptread.formats.hdf5.numpy_types import element_of
 from ckptread.formats.hdf5.object_header import HeaderMessage, read_messages
 from ckptread.formats.hdf5.rounds import Parser
@@ -119,11 +119,12 @@ def _dense_attributes(head: Superblock, message: HeaderMessage) -> Parser[list[H
     if address == UNDEFINED:
         return []
     heap = yield from read_fractal_heap(head, address)
-    found = []
-    for record in (yield from read_tree_2(head, tree, NAME_RECORD)):
-        data = yield from read_heap_object(head, heap, record[:NAME_BYTES])
-        found.append(HeaderMessage(header.ATTRIBUTE, record[NAME_BYTES], data, head.base + address))
-    return found
+    records = yield from read_tree_2(head, tree, NAME_RECORD)
+    objects = yield from read_heap_objects(head, heap, [record[:NAME_BYTES] for record in records])
+    return [
+        HeaderMessage(header.ATTRIBUTE, record[NAME_BYTES], data, head.base + address)
+        for record, data in zip(records, objects, strict=True)
+    ]
 
 
 def read_attribute(head: Superblock, message: HeaderMessage) -> Parser[RawAttribute]:

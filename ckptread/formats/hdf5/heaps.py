@@ -5,6 +5,7 @@ Specification: HDF5 File Format Specification 3.0, III.D "Local Heaps", III.E "G
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 
 import msgspec
@@ -145,40 +146,58 @@ def read_fractal_heap(head: Superblock, address: int) -> Parser[FractalHeap]:
 
 def read_heap_object(head: Superblock, heap: FractalHeap, name: bytes) -> Parser[bytes]:
     """Return the object that an identification names. Raises Malformed, Unsupported."""
-    if len(name) < max(1, heap.id_bytes):
-        raise Malformed("a name of an object in a heap is too short", head.base + heap.root)
-    kind = name[0] >> 4 & 3
-    if kind == TINY:
-        length = (name[0] & 15) + 1
-        return name[1 : 1 + length]
-    if kind == HUGE:
-        return (yield from _read_huge(head, heap, name))
-    offset = int.from_bytes(name[1 : 1 + heap.offset_bytes], "little")
-    start = 1 + heap.offset_bytes
-    length = int.from_bytes(name[start : start + heap.length_bytes], "little")
-    block, begin = yield from _find_block(head, heap, offset)
-    return (yield from head.read(block + offset - begin, length))
+    return (yield from read_heap_objects(head, heap, [name]))[0]
 
 
-def _find_block(head: Superblock, heap: FractalHeap, offset: int) -> Parser[tuple[int, int]]:
-    """Return the address of the direct block that holds an offset of the heap, and the offset it begins at."""
-    address, begin = heap.root, 0
+def read_heap_objects(head: Superblock, heap: FractalHeap, names: Sequence[bytes]) -> Parser[list[bytes]]:
+    """Return the objects that these identifications name, fetched together. Raises Malformed, Unsupported."""
+    found: list[bytes] = []
+    managed: list[tuple[int, int]] = []
+    for name in names:
+        if len(name) < max(1, heap.id_bytes):
+            raise Malformed("a name of an object in a heap is too short", head.base + heap.root)
+        kind = name[0] >> 4 & 3
+        if kind == TINY:
+            found.append(name[1 : 2 + (name[0] & 15)])
+        elif kind == HUGE:
+            found.append((yield from _read_huge(head, heap, name)))
+        else:
+            managed.append((len(found), int.from_bytes(name[1 : 1 + heap.offset_bytes], "little")))
+            found.append(name[1 + heap.offset_bytes : 1 + heap.offset_bytes + heap.length_bytes])
+    addresses = yield from _find_places(head, heap, [offset for _, offset in managed])
+    lengths = [int.from_bytes(found[number], "little") for number, _ in managed]
+    objects = yield from head.read_all(list(zip(addresses, lengths, strict=True)))
+    for (number, _), data in zip(managed, objects, strict=True):
+        found[number] = data
+    return found
+
+
+def _find_places(head: Superblock, heap: FractalHeap, offsets: list[int]) -> Parser[list[int]]:
+    """Return the addresses at which these offsets of the heap are: block by block, all of one depth together."""
     if heap.rows == 0:
-        return address, begin
+        return [heap.root + offset for offset in offsets]
     entries_at = 13 + heap.offset_bytes
     """Of an indirect block: mark, version, the heap's address, its own offset; then the addresses."""
-    rows = heap.rows
+    found = [0] * len(offsets)
+    waiting = [(number, heap.root, heap.rows, offset) for number, offset in enumerate(offsets)]
     for _ in range(MAX_INDIRECT_DEPTH):
-        head.note(address, entries_at + 8 * rows * heap.table.width + CHECKSUM_BYTES)
-        row, number, start = heap.table.find(offset - begin)
-        data = yield from head.read(address + entries_at + 8 * number, 8)
-        address, begin = int.from_bytes(data, "little"), begin + start
-        if address == UNDEFINED:
-            break
-        if row < heap.table.direct_rows:
-            return address, begin
-        rows = heap.table.rows_within(row)
-    raise Malformed(f"no block of a heap holds its byte {offset:,}", head.base + heap.root)
+        for address, rows in {(address, rows) for _, address, rows, _ in waiting}:
+            head.note(address, entries_at + 8 * rows * heap.table.width + CHECKSUM_BYTES)
+        steps = [heap.table.find(inner) for _, _, _, inner in waiting]
+        places = [(each[1] + entries_at + 8 * step[1], 8) for each, step in zip(waiting, steps, strict=True)]
+        below = []
+        for each, step, data in zip(waiting, steps, (yield from head.read_all(places)), strict=True):
+            address, inner = int.from_bytes(data, "little"), each[3] - step[2]
+            if address == UNDEFINED:
+                raise Malformed(f"no block of a heap holds its byte {offsets[each[0]]:,}", head.base + heap.root)
+            if step[0] < heap.table.direct_rows:
+                found[each[0]] = address + inner
+            else:
+                below.append((each[0], address, heap.table.rows_within(step[0]), inner))
+        if not below:
+            return found
+        waiting = below
+    raise Malformed(f"no block of a heap holds its byte {offsets[waiting[0][0]]:,}", head.base + heap.root)
 
 
 def _read_huge(head: Superblock, heap: FractalHeap, name: bytes) -> Parser[bytes]:

@@ -15,7 +15,13 @@ import msgspec
 from ckptread.formats.hdf5 import object_header as header
 from ckptread.formats.hdf5.btree1 import GROUP, child_of, read_nodes, read_tree_1
 from ckptread.formats.hdf5.btree2 import read_tree_2
-from ckptread.formats.hdf5.heaps import FractalHeap, read_fractal_heap, read_heap_object, read_local_heap
+from ckptread.formats.hdf5.heaps import (
+    FractalHeap,
+    read_fractal_heap,
+    read_heap_object,
+    read_heap_objects,
+    read_local_heap,
+)
 from ckptread.formats.hdf5.object_header import HeaderMessage
 from ckptread.formats.hdf5.rounds import Parser
 from ckptread.formats.hdf5.superblock import UNDEFINED, Superblock, Unsupported
@@ -216,10 +222,9 @@ def _read_dense_links(head: Superblock, message: HeaderMessage) -> Parser[list[L
     if place is None:
         return []
     heap = yield from read_fractal_heap(head, place[0])
-    found: list[Link] = []
-    for record in (yield from read_tree_2(head, place[1], NAME_RECORD)):
-        found += yield from _one_dense(head, heap, record)
-    return found
+    records = yield from read_tree_2(head, place[1], NAME_RECORD)
+    objects = yield from read_heap_objects(head, heap, [record[4 : 4 + heap.id_bytes] for record in records])
+    return [_read_link(data, head.base + heap.root) for data in objects]
 
 
 def _dense_place(message: HeaderMessage) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ import zipfile
 
 import h5py
 import numpy as np
+import pytest
 
 from ckptread.formats.hdf5.opening import open_hdf5_source
 from ckptread.formats.keras.archive import KerasReader
@@ -15,12 +16,13 @@ LAYERS = 85
 
 
 class CountingSource(MemorySource):
-    """Bytes in memory; ``rounds`` counts reads, where several that are made together are one."""
+    """Bytes in memory; ``rounds`` counts reads, where several that are made together are one, ``requests`` each."""
 
-    rounds = 0
+    rounds = requests = 0
 
     def read_into(self, offset, buffer):
         self.rounds += 1
+        self.requests += 1
         super().read_into(offset, buffer)
 
     def read_many(self, ranges):
@@ -61,3 +63,45 @@ def test_a_keras_archive_is_listed_in_few_rounds():
     with KerasReader(source) as reader:
         assert len(reader.tensors) == 512
         assert source.rounds <= 15
+
+
+def listed(libver, write):
+    """Return how a file is read that h5py writes, and how many datasets were listed."""
+    stream = io.BytesIO()
+    with h5py.File(stream, "w", libver=libver) as file:
+        write(file)
+    source = CountingSource("w.h5", stream.getvalue())
+    with open_hdf5_source(source) as reader:
+        return source, len(reader.tensors)
+
+
+def test_5000_datasets_are_listed_in_few_requests():
+    def write(file):
+        for number in range(5000):
+            dataset = file.create_dataset(f"layers/block_{number // 20}/dense_{number}/0", data=np.zeros(4, "f4"))
+            dataset.attrs["name"] = f"dense_{number}/kernel"
+
+    source, count = listed("latest", write)
+    assert count == 5000
+    assert source.requests <= 40
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_groups_far_apart_are_listed_in_few_rounds(libver):
+    def write(file):
+        for number in range(512):
+            file[f"layer_{number}/kernel"] = np.zeros(32_000, "f4")
+
+    source, count = listed(libver, write)
+    assert count == 512
+    assert source.rounds <= 12
+
+
+def test_thousands_of_names_in_a_heap_are_read_together():
+    def write(file):
+        for number in range(2000):
+            file[f"w{number}"] = float(number)
+
+    source, count = listed("latest", write)
+    assert count == 2000
+    assert source.rounds <= 10
