@@ -121,7 +121,7 @@ class ObjectReader:
                 self._rounds.add(self.read(link.address))
 
     def _read_object(self, address: int, messages: list[HeaderMessage]) -> Parser[Object]:
-        kinds = {message.kind: message for message in messages}
+        kinds = {message.kind: message for message in reversed(messages)}  # of two, the library takes the first
         if header.LAYOUT in kinds:
             return (yield from self._read_dataset(address, messages, kinds))
         if not kinds.keys() & {header.SYMBOL_TABLE, header.LINK, header.LINK_INFO}:
