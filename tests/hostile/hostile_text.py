@@ -7,6 +7,7 @@ import zipfile
 import h5py
 import numpy as np
 
+from tests.formats.pytorch.pickled import Call, archive, dumped, legacy_file, tensor
 from tests.table_writer import entry, field, header, table
 
 SENT = "N\x1b[31m\x1b]0;p\x07\x7f\u009b\u202e\u200b\u2028\u2066\ufeff\r\nX\t"
@@ -185,9 +186,24 @@ def write_checkpoints(folder):
     write_numpy(folder)
     write_tensorflow(folder)
     write_v1(folder / "v1.ckpt")
+    write_pytorch(folder)
     write_series(folder)
     (folder / f"page{FILE}.h5").write_text(TEXT)
     return [path for path in sorted(folder.iterdir()) if ".data-" not in path.name]
+
+
+def write_pytorch(folder):
+    """Files of torch.save with hostile keys, classes, texts and storages, and an index."""
+    values = bytes(24)
+    tree = {"k" + TEXT: tensor(), "v" + TEXT: TEXT, "m" + TEXT: tensor(key="s" + PART),
+            "o" + TEXT: Call("module" + PART.replace("\n", "").replace("\r", ""), "name", TEXT)}  # fmt: skip
+    pickled = b"\x80\x02" + dumped(tree) + b"."
+    archive(folder / "t.pt", pickled, {"0": values})
+    legacy_file(folder / "t.pth", pickled, {"0": (6, values)})
+    shard = f"s{FILE}.bin"
+    archive(folder / shard, pickled, {"0": values})
+    weights = {"k" + TEXT: shard, "n" + TEXT: f"no{FILE}.bin"}
+    (folder / "t.bin.index.json").write_text(json.dumps({"metadata": {TEXT: TEXT}, "weight_map": weights}))
 
 
 def write_rules(folder):

@@ -11,6 +11,7 @@ import pytest
 import ckptread
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from tests.conformance.cases import FIXTURES
+from tests.formats.pytorch.pickled import Call, Named, Stored, archive, dumped, tensor
 
 FOLDER = FIXTURES / "pytorch"
 
@@ -51,60 +52,6 @@ def test_any_part_of_a_view_is_that_part_of_the_whole(name):
         assert np.array_equal(reader[name][1:], whole[1:])
         assert np.array_equal(reader[name][..., ::2], whole[..., ::2])
         assert np.array_equal(np.concatenate([b.reshape(-1) for b in reader[name].blocks(16)]), whole.reshape(-1))
-
-
-def archive(path, data, members=(), order=None):
-    """Write an archive as torch.save does, with this pickle."""
-    with zipfile.ZipFile(path, "w") as written:
-        written.writestr("archive/data.pkl", data)
-        for name, values in dict(members).items():
-            written.writestr(f"archive/data/{name}", values)
-        if order:
-            written.writestr("archive/byteorder", order)
-    return path
-
-
-class Call:
-    """Pickled as a call of a name."""
-
-    def __init__(self, module, name, *arguments):
-        self.module, self.name, self.arguments = module, name, arguments
-
-
-class Named:
-    """Pickled as a name."""
-
-    def __init__(self, module, name):
-        self.module, self.name = module, name
-
-
-class Stored:
-    """Pickled as a persistent id."""
-
-    def __init__(self, *identity):
-        self.identity = identity
-
-
-def dumped(value):
-    """Pickle plain values with Call, Named and Stored in them, by hand."""
-    if isinstance(value, Call):
-        return f"c{value.module}\n{value.name}\n".encode() + dumped(tuple(value.arguments)) + b"R"
-    if isinstance(value, Named):
-        return f"c{value.module}\n{value.name}\n".encode()
-    if isinstance(value, Stored):
-        return dumped(tuple(value.identity)) + b"Q"
-    if isinstance(value, tuple):
-        return b"(" + b"".join(map(dumped, value)) + b"t"
-    if isinstance(value, dict):
-        return b"}(" + b"".join(dumped(each) for pair in value.items() for each in pair) + b"u"
-    return pickle.dumps(value, 2)[2:-1]
-
-
-def tensor(key="0", count=6, offset=0, shape=(2, 3), strides=(3, 1), storage="FloatStorage"):
-    stored = Stored("storage", Named("torch", storage), key, "cpu", count)
-    return Call(
-        "torch._utils", "_rebuild_tensor_v2", stored, offset, shape, strides, False, Call("collections", "OrderedDict")
-    )
 
 
 VALUES = np.arange(6, dtype="<f4")
@@ -157,6 +104,26 @@ def test_a_tensor_that_cannot_be_loses_itself_alone(tmp_path, name):
         assert any(each in reader.tensors["wrong"].problem for each in problem.split("|"))
         with pytest.raises(CheckpointError):
             reader["wrong"][...]
+
+
+def test_tensors_that_are_more_than_a_view_are_listed_with_their_shapes(tmp_path):
+    size = Call("torch", "Size", (3, 3))
+    indices = tensor(shape=(2, 3), storage="LongStorage", key="1", count=6)
+    parts = (indices, tensor(shape=(3,), strides=(1,)), size)
+    sparse = Call("torch._utils", "_rebuild_sparse_tensor", Named("torch", "sparse_coo"), parts)
+    stored = Stored("storage", Named("torch", "QInt8Storage"), "2", "cpu", 6)
+    quantized = Call(
+        "torch._utils", "_rebuild_qtensor", stored, 0, (2, 3), (3, 1), (Named("torch", "per_tensor"), 0.1, 0)
+    )
+    members = {"0": VALUES.tobytes(), "1": bytes(48), "2": bytes(6)}
+    path = written(tmp_path / "m.pt", {"sparse": sparse, "quantized": quantized, "good": tensor()}, **members)
+    with ckptread.open(path) as reader:
+        found = {name: (info.shape, info.dtype, info.problem) for name, info in reader.tensors.items()}
+        assert found == {
+            "sparse": ((3, 3), "float32", "it is sparse"),
+            "quantized": ((2, 3), "qint8", "it is quantized"),
+            "good": ((2, 3), "float32", None),
+        }
 
 
 def test_objects_that_repeat_each_other_are_refused(tmp_path):
