@@ -184,7 +184,7 @@ PICKLE_CONTAINERS = 2_500_000
 """Tuples in a pickle, with lists, dictionaries, names and calls counted by their memory: a tensor takes some 10."""
 PICKLE_NUMBER_BYTES = 1024
 """An integer in a pickle: those of real checkpoints take 9 bytes."""
-PICKLE_VISITS = 3_000_000
+PICKLE_VISITS = 300_000
 """Values that are looked at for tensors; one that occurs at several places counts at each."""
 PICKLE_DEPTH = 200
 """Dictionaries, lists and objects within each other."""

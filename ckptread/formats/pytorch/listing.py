@@ -78,12 +78,13 @@ def _another(name: str, taken: Mapping[str, object]) -> str:
 def describe_tensors(root: Any, named: Mapping[str, StoredTensor], storages: Storages) -> Iterator[TensorInfo]:
     """Yield what each tensor is and where; of several with the same bytes, all but the first are aliases."""
     roles = [*_role_prefixes(root)]
+    rest: Role | None = "model" if roles else None
     first: dict[StoredTensor, str] = {}
     for key, tensor in named.items():
         info = _describe(key, tensor, storages)
         original = first.setdefault(tensor._replace(trainable=None), key)
         alias = original if original != key and info.problem is None else None
-        role = next((role for prefix, role in roles if key.startswith(prefix)), _role_of(key))
+        role = next((role for prefix, role in roles if key.startswith(prefix)), None) or _role_of(key) or rest
         yield msgspec.structs.replace(info, alias_of=alias, role=role)
 
 
