@@ -107,8 +107,10 @@ MAX_CHUNK_BYTES = 64 << 20
 """Inflating a chunk takes twice its size; Keras and h5py write chunks of a MiB or less."""
 MAX_CHUNKS = 500_000
 """Chunks of the open datasets of a file, some 250 bytes each: with the usual 64 KiB a chunk they make 30 GiB."""
-CACHED_CHUNK_BYTES = 128 << 20
-"""Decoded chunks that are kept, of all files together: two of the largest, as a comparison needs."""
+SLAB_BYTES = 128 << 20
+"""Chunks side by side that are decoded together, so that reading row by row decodes each of them twice at most."""
+CACHED_CHUNK_BYTES = 2 * SLAB_BYTES
+"""Decoded chunks that are kept: those of two tensors that are compared."""
 MAX_GROUP_DEPTH = 1_000
 """Groups within groups."""
 MAX_LINK_HOPS = 50

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ckptread.limits import CACHED_CHUNK_BYTES
+from ckptread.limits import SLAB_BYTES
 from ckptread.tensors import element_count
 
 Box = tuple[range, ...]
@@ -20,11 +20,11 @@ def plan_slab(shape: Sequence[int], chunk: Sequence[int], itemsize: int, ranges:
     axis = _slab_axis(shape, itemsize)
     beside = element_count(tuple(-(-dim // n) for dim, n in zip(shape[axis + 1 :], chunk[axis + 1 :], strict=True)))
     rows, row_bytes = ranges[axis], element_count(tuple(shape[axis + 1 :])) * itemsize
-    if beside * element_count(tuple(chunk)) * itemsize <= CACHED_CHUNK_BYTES or chunk[axis] == 1:
+    if beside * element_count(tuple(chunk)) * itemsize <= SLAB_BYTES or chunk[axis] == 1:
         return None
     if any(r.step != 1 for r in ranges) or any(len(r) > 1 for r in ranges[:axis]):
         return None
-    count = max(CACHED_CHUNK_BYTES // row_bytes, 1)
+    count = max(SLAB_BYTES // row_bytes, 1)
     if len(rows) > count:
         return None
     return (*ranges[:axis], range(rows.start, min(rows.start + count, shape[axis])), *map(range, shape[axis + 1 :]))
@@ -33,7 +33,7 @@ def plan_slab(shape: Sequence[int], chunk: Sequence[int], itemsize: int, ranges:
 def _slab_axis(shape: Sequence[int], itemsize: int) -> int:
     """Return the first axis of which one index fits in the cache."""
     inner = [element_count(tuple(shape[axis + 1 :])) * itemsize for axis in range(len(shape))]
-    return next(axis for axis, nbytes in enumerate(inner) if nbytes <= CACHED_CHUNK_BYTES)
+    return next(axis for axis, nbytes in enumerate(inner) if nbytes <= SLAB_BYTES)
 
 
 def is_next(shape: Sequence[int], ranges: Sequence[range], end: int) -> bool:

@@ -16,7 +16,7 @@ BLOCK = 1 << 12
 def decoded(monkeypatch):
     """Have a small cache, and count the bytes that are decoded."""
     counts, decode = [], Chunks.decode
-    monkeypatch.setattr(chunk_slabs, "CACHED_CHUNK_BYTES", CACHE)
+    monkeypatch.setattr(chunk_slabs, "SLAB_BYTES", CACHE)
     monkeypatch.setattr(chunk_cache, "CACHED_CHUNK_BYTES", CACHE)
     monkeypatch.setattr(chunk_cache, "DECODED", chunk_cache.Decoded())
 
@@ -58,3 +58,15 @@ def test_a_few_elements_decode_only_their_own_chunk(tmp_path, decoded):
     with ckptread.open(tmp_path / "a.h5") as reader:
         assert reader["w"][5, 70:73].tolist() == [5 * 512 + at - 0 for at in (70, 71, 72)]
     assert decoded == [128 * 64 * 2]
+
+
+def test_two_tensors_that_are_compared_do_not_drop_each_others_chunks(tmp_path, decoded, monkeypatch):
+    monkeypatch.setattr(chunk_cache, "CACHED_CHUNK_BYTES", 2 * CACHE)
+    values = np.random.default_rng(1).integers(0, 9, (128, 512)).astype("<i2")
+    for name in ("a.h5", "b.h5"):
+        with h5py.File(tmp_path / name, "w") as file:
+            file.create_dataset("w", data=values, chunks=(128, 64), compression="gzip")
+    with ckptread.open(tmp_path / "a.h5") as a, ckptread.open(tmp_path / "b.h5") as b:
+        for one, other in zip(a["w"].blocks(BLOCK), b["w"].blocks(BLOCK), strict=True):
+            assert np.array_equal(one, other)
+    assert sum(decoded) <= 2.5 * 2 * values.nbytes
