@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from ckptread.operations.digest.digest import Digest as Digest
     from ckptread.operations.digest.digest import digest as digest
     from ckptread.operations.digest.listing import LineResult as LineResult
+    from ckptread.operations.each_checkpoint import CheckpointResult as CheckpointResult
+    from ckptread.operations.each_checkpoint import for_each_checkpoint as for_each_checkpoint
     from ckptread.operations.each_tensor import TensorResult as TensorResult
     from ckptread.operations.extract.extract import extract as extract
     from ckptread.operations.extract.written import Extraction as Extraction
@@ -109,6 +111,7 @@ _MODULES = {
     "operations.diff.tensor_difference": ("TensorDifference",),
     "operations.digest.digest": ("Digest", "digest"),
     "operations.digest.listing": ("LineResult",),
+    "operations.each_checkpoint": ("CheckpointResult", "for_each_checkpoint"),
     "operations.each_tensor": ("TensorResult",),
     "operations.extract.extract": ("extract",),
     "operations.extract.written": ("Extraction", "SkippedTensor", "WrittenTensor"),

@@ -78,6 +78,11 @@ def line(text: str = "") -> None:
     print(printable(text))
 
 
+def at_once(text: str) -> None:
+    """Print one line of a result, and do not wait for others."""
+    print(printable(text), flush=True)
+
+
 def note(text: str) -> None:
     """Print on stderr what is not part of the result."""
     width = os.get_terminal_size(2).columns if sys.stderr.isatty() else None

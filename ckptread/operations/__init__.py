@@ -13,6 +13,7 @@ An operation takes a path or an open reader, keyword options named as on the com
 - ``opening``: a path or a reader, as a reader
 - ``notes``: sentences on what the file does not record
 - ``documents``: the parts of JSON documents that verbs share
+- ``each_checkpoint``: one operation on each of many checkpoints, in this process or in several
 - ``each_tensor``: one pass over many tensors, in a few threads
 - ``assets``: files that a model needs besides its tensors
 - ``copies``: variables that a file stores twice, and whether the copies differ

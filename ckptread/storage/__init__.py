@@ -15,6 +15,7 @@ The rest of the package knows a :class:`~ckptread.storage.source.Storage` and na
 - ``checksums``: CRC-32 and CRC-32C, extended and combined
 - ``spans``: ranges of bytes that contain each other, overlap, or leave gaps
 - ``remote``: object stores and web addresses
-- ``threads``: work shared between threads, results in order
+- ``threads``, ``processes``: work shared between threads, or processes, results in order
+- ``lines``: text files of lines, and a last line that was cut
 - ``writing``: output files that appear complete or not at all
 """

@@ -36,12 +36,16 @@ def thread_count() -> int:
 
 
 def run_in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    threads: int | None = None,
+    stop: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
     """Yield ``work(item)`` for each item, in the items' order, from ``threads`` threads (None: ``thread_count()``).
 
     Within such a thread None means one. An exception of ``work`` is raised in place of its item's result. Closing the
-    iterator early cancels the items that have not begun, and waits for the others.
+    iterator early cancels the items that have not begun, and waits for the others; ``stop`` is called before that wait.
     """
     count = (1 if hasattr(_WITHIN, "ours") else thread_count()) if threads is None else threads
     if count == 1:
@@ -60,7 +64,10 @@ def run_in_order(
         while waiting:
             yield waiting.popleft().result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
+        if stop is not None:
+            stop()
+        pool.shutdown()
 
 
 def _enter_thread() -> None:

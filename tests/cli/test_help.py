@@ -31,6 +31,7 @@ def folder(tmp_path_factory):
     shutil.copytree(FIXTURES / "tf-object", found / "run")
     shutil.copy(FIXTURES / "keras3" / "model.keras", found / "model.keras")
     shutil.copy(FIXTURES / "keras3" / "legacy.h5", found / "model.h5")
+    (found / "runs.txt").write_text("run\nmodel.keras\n")
     return found
 
 

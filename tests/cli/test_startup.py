@@ -15,7 +15,7 @@ from tests.conformance.cases import CASES, all_but_one, each
 
 SLOW = {
     "numpy", "h5py", "tensorflow", "ml_dtypes", "cramjam", "google_crc32c", "json", "rich", "pydantic",
-    "csv", "asyncio", "http", "urllib.request", "multiprocessing",
+    "csv", "asyncio", "http", "urllib.request", "multiprocessing", "concurrent.futures", "ckptread.storage.processes",
 }  # fmt: skip
 """What takes milliseconds to import, and is imported by the function that needs it."""
 
@@ -51,6 +51,15 @@ def test_importing_the_library_loads_nothing_slow():
 def test_inspecting_a_tensorflow_checkpoint_loads_its_checksums_alone(checkpoint):
     assert loaded_by("inspect", checkpoint) <= {"google_crc32c"}
     assert loaded_by("inspect", checkpoint, "--format", "json") <= {"google_crc32c", "json"}
+
+
+def test_a_list_of_checkpoints_loads_processes_only_for_workers(checkpoint, tmp_path):
+    (tmp_path / "list").write_text(f"{checkpoint}\n")
+    processes = {"multiprocessing", "concurrent.futures", "ckptread.storage.processes"}
+    assert not loaded_by("inspect", checkpoint) & processes
+    assert not loaded_by("inspect", "--from", tmp_path / "list") & processes
+    assert loaded_by("verify", "--from", tmp_path / "list") & processes <= {"concurrent.futures"}  # its threads
+    assert processes <= loaded_by("inspect", "--from", tmp_path / "list", "--workers", "2")
 
 
 @each(of_format("hdf5", "keras")[-6:], slow=all_but_one)

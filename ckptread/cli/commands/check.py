@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import ckptread
 from ckptread.cli import render
+from ckptread.cli.from_list import checkpoint_or_list
 from ckptread.cli.parse.combinations import VERIFY, refuse
-from ckptread.cli.parse.options import Backend, OutputFormat, Role, Runs, UseBackend, UseLayout
+from ckptread.cli.parse.options import (
+    Backend,
+    FromList,
+    OutputFormat,
+    Resume,
+    Role,
+    RunsOrList,
+    UseBackend,
+    UseLayout,
+    Workers,
+)
 
 Texts = list[str] | None
 
@@ -22,12 +33,12 @@ EXAMPLES = """
 ckptread check model.keras --safe --finite        # no code runs on loading
 ckptread check run/ckpt-1 run/ckpt-2 --frozen '**/dense'    # not trained
 ckptread check run/ckpt-2 --base run/ckpt-1 --max-change 'sequential/**=0.1'
-ckptread check model.keras --dtype float32 --max-abs 100
+ckptread check --from runs.txt --finite --workers 4 > checked.jsonl
 """
 
 
 def check_command(
-    paths: Runs,
+    paths: RunsOrList = None,
     safe: Annotated[
         bool,
         typer.Option("--safe", help="Require that loading runs no code of the file's own, and uses no other files."),
@@ -71,20 +82,27 @@ def check_command(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing; only set the exit code.")] = False,
     layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
+    listing: FromList = None,
+    resume: Resume = None,
+    workers: Workers = 1,
 ) -> None:
     """Check that checkpoints obey rules.
 
     Use it in CI. A rule whose pattern matches nothing fails.
     Exit 0: all rules hold, 1: one fails, 2: something cannot be read.
     """
-    refuse(VERIFY, {"--quiet": quiet, "--format": layout is not OutputFormat.table})
+    refuse(VERIFY, {
+        "--quiet": quiet, "--format": layout is not OutputFormat.table, f"--format {layout.value}": layout,
+        "--from": listing, "CKPT": paths or None,
+    })  # fmt: skip
+    options: dict[str, Any] = {
+        "safe": safe, "no_nan": no_nan, "no_inf": no_inf, "finite": finite, "no_zero": no_zero or (),
+        "dtype": dtype or (), "max_abs": max_abs or (), "has": has or (), "params": params, "frozen": frozen or (),
+        "changed": changed or (), "max_change": max_change or (), "same_as": same_as or (), "base": base,
+        "role": role and role.value, "rules": rules or (), "backend": backend.value,
+    }  # fmt: skip
+    given = checkpoint_or_list("check", paths, listing, resume, workers, options)
     with render.Progress() as progress:
-        found = ckptread.check(
-            ckptread.find_checkpoints(*paths),
-            safe=safe, no_nan=no_nan, no_inf=no_inf, finite=finite, no_zero=no_zero or (), dtype=dtype or (),
-            max_abs=max_abs or (), has=has or (), params=params, frozen=frozen or (), changed=changed or (),
-            max_change=max_change or (), same_as=same_as or (), base=base, role=role and role.value, rules=rules or (),
-            backend=backend.value, progress=progress,
-        )  # fmt: skip
+        found = ckptread.check(ckptread.find_checkpoints(*given), **options, progress=progress)
     render.notes(found.report()) if quiet else render.report(found.report(), layout)
     raise typer.Exit(found.exit_code)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import ckptread
 from ckptread.cli import render
+from ckptread.cli.from_list import checkpoint_or_list
 from ckptread.cli.parse.combinations import INSPECT, refuse
 from ckptread.cli.parse.options import (
     Backend,
-    Checkpoint,
+    CheckpointOrList,
     Exclude,
+    FromList,
     Frozen,
     Layers,
     ListingNames,
@@ -20,11 +22,13 @@ from ckptread.cli.parse.options import (
     Model,
     OutputFormat,
     Patterns,
+    Resume,
     RoleToShow,
     Stats,
     Trainable,
     UseBackend,
     UseLayout,
+    Workers,
 )
 
 EXAMPLES = """
@@ -36,7 +40,7 @@ ckptread inspect model.keras --stats --where 'nan>0'
 
 
 def inspect_command(
-    path: Checkpoint,
+    path: CheckpointOrList = None,
     patterns: Patterns = None,
     exclude: Exclude = None,
     tree: Annotated[bool, typer.Option("--tree", help="Show names as a tree.")] = False,
@@ -63,6 +67,9 @@ def inspect_command(
     collapse: Annotated[bool, typer.Option("--collapse", help="Print totals of names that differ in numbers.")] = False,
     layout: UseLayout = OutputFormat.table,
     backend: UseBackend = Backend.auto,
+    listing: FromList = None,
+    resume: Resume = None,
+    workers: Workers = 1,
 ) -> None:
     """List a checkpoint's tensors.
 
@@ -77,17 +84,18 @@ def inspect_command(
     refuse(INSPECT, {
         "--stats": stats, "--tree": tree, "--layers": layers, "--model": model and not layers,
         "--where": where, "--limit": limit, "--group": group, "--collapse": collapse, "--depth": depth,
-        f"--sort {sort.value}": sorts, "--sort": sorts,
-        "--names": names is ListingNames.key,
+        f"--sort {sort.value}": sorts, "--sort": sorts, "--names": names is ListingNames.key,
         "--names both": names is ListingNames.both, "--trainable": trainable, "--frozen": frozen, "--role": role,
-        "PATTERN": patterns, "--exclude": exclude, "--format json": layout is OutputFormat.json,
+        "PATTERN": patterns, "--exclude": exclude, f"--format {layout.value}": layout, "--from": listing,
     })  # fmt: skip
+    options: dict[str, Any] = {
+        "patterns": patterns or (), "exclude": exclude or (), "tree": tree, "depth": depth, "layers": layers,
+        "model": model, "stats": stats, "names": names.value, "role": role, "trainable": trainable, "frozen": frozen,
+        "where": where or (), "sort": sort.value, "limit": limit, "group": group or (), "collapse": collapse,
+        "backend": backend.value,
+    }  # fmt: skip
+    given = checkpoint_or_list("inspect", path, listing, resume, workers, options)
     with render.Progress() as progress:
-        found = ckptread.inspect(
-            path, patterns or (), exclude=exclude or (), tree=tree, depth=depth, layers=layers, model=model,
-            stats=stats, names=names.value, role=role, trainable=trainable, frozen=frozen, where=where or (),
-            sort=sort.value, limit=limit, group=group or (), collapse=collapse,
-            backend=backend.value, progress=progress,
-        )  # fmt: skip
+        found = ckptread.inspect(given, **options, progress=progress)
     render.report(found.report(), layout)
-    raise typer.Exit(0 if found.complete else 2)
+    raise typer.Exit(found.exit_code)

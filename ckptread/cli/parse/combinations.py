@@ -8,14 +8,17 @@ from ckptread.errors import UsageError
 
 Apart = Mapping[str, tuple[str, ...]]
 
+LISTED: Apart = {"--from": ("CKPT", "--quiet", "--format csv", "--format markdown", "--format html")}
+"""A list has a JSON line for each checkpoint."""
 INSPECT: Apart = {
+    **LISTED,
     "--trainable": ("--frozen",),
     "--stats": ("--tree", "--depth", "--layers", "--model"),
     **{f"--sort {order}": ("--tree", "--depth", "--layers", "--model") for order in ("nan", "std", "l2")},
     "--limit": ("--tree", "--depth", "--layers", "--model"),
     "--group": ("--tree", "--depth", "--layers", "--model", "--stats", "--limit"),
     "--collapse": ("--tree", "--layers", "--model", "--stats", "--limit"),
-    "--tree": ("--layers", "--model", "--names both", "--format json"),
+    "--tree": ("--layers", "--model", "--names both", "--format json", "--from"),
     "--layers": ("--sort", "--names", "--names both"),
     "--model": (
         "--sort",
@@ -38,8 +41,8 @@ DIFF: Apart = {
     "--layers": ("--depth",),
 }
 SHOW: Apart = {"--slice": ("--image",)}
-VERIFY: Apart = {"--quiet": ("--format",)}
-DIGEST: Apart = {"--quiet": ("--format json",)}
+VERIFY: Apart = {"--quiet": ("--format",), **LISTED}
+DIGEST: Apart = {"--quiet": ("--format json",), **LISTED}
 HISTORY: Apart = {"--by": ("--pattern",)}
 
 

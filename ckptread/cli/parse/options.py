@@ -110,11 +110,30 @@ FORMAT_HELP = "Choose the output format; --json is short for --format json."
 UNTOLD = "If the file records no roles, all tensors count as the model's."
 
 Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help=CHECKPOINT_HELP, show_default=False)]
+CheckpointOrList = Annotated[str | None, typer.Argument(metavar="[CKPT]", help=CHECKPOINT_HELP, show_default=False)]
 Checkpoints = Annotated[list[str], typer.Argument(metavar="CKPT...", help=CHECKPOINT_HELP, show_default=False)]
 Runs = Annotated[
     list[str],
     typer.Argument(metavar="CKPT...", help="Checkpoints, or folders: all checkpoints in them.", show_default=False),
 ]
+RunsOrList = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[CKPT]...", help="Checkpoints, or folders: all checkpoints in them.", show_default=False),
+]
+FromList = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="LIST",
+        help="Take the checkpoints from a file, one per line ('-' is stdin), and print a JSON line for each.",
+        show_default=False,
+    ),
+]
+Resume = Annotated[
+    str | None,
+    typer.Option("--resume", metavar="OUT", help="With --from: skip checkpoints in OUT.", show_default=False),
+]
+Workers = Annotated[int, typer.Option("--workers", min=1, metavar="N", help="With --from: use N processes.")]
 CheckpointA = Annotated[str, typer.Argument(metavar="A", help=CHECKPOINT_HELP, show_default=False)]
 CheckpointB = Annotated[str, typer.Argument(metavar="B", help="The checkpoint to compare it with.", show_default=False)]
 Name = Annotated[str, typer.Argument(metavar="TENSOR", help="A key or variable name.", show_default=False)]

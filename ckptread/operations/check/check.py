@@ -38,6 +38,11 @@ class CheckedCheckpoint(msgspec.Struct, frozen=True):
     problem: str = ""
     """Why it could not be opened, or ""."""
 
+    @classmethod
+    def unopened(cls, path: str, error: CheckpointError) -> CheckedCheckpoint:
+        """Return the result for a checkpoint that cannot be opened."""
+        return cls(path, (), advised(error))
+
     @property
     def passed(self) -> bool:
         """Whether all rules hold."""
@@ -173,7 +178,7 @@ def _check_each(
             try:
                 reader = current.enter_context(opened(checkpoint, backend))
             except CheckpointError as error:
-                yield CheckedCheckpoint(os.fspath(checkpoint), (), advised(error))  # type: ignore[arg-type]
+                yield CheckedCheckpoint.unopened(os.fspath(checkpoint), error)  # type: ignore[arg-type]
                 continue
             notes.extend(role_notes([reader], role))
             meter = Meter(progress, _bytes_to_check(reader, rules))

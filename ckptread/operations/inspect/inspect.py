@@ -102,6 +102,11 @@ class Listing(Reportable, msgspec.Struct, frozen=True, kw_only=True, eq=False, d
         """Whether every tensor could be read that had to be read for its statistics."""
         return all(result.value is not None for result in (self.statistics or {}).values())
 
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command: 0, or 2 where a tensor could not be read for its statistics."""
+        return 0 if self.complete else 2
+
     def report(self) -> Report:
         """Return what ``ckptread inspect`` prints."""
         from ckptread.operations.inspect.report import listing_report

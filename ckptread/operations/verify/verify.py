@@ -52,6 +52,11 @@ class Verification(Reportable, msgspec.Struct, frozen=True, kw_only=True):
     doubtful: frozenset[str] = frozenset()
     """Keys of tensors in a run of bytes whose checksum is wrong, while nobody knows which of the bytes are."""
 
+    @classmethod
+    def unopened(cls, path: str, error: CheckpointError) -> Verification:
+        """Return the result for a checkpoint that cannot be opened."""
+        return cls(path=path, format="", findings=(trouble(error),), tensors=0, nbytes=0, checksums=0, unchecked=())
+
     @property
     def sound(self) -> bool:
         """Whether there is nothing but notes."""
@@ -104,9 +109,7 @@ def verify(checkpoint: Checkpoint, *, backend: str = "auto", progress: Progress 
             return verify_reader(reader, Meter(progress, bytes_to_verify(reader)))
     except CheckpointError as error:
         path = checkpoint.path if isinstance(checkpoint, Reader) else os.fspath(checkpoint)
-        return Verification(
-            path=path, format="", findings=(trouble(error),), tensors=0, nbytes=0, checksums=0, unchecked=()
-        )
+        return Verification.unopened(path, error)
 
 
 def verify_reader(reader: Reader, meter: Meter = SILENT) -> Verification:
