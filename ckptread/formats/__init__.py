@@ -12,6 +12,6 @@
 ``json_shards`` reading the files that such an index names
 ``weight_map``  such checkpoints of safetensors and PyTorch
 
-``tensorflow``, ``hdf5``, ``keras``, ``numpy``, ``pytorch`` and ``safetensors`` are the families; ``zip`` is what three
-of them use.
+``tensorflow``, ``tensorflowjs``, ``hdf5``, ``keras``, ``numpy``, ``pytorch`` and ``safetensors`` are the families;
+``zip`` is what three of them use.
 """

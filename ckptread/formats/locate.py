@@ -24,7 +24,9 @@ from ckptread.tensors import trouble
 from ckptread.wording import escape, quoted
 
 BACKENDS = ("auto", "native", *dict.fromkeys(name for row in FORMATS for name in row.backends))
-READ_HERE = "these are read: checkpoints of TensorFlow, Keras and PyTorch, HDF5, .npz, .npy and safetensors"
+READ_HERE = (
+    "these are read: checkpoints of TensorFlow, TensorFlow.js, Keras and PyTorch, HDF5, .npz, .npy and safetensors"
+)
 MOST_OPENINGS = 5
 """How often a checkpoint of several files is opened that is replaced while it is opened."""
 MOST_SUGGESTED = 1000

@@ -109,11 +109,7 @@ SUBSTITUTES = (
     ),
 )
 """What a failed download leaves in place of a file of any kind."""
-_TFJS = (
-    _is_json_with(b'"modelTopology"'),
-    _is_json_with(b'"weightsManifest"'),
-    _is_json_with(b'"paths"', b'"weights"', b'"dtype"'),
-)
+TFJS_ADVICE = "download model.json (or weights_manifest.json) too, into the same folder"
 COMPRESSED = (
     (b"\xfd7zXZ\0", "xz", "unxz"), (b"\x28\xb5\x2f\xfd", "Zstandard", "unzstd"), (b"BZh", "bzip2", "bunzip2"),
     (b"\x04\x22\x4d\x18", "LZ4", "unlz4"), (b"7z\xbc\xaf\x27\x1c", "7-Zip", "7z x"), (b"Rar!\x1a\7", "RAR", "unrar x"),
@@ -127,8 +123,8 @@ OTHERS = (
 FOLDERS = (
     Mistake(
         is_tensorflow_js_folder,
-        "a TensorFlow.js model",
-        "convert it with `tensorflowjs_converter`, or open the model that it was made from",
+        "a TensorFlow.js model without its model.json, which has the names of the weights",
+        TFJS_ADVICE,
     ),
     Mistake(
         is_zarr_folder, "a Zarr store", "read it with the zarr package, and save the arrays as .npz or .safetensors"
@@ -150,7 +146,7 @@ MISTAKES = (
     Mistake(
         lambda c: TFJS_SHARD.fullmatch(c.name) is not None,
         "a file of weights of a TensorFlow.js model, whose names are in model.json or weights_manifest.json",
-        "convert the model with `tensorflowjs_converter`, or open the model that it was made from",
+        TFJS_ADVICE,
     ),
     Mistake(_starts(b"gguf"), "a GGUF file of llama.cpp", "use the tools of llama.cpp"),
     Mistake(lambda c: c.head[4:8] == b"TFL3", "a TensorFlow Lite model", "open the checkpoint that it was made from"),
@@ -209,11 +205,6 @@ MISTAKES = (
         _is_meta,
         "a TensorFlow graph (.meta), which has no values",
         "give the prefix of the checkpoint: the same path without .meta",
-    ),
-    Mistake(
-        lambda c: any(is_it(c) for is_it in _TFJS),
-        "a TensorFlow.js model, whose weights are in the .bin files of its weights manifest",
-        "convert it with `tensorflowjs_converter`, or open the model that it was made from",
     ),
     Mistake(
         _is_json_with(b'"class_name"'),

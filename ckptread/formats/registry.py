@@ -17,13 +17,14 @@ from ckptread.formats.numpy.rows import ROWS as NUMPY_ROWS
 from ckptread.formats.pytorch.rows import ROWS as PYTORCH_ROWS
 from ckptread.formats.safetensors.rows import ROWS as SAFETENSORS_ROWS
 from ckptread.formats.tensorflow.rows import ROWS as TENSORFLOW_ROWS
+from ckptread.formats.tensorflowjs.rows import ROWS as TENSORFLOWJS_ROWS
 from ckptread.storage.source import Storage
 from ckptread.wording import escape
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-FORMATS = (*TENSORFLOW_ROWS, *HDF5_ROWS, *PYTORCH_ROWS, *KERAS_ROWS, *NUMPY_ROWS, *SAFETENSORS_ROWS)
+FORMATS = (*TENSORFLOW_ROWS, *HDF5_ROWS, *PYTORCH_ROWS, *KERAS_ROWS, *TENSORFLOWJS_ROWS, *NUMPY_ROWS, *SAFETENSORS_ROWS)
 """The formats that are built in, in the order they are tried."""
 
 ONE_ARRAY = next(row for row in FORMATS if row.write is not None and row.lone)

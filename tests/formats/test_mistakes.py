@@ -1,7 +1,6 @@
 """What is not a checkpoint is named as what it is, with what to do; only what may be damaged is downloaded again."""
 
 import bz2
-import json
 import lzma
 import pickle
 import shutil
@@ -16,13 +15,6 @@ from tests.conformance.cases import FIXTURES
 from tests.table_writer import field
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
-LAYERS_MODEL = {
-    "format": "layers-model",
-    "modelTopology": {"class_name": "Sequential", "config": {"name": "m" * 5000}},
-    "weightsManifest": [
-        {"paths": ["group1-shard1of1.bin"], "weights": [{"name": "k", "shape": [2], "dtype": "float32"}]}
-    ],
-}
 
 
 def zip_of(*names):
@@ -32,10 +24,6 @@ def zip_of(*names):
                 archive.writestr(name, b"{}")
 
     return write
-
-
-def json_of(value):
-    return lambda path: path.write_text(json.dumps(value))
 
 
 def bytes_of(*parts):
@@ -58,11 +46,8 @@ ONNX = (
     + field(8, field(2, 13))
 )
 FILES = {
-    "model.json": (json_of(LAYERS_MODEL), "TensorFlow.js", "tensorflowjs_converter"),
-    "graph.json": (json_of({**LAYERS_MODEL, "format": "graph-model"}), "TensorFlow.js", "tensorflowjs_converter"),
-    "weights_manifest.json": (json_of(LAYERS_MODEL["weightsManifest"]), "TensorFlow.js", "tensorflowjs_converter"),
-    "group1-shard1of1.bin": (bytes_of(bytes(8)), "TensorFlow.js", "tensorflowjs_converter"),
-    "group1-shard2of2": (bytes_of(bytes(8)), "TensorFlow.js", "tensorflowjs_converter"),
+    "group1-shard1of1.bin": (bytes_of(bytes(8)), "TensorFlow.js", "download model.json"),
+    "group1-shard2of2": (bytes_of(bytes(8)), "TensorFlow.js", "download model.json"),
     "net.ckpt": (bytes_of(tensor(b"conv1.weight", b"Float32"), tensor(b"b", b"Int64")), "MindSpore", "load_checkpoint"),
     "frozen.pb": (bytes_of(node(b"input", b"Placeholder"), node(b"y", b"MatMul")), "TensorFlow graph", "SavedModel"),
     "net.onnx": (bytes_of(ONNX), "ONNX", "checkpoint that it was made from"),

@@ -23,7 +23,7 @@ from ckptread.storage.source import CloseOnError, Source, Storage
 from ckptread.tensors import Finding, Region, TensorInfo, element_count, shape_problem
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.dtypes import numpy_dtype
-from ckptread.untrusted.json_text import bounded_json
+from ckptread.untrusted.json_text import bounded_json, is_plain_text
 from ckptread.wording import plural, quoted
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class SafetensorsReader(Reader):
         """Return where a tensor's bytes begin and end, once its entry is checked to be valid."""
         if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
             raise self._broken(f"the entry of {quoted(key)} gives no dtype")
-        if not _is_text(key) or len(key) > MAX_KEY_BYTES:
+        if not is_plain_text(key) or len(key) > MAX_KEY_BYTES:
             raise self._broken(f"the name {quoted(key[:100])} is too long, or no text")
         if not _is_counts(entry.get("shape")):
             raise self._broken(f"the shape of {quoted(key)} is not a list of non-negative integers")
@@ -219,8 +219,3 @@ def _values_problem(dtype: str, bits: int) -> str | None:
 def _is_counts(value: Any) -> TypeGuard[list[int]]:
     """Whether this is a list of whole numbers of 64 bits that are not negative."""
     return isinstance(value, list) and all(type(each) is int and 0 <= each < 1 << 64 for each in value)
-
-
-def _is_text(name: str) -> bool:
-    """Whether this is a string without lone surrogates, which JSON's escapes can make."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
