@@ -122,5 +122,7 @@ def test_what_is_no_checkpoint_is_named(name):
 
 @needs_reported
 def test_every_folder_of_them_is_tried():
-    tried = {case.folder.name for case in REPORTED_CASES} | {name.split("/")[0] for name in NO_CHECKPOINTS} | READ_BY_NUMPY
+    tried = (
+        {case.folder.name for case in REPORTED_CASES} | {name.split("/")[0] for name in NO_CHECKPOINTS} | READ_BY_NUMPY
+    )
     assert tried == {folder.name for folder in REPORTED.iterdir() if folder.is_dir()}
