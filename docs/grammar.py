@@ -17,7 +17,7 @@ TARGET = Path(__file__).parent.parent / "ckptread" / "cli" / "completion" / "gra
 HEAD = '''"""The commands, arguments and options. docs/make.py writes this: typer takes too long to load for a Tab."""
 
 '''
-FILES = {"CKPT", "A", "B", "FILE", "PATH", "DIR"}
+FILES = {"CKPT", "A", "B", "FILE", "PATH", "DIR", "LIST", "OUT"}
 TENSORS = {"TENSOR", "PATTERN", "NAME", "KEY"}
 
 

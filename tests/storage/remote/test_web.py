@@ -295,3 +295,15 @@ def test_requests_are_made_at_once(server: RangeServer, one):
         source = next(iter(reader.open_sources()))
         source.read_many([(at, 4) for at in range(0, 300_000, 100_000)])
     assert time.monotonic() - begun < 1.5
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_list_of_addresses_is_verified_each_alone(fixtures: RangeServer, workers):
+    names = ["keras3/model.keras", "nosuch.keras", "tf-object/ckpt-2"]
+    addresses = [f"{fixtures.url}/{name}" for name in names]
+    found = list(ckptread.for_each_checkpoint("digest", addresses, workers=workers))
+    assert [result.exit_code for result in found] == [0, 2, 0]
+    assert [found[at].document["digest"] for at in (0, 2)] == [
+        ckptread.digest(FIXTURES / names[at]).whole for at in (0, 2)
+    ]
+    assert found[1].error.startswith(f"{addresses[1]}: ")
