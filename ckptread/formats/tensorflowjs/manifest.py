@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import msgspec
 
 from ckptread.errors import DamagedFileError, UnsafeFileError
-from ckptread.limits import JSON_BYTES, MAX_ENTRIES, MAX_KEY_BYTES, MAX_SHARD_FILES, MAX_STRINGS
+from ckptread.limits import JSON_BYTES, MAX_ENTRIES, MAX_KEY_BYTES, MAX_RANK, MAX_SHARD_FILES, MAX_STRINGS
 from ckptread.storage.small_files import read_small_file
 from ckptread.storage.source import Storage
 from ckptread.tensors import ITEM_BYTES, element_count, shape_problem
@@ -101,9 +101,7 @@ def read_groups(path: str, document: Any) -> list[WeightGroup]:
     if count > MAX_ENTRIES or files > MAX_SHARD_FILES:
         raise UnsafeFileError(path, f"it lists {count:,} weights in {files:,} files")
     try:
-        groups = [
-            WeightGroup(tuple(map(_path, group["paths"])), tuple(map(_weight, group["weights"]))) for group in found
-        ]
+        groups = list(map(_group, found))
         _check_unique(groups)
     except Malformed as error:
         raise DamagedFileError(path, f"its weightsManifest: {error.problem}", advice=ADVICE) from error
@@ -112,6 +110,12 @@ def read_groups(path: str, document: Any) -> list[WeightGroup]:
     if strings > MAX_STRINGS:
         raise UnsafeFileError(path, f"it has {strings:,} strings; at most {MAX_STRINGS:,} are read")
     return groups
+
+
+def _group(value: dict[str, Any]) -> WeightGroup:
+    if value["weights"] and not value["paths"]:
+        raise Malformed("a group of weights has no files", 0)
+    return WeightGroup(tuple(map(_path, value["paths"])), tuple(map(_weight, value["weights"])))
 
 
 def _path(value: Any) -> str:
@@ -135,8 +139,8 @@ def _weight(value: Any) -> ManifestWeight:
     name, shape, dtype, group = (given.get(key) for key in ("name", "shape", "dtype", "group"))
     if not isinstance(name, str) or not is_plain_text(name) or len(name) > MAX_KEY_BYTES:
         raise Malformed("the name of a weight is missing, too long, or no text", 0)
-    if not isinstance(shape, list) or not all(type(dim) is int and 0 <= dim < 1 << 64 for dim in shape):
-        raise Malformed(f"the shape of {quoted(name)} is not a list of non-negative integers", 0)
+    if not _is_shape(shape):
+        raise Malformed(f"the shape of {quoted(name)} is not a list of at most {MAX_RANK} non-negative integers", 0)
     if not isinstance(dtype, str):
         raise Malformed(f"the weight {quoted(name)} has no dtype", 0)
     quantization, problem = _quantization(given.get("quantization"), dtype)
@@ -148,6 +152,11 @@ def _weight(value: Any) -> ManifestWeight:
         group=group if group in ("model", "optimizer") else None,
         problem=shape_problem(tuple(shape)) or problem or _dtype_problem(dtype),
     )
+
+
+def _is_shape(value: Any) -> TypeGuard[list[int]]:
+    integers = isinstance(value, list) and all(type(dim) is int and 0 <= dim < 1 << 64 for dim in value)
+    return integers and len(value) <= MAX_RANK
 
 
 def _dtype_problem(dtype: str) -> str | None:

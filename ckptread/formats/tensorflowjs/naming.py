@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -31,28 +32,35 @@ def read_keras_evidence(document: Any) -> KerasEvidence:
 def name_layers(tensors: Iterable[TensorInfo], config: Any) -> Iterator[TensorInfo]:
     """Yield the model's tensors with their layers and flags, as far as the config has a layer of such a name."""
     model = parse_config(config)
-    layers = dict(_layers(model, None)) if model is not None else {}
+    found = list(_layers(model, None)) if model is not None else []
+    counts = Counter(name for name, _, _ in found)
+    layers = {name: (layer, around) for name, layer, around in found if counts[name] == 1}
     for info in tensors:
         yield info if info.role == "optimizer" or model is None else _name(info, layers)
 
 
 def _name(info: TensorInfo, layers: Mapping[str, tuple[Configured, bool | None]]) -> TensorInfo:
-    place, _, weight = info.key.rpartition("/")
-    while place and place not in layers:
-        place = place.rpartition("/")[0]
-    if not place:
+    place = next((place for place in _places(info.key) if place in layers), None)
+    if place is None:
         return msgspec.structs.replace(info, role="model")
     layer, around = layers[place]
+    weight = info.key.rpartition("/")[2]
     return msgspec.structs.replace(info, role="model", layer=place, trainable=FLAGS.of(layer, weight, around))
 
 
-def _layers(
-    model: Configured, around: bool | None, depth: int = 0
-) -> Iterator[tuple[str, tuple[Configured, bool | None]]]:
+def _places(key: str) -> Iterator[str]:
+    """Yield what may be the layer in a weight's name, the innermost first; the model's own name may come before it."""
+    parts = key.split("/")[:-1][:MAX_LAYER_DEPTH]
+    for end in range(len(parts), 0, -1):
+        yield "/".join(parts[:end])
+        yield "/".join(parts[1:end])
+
+
+def _layers(model: Configured, around: bool | None, depth: int = 0) -> Iterator[tuple[str, Configured, bool | None]]:
     """Yield the layers of a model, and of models inside it, by name, with the flag around each."""
     flag = FLAGS.inside(model, around)
     for layer in model.inner or ():
         if layer.name is not None:
-            yield layer.name, (layer, flag)
+            yield layer.name, layer, flag
         if depth < MAX_LAYER_DEPTH:
             yield from _layers(layer, flag, depth + 1)

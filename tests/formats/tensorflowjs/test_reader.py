@@ -25,7 +25,7 @@ def write(folder, groups, data=None, **more):
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
         (folder / name).write_bytes(content)
     manifest = [{"paths": paths, "weights": weights} for paths, weights in groups]
-    (folder / "model.json").write_text(json.dumps({"modelTopology": {}, "weightsManifest": manifest, **more}))
+    (folder / "model.json").write_text(json.dumps({"weightsManifest": manifest, **more}))
     return folder / "model.json"
 
 
@@ -77,6 +77,23 @@ def test_a_layers_model_has_layers_roles_flags_and_its_config():
     assert found["norm/gamma"] == ("norm", "model", True)
     assert found["norm/moving_mean"] == ("norm", "model", False)
     assert found["Adam/m/dense/kernel"] == (None, "optimizer", None)
+
+
+def dense(name, **config):
+    return {"class_name": "Dense", "config": {"name": name, "units": 3, "use_bias": True, **config}}
+
+
+def test_layers_are_found_behind_the_models_name_and_in_models_inside_it(tmp_path):
+    inner = {"class_name": "Functional", "config": {"name": "inner", "trainable": False, "layers": [dense("a/b")]}}
+    twice = [{"class_name": "Functional", "config": {"name": n, "layers": [dense("same")]}} for n in ("one", "two")]
+    config = {"class_name": "Functional", "config": {"name": "m", "layers": [dense("top"), inner, *twice]}}
+    names = ["m/top/kernel", "a/b/bias", "inner/a/b/kernel", "same/kernel", "unknown/kernel", "kernel"]
+    path = write(tmp_path, [(["w"], [weight(name, BIAS) for name in names])], {"w": bytes(72)}, modelTopology=config)
+    with ckptread.open(path) as reader:
+        found = [(info.layer, info.trainable) for info in reader.tensors.values()]
+        assert {info.role for info in reader.tensors.values()} == {"model"}
+    unknown = [(None, None)] * 3
+    assert found == [("top", None), ("a/b", False), ("a/b", False), *unknown]
 
 
 def test_the_names_match_those_of_the_same_model_in_another_format(tmp_path):
@@ -265,6 +282,7 @@ def test_a_folder_below_is_read_and_a_link_to_a_folder_elsewhere_is_refused(tmp_
         {"shape": [2], "dtype": "float32"},
         {"name": "w", "shape": [-1], "dtype": "float32"},
         {"name": "w", "shape": [True], "dtype": "float32"},
+        {"name": "w", "shape": [2] * 65, "dtype": "string"},
         {"name": "w", "shape": 2, "dtype": "float32"},
         {"name": "w", "shape": [2]},
         {"name": "\ud800", "shape": [2], "dtype": "float32"},
@@ -280,6 +298,13 @@ def test_a_weight_or_a_file_that_is_named_twice_is_an_error(tmp_path):
     for groups in ([(["a"], [weight("w", BIAS)] * 2)], [(["a"], [weight("w", BIAS)]), (["a"], [weight("v", BIAS)])]):
         with pytest.raises(ckptread.DamagedFileError, match="twice"):
             ckptread.open(write(tmp_path, groups, {"a": bytes(24)}))
+
+
+def test_weights_without_a_file_are_an_error_and_a_group_of_nothing_is_none(tmp_path):
+    with pytest.raises(ckptread.DamagedFileError, match="no files"):
+        ckptread.open(write(tmp_path, [([], [weight("w", BIAS)])]))
+    with ckptread.open(write(tmp_path, [([], [])])) as reader:
+        assert (list(reader), codes(reader)) == ([], [])
 
 
 def test_a_shape_that_no_array_can_have_is_a_problem(tmp_path):
