@@ -40,7 +40,7 @@ def bounded_json(data: bytes, *, max_bytes: int = JSON_BYTES, unique: bool = Fal
 
 def is_plain_text(name: str) -> bool:
     """Whether this is a string without lone surrogates, which JSON's escapes can make."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _parse_json(data: bytes, unique: bool) -> Any:

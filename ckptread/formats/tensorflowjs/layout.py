@@ -46,6 +46,7 @@ class PlacedWeight(msgspec.Struct, frozen=True, kw_only=True):
             nbytes=element_count(weight.shape) * width if width else self.nbytes,
             extent=extent,
             problem=self.problem,
+            role=weight.group,
             unsupported=self.unsupported,
         )
 

@@ -15,8 +15,6 @@ from functools import cached_property
 from posixpath import dirname, join
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ckptread.errors import CheckpointError, DamagedFileError, UnsafeFileError
 from ckptread.formats.json_shards import is_plain
 from ckptread.formats.mistakes import blame_substitute
@@ -29,7 +27,7 @@ from ckptread.names.keras.model_facts import read_model_facts
 from ckptread.reader import Reader, Remains, readable
 from ckptread.slicing import Selection, Slicing, normalize, read_box
 from ckptread.storage.source import CloseOnError, Source, Stamp, Storage, check_unchanged
-from ckptread.tensors import Finding, Region, TensorInfo
+from ckptread.tensors import Finding, Region
 from ckptread.untrusted.binary import Malformed
 from ckptread.untrusted.dtypes import numpy_dtype
 from ckptread.wording import quoted
@@ -71,7 +69,8 @@ class TensorflowJsReader(Reader):
             placed = [each for group in groups for each in self._place(group)]
         self._placed = {each.weight.name: each for each in placed}
         self._evidence = read_keras_evidence(document)
-        self.tensors: dict[str, TensorInfo] = {info.key: info for info in self._describe(placed)}
+        infos = (each.describe() for each in placed)
+        self.tensors = {info.key: info for info in name_layers(infos, self._evidence.config)}
         self.metadata = _metadata(document, placed)
 
     def _open_file(self, path: str) -> None:
@@ -114,10 +113,6 @@ class TensorflowJsReader(Reader):
         found = blame_substitute(wrong, self._storage, join(self._folder, path))
         if found is not wrong:
             self._report(path, found, missing=False)
-
-    def _describe(self, placed: list[PlacedWeight]) -> Iterator[TensorInfo]:
-        infos = (msgspec.structs.replace(each.describe(), role=each.weight.group) for each in placed)
-        return name_layers(infos, self._evidence.config)
 
     @cached_property
     def model(self) -> ModelFacts | None:
