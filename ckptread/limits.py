@@ -41,6 +41,8 @@ UNPLACED_BYTES = 256 << 20
 """What `verify` reads of tensors without a place in the file (fill values, and what a library decodes)."""
 SMALL_FILE_BYTES = 1 << 20
 """A file of rules, or TensorFlow's list of checkpoints: a line for each of ten thousand takes less."""
+PATH_LINE_BYTES = 64 << 10
+"""A line of a list of checkpoints: a path takes at most 4,096 bytes, a signed address some 2,000."""
 OWN_FILE_BYTES = 64 << 20
 """A mapping or a listing of digests, as ckptread writes them: 300 characters for each of 200,000 tensors."""
 

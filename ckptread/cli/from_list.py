@@ -5,7 +5,6 @@ A run that was killed goes on where it was: ``--from list --resume out.jsonl >> 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
@@ -17,12 +16,12 @@ import typer
 import ckptread
 from ckptread.cli import render
 from ckptread.storage.addresses import ADDRESS
-from ckptread.storage.lines import complete_lines, read_lines, remove_cut_line
+from ckptread.storage.lines import complete_lines, read_paths, remove_cut_line
 from ckptread.wording import plural, printable
 
 Given = TypeVar("Given", str, list[str])
 
-STDIN, STDOUT = "-", 1
+STDOUT = 1
 OUTCOMES = "ok", "failed", "unreadable"
 """What each exit code is called."""
 
@@ -46,7 +45,7 @@ def checkpoint_or_list(
 
 
 def print_each(verb: Any, listing: str, resume: str | None, workers: int, options: dict[str, Any]) -> int:
-    """Print the result for each checkpoint of a list, and return the worst exit code. Raises UsageError, OSError."""
+    """Print the result for each checkpoint of a list, and return the worst exit code."""
     finished = {} if resume is None else _read_finished(resume)
     codes: dict[str, int] = {}
     found = ckptread.for_each_checkpoint(verb, _unfinished(listing, finished, codes), workers=workers, **options)
@@ -69,7 +68,7 @@ def _summary(codes: dict[str, int], resume: str | None, finished: dict[str, int]
 
 def _unfinished(listing: str, finished: dict[str, int], codes: dict[str, int]) -> Iterator[str]:
     """Yield each checkpoint of a list once; of those that are finished, only note the exit code."""
-    for path in _checkpoints(sys.stdin.buffer if listing == STDIN else read_lines(listing)):
+    for path in _checkpoints(read_paths(listing, sys.stdin.buffer)):
         if path in codes:
             continue
         codes[path] = finished.get(path, 0)
@@ -77,13 +76,11 @@ def _unfinished(listing: str, finished: dict[str, int], codes: dict[str, int]) -
             yield path
 
 
-def _checkpoints(lines: Iterable[bytes]) -> Iterator[str]:
-    """Yield the checkpoints of the lines of a list. A folder stands for all in it, as on the command line."""
-    for line in lines:
-        path = os.fsdecode(line.strip())
-        if path and not path.startswith("#"):
-            # of an address it would take a request to ask whether it is a folder, before the first result
-            yield from [path] if ADDRESS.match(path) else ckptread.find_checkpoints(path)
+def _checkpoints(paths: Iterable[str]) -> Iterator[str]:
+    """Yield checkpoints; a folder stands for all in it, as on the command line."""
+    for path in paths:
+        # of an address it would take a request to ask whether it is a folder, before the first result
+        yield from [path] if ADDRESS.match(path) else ckptread.find_checkpoints(path)
 
 
 def _read_finished(path: str) -> dict[str, int]:

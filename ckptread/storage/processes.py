@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from ckptread.errors import UsageError
-from ckptread.storage.threads import run_in_order
+from ckptread.storage.threads import ONE_THREAD, run_in_order
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -89,7 +89,7 @@ class _Helper:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(other.fileno(),),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**ONE_THREAD, **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,  # Ctrl-C reaches only the parent, which then ends the child
         )
         other.close()

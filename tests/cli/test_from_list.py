@@ -139,6 +139,22 @@ def test_options_of_lists_are_refused_where_they_mean_nothing(run, listing, opti
     assert problem in ran.err
 
 
+def test_a_checkpoint_in_place_of_a_list_is_refused(run, listing):
+    (listing.parent / "long").write_bytes(b"x" * 100_000)
+    for name in ("a.npz", "z.npy", "long"):
+        ran = run("verify", "--from", listing.parent / name)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.endswith("this is not a list of checkpoints. Give a text file with a path per line.\n")
+
+
+def test_arguments_of_digest_and_inspect_are_patterns(run, listing):
+    for verb in ("digest", "inspect"):
+        first, *_ = lines(run(verb, "--from", listing, "w"))
+        assert [tensor["key"] for tensor in first["tensors"]] == ["w"]
+        first, *_ = lines(run(verb, "--from", listing, "nosuch", "other"))
+        assert first["error"]["code"] == "tensor-not-found"
+
+
 def test_a_rule_that_is_wrong_for_any_checkpoint_is_a_usage_error(run, listing):
     for workers in (1, 2):
         ran = run("check", "--from", listing, "--workers", workers)
@@ -154,7 +170,6 @@ def test_a_bad_base_is_an_error_of_each_line(run, listing):
 
 
 def test_ctrl_c_ends_the_command_and_its_processes_without_a_word(tmp_path):
-    os.mkfifo(tmp_path / "endless")
     np.save(tmp_path / "a.npy", np.arange(3.0))
     command = [*COMMAND, "verify", "--workers", "2", "--from", "-"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -90,9 +90,9 @@ def inspect_command(
     })  # fmt: skip
     options: dict[str, Any] = {
         "patterns": patterns or (), "exclude": exclude or (), "tree": tree, "depth": depth, "layers": layers,
-        "model": model, "stats": stats, "names": names.value, "role": role, "trainable": trainable, "frozen": frozen,
-        "where": where or (), "sort": sort.value, "limit": limit, "group": group or (), "collapse": collapse,
-        "backend": backend.value,
+        "model": model, "stats": stats, "names": names.value, "role": role and role.value, "trainable": trainable,
+        "frozen": frozen, "where": where or (), "sort": sort.value, "limit": limit, "group": group or (),
+        "collapse": collapse, "backend": backend.value,
     }  # fmt: skip
     given = checkpoint_or_list("inspect", path, listing, resume, workers, options)
     with render.Progress() as progress:
