@@ -160,6 +160,11 @@ class FileSource(Source):
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def __del__(self) -> None:
+        """Close a file that nobody closed: a descriptor is only a number, which Python does not close."""
+        if hasattr(self, "_descriptor"):
+            self.close()
+
 
 def _stamp_of(status: os.stat_result) -> Stamp:
     """Return the size of a file, its times and its number: writing it again, or another in its place, changes one."""

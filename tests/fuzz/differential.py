@@ -195,8 +195,10 @@ def _verdict(file, key, ours):
 def _until_closed(pipe, child):
     """Return what comes through the pipe; the child is ended where nothing comes for too long."""
     said = b""
+    poll = select.poll()  # select() takes no descriptor above 1023
+    poll.register(pipe)
     while True:
-        ready, _, _ = select.select([pipe], [], [], LIBRARY_SECONDS)
+        ready = poll.poll(LIBRARY_SECONDS * 1000)
         more = os.read(pipe, 65536) if ready else b""
         if not ready:
             os.kill(child, signal.SIGKILL)

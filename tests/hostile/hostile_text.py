@@ -187,6 +187,7 @@ def write_checkpoints(folder):
     write_tensorflow(folder)
     write_v1(folder / "v1.ckpt")
     write_pytorch(folder)
+    write_tensorflow_js(folder)
     write_series(folder)
     (folder / f"page{FILE}.h5").write_text(TEXT)
     return [path for path in sorted(folder.iterdir()) if ".data-" not in path.name]
@@ -204,6 +205,22 @@ def write_pytorch(folder):
     archive(folder / shard, pickled, {"0": values})
     weights = {"k" + TEXT: shard, "n" + TEXT: f"no{FILE}.bin"}
     (folder / "t.bin.index.json").write_text(json.dumps({"metadata": {TEXT: TEXT}, "weight_map": weights}))
+
+
+def write_tensorflow_js(folder):
+    """A model.json with hostile names, classes and paths, and its weights."""
+    shard = f"s{FILE}.of1.bin"
+    (folder / shard).write_bytes(bytes(8))
+    weights = [
+        {"name": "w" + TEXT, "shape": [1], "dtype": "float32"},
+        {"name": "v" + TEXT, "shape": [1], "dtype": "int32"},
+    ]
+    config = {"class_name": "C" + TEXT, "config": {"name": "n" + TEXT, "layers": []}}
+    model = {"format": TEXT, "generatedBy": TEXT, "convertedBy": TEXT, "modelTopology": {"model_config": config},
+             "weightsManifest": [{"paths": [shard], "weights": weights}]}  # fmt: skip
+    (folder / "y.model.json").write_text(json.dumps(model))
+    model["weightsManifest"][0]["paths"] = [f"../{TEXT}"]
+    (folder / "z.model.json").write_text(json.dumps(model))
 
 
 def write_rules(folder):

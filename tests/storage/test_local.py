@@ -143,3 +143,12 @@ def test_a_small_file_is_read_up_to_its_limit(folder: Path) -> None:
     assert read_small_file(storage, "a.bin", 100, "a table") == bytes(range(100))
     with pytest.raises(UnsafeFileError, match="a table of 100 bytes is too large: the limit is 99"):
         read_small_file(storage, "a.bin", 99, "a table")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="the system does not list open files")
+def test_a_file_that_nobody_closes_is_closed_with_its_source(folder: Path) -> None:
+    path = str(folder / "run" / "a.bin")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        FileSource(path).read(0, 1)
+    assert len(os.listdir("/proc/self/fd")) == before

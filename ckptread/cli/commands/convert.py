@@ -19,7 +19,7 @@ SHARD_HELP = "Split a .safetensors file into files of at most this size (5GB), w
 
 EXAMPLES = """
 ckptread convert model.keras -o model.safetensors --role model
-ckptread convert run/ckpt-2 -o new.weights.h5 --like model.weights.h5 --skip
+ckptread convert run/ckpt-2 -o new.keras --like model.keras --skip
 ckptread convert model.h5 -o arrays/ --rename '/=.' --dry-run
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 import zipfile
@@ -308,7 +309,7 @@ def test_a_deflated_member_is_read_at_any_offset(tmp_path: Path) -> None:
         assert source.read(offset, min(nbytes, len(data) - offset)) == data[offset : offset + nbytes]
     assert source.read(0, len(data)) == data
     descriptor, steps = source.recipe()
-    assert rebuild_source(descriptor, steps, "again").read(1000, 5000) == data[1000:6000]
+    assert rebuild_source(os.dup(descriptor), steps, "again").read(1000, 5000) == data[1000:6000]
     assert (source.locate(99), source.addressable) == (source.locate(0), False)
     assert source.locate(0)[1] == 6
 
