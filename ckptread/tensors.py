@@ -271,6 +271,6 @@ def shape_problem(shape: tuple[int, ...], itemsize: int = WIDEST_ITEM) -> str | 
     least = min(shape, default=0)
     if least < 0:
         return f"it claims the dimension {least}"
-    if element_count(tuple(max(1, dim) for dim in shape)) * max(itemsize, WIDEST_ITEM) >= ARRAY_BYTES:
+    if element_count(tuple(max(1, dim) for dim in shape)) * itemsize >= ARRAY_BYTES:
         return "no array can have its shape: it is too large"
     return None

@@ -282,4 +282,4 @@ def test_a_partly_frozen_backbone_says_how_much_of_it_is_trained(run, tmp_path):
     )
     out = run("inspect", tmp_path / "model.keras", "--layers").out
     assert f"partly ({trained} of {total})" in out
-    assert "partly" not in run("inspect", tmp_path / "model.keras", "--layers", "--frozen").out
+    assert "partly (" not in run("inspect", tmp_path / "model.keras", "--layers", "--frozen").out
