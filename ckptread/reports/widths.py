@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 
+_ASCII = re.compile(r"[\0-\x7f]+")
 WIDE = ("W", "F")
 NO_COLUMN = ("Mn", "Me")
 """Marks that stand over, under or around the letter before them."""
@@ -11,9 +14,11 @@ NO_COLUMN = ("Mn", "Me")
 
 def columns(text: str) -> int:
     """Return how many columns of a terminal a text takes."""
-    return len(text) if text.isascii() else sum(map(_columns_of, text))
+    others = _ASCII.sub("", text)
+    return len(text) - len(others) + sum(map(_columns_of, others))
 
 
+@lru_cache(maxsize=4096)
 def _columns_of(character: str) -> int:
     import unicodedata
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ckptread.limits import MESSAGE_COST
+from ckptread.limits import MESSAGE_COST, SKIPPED_FIELDS
 
 Bytes = bytes | memoryview
 Buffer = TypeVar("Buffer", bytes, memoryview)
@@ -41,6 +41,7 @@ class Allowance:
     def __init__(self, most: int, what: str) -> None:
         self.most = most
         self.taken = 0
+        self.skipped = 0
         self._what = what
 
     def take(self, count: int, at: int = 0) -> None:
@@ -48,6 +49,12 @@ class Allowance:
         self.taken += count
         if self.taken > self.most:
             raise Malformed(f"it states more than {self.most:,} {self._what}: more than is read", at)
+
+    def skip(self, at: int) -> None:
+        """Count a field that nothing is read from. Raises Malformed once there are more than SKIPPED_FIELDS."""
+        self.skipped += 1
+        if self.skipped > SKIPPED_FIELDS:
+            raise Malformed(f"it states more than {SKIPPED_FIELDS:,} fields that nothing is read from", at)
 
 
 def varint(data: Bytes, at: int) -> tuple[int, int]:
@@ -159,9 +166,11 @@ class Message:
         """Add a packed list of numbers; any other known field has a wire type that is not its own."""
         field = self.fields.get(tag >> 3)
         if field is None:
+            allowance.skip(stop)
             return
         if not field.repeated or field.wire != VARINT or tag & 7 != DELIMITED:
             raise Malformed(f"the field {field.name!r} has the wire type {tag & 7}", stop)
+        allowance.take(1, stop)  # an empty list costs time too
         while at < stop:
             allowance.take(1, at)
             number, at = varint(data, at)
