@@ -61,7 +61,7 @@ TOML_COST = 20_000_000
 LITERAL_DEPTH = 32
 """Nested tuples, lists and dicts in the header of a .npy file."""
 SKIPPED_FIELDS = 1_500_000
-"""Fields of a message that nothing is read from: they take time, if no memory. A graph of 50,000 nodes has a million."""
+"""Fields of a message that nothing is read from: they take time. A graph of 50,000 nodes has a million."""
 MESSAGE_COST = 1_200_000
 """What a protocol buffer message may add up to, where 1 stands for some 100 bytes of memory: 120 MiB.
 
