@@ -72,10 +72,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body) if claimed < 0 else claimed))
         self.end_headers()
+        with self.server.lock:  # before they are sent: the client may be done before this thread goes on
+            self.server.nbytes += len(body)
         if self.command != "HEAD":
             self.wfile.write(body)
-        with self.server.lock:
-            self.server.nbytes += len(body)
         self.close_connection = self.close_connection or claimed >= 0
         return True
 
