@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 from ckptread.errors import UnsupportedError
 from ckptread.formats.format import Outgoing
 from ckptread.limits import VALUES_BYTES
+from ckptread.operations.convert.wrapped import WrappedValues
 from ckptread.operations.diff.match.layouts import Arrangement
 from ckptread.tensors import element_count
 
-if TYPE_CHECKING:
-    import numpy as np
 
-
-class ArrangedValues(Outgoing):
+class ArrangedValues(WrappedValues):
     """Another tensor on its way into a file, in an order of its own: all its values are in memory once."""
 
     def __init__(self, values: Outgoing, arrangement: Arrangement, path: str) -> None:
@@ -23,18 +20,8 @@ class ArrangedValues(Outgoing):
             raise UnsupportedError(path, f"the mapping does not fit its shape {list(values.shape)}")
         if element_count(values.shape) * values.dtype.itemsize > VALUES_BYTES:
             raise UnsupportedError(path, f"its axes cannot be moved: it has more than {VALUES_BYTES:,} bytes")
-        self._values = values
+        super().__init__(values)
         self._arrangement = arrangement
-
-    @property
-    def dtype_name(self) -> str:
-        """The dtype in the file, as a listing has it."""
-        return self._values.dtype_name
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype in the file."""
-        return self._values.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:

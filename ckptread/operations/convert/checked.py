@@ -3,62 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
-from ckptread.errors import CheckpointError, DamagedFileError
+from ckptread.errors import DamagedFileError
 from ckptread.formats.format import Outgoing
+from ckptread.operations.convert.wrapped import WrappedValues
 from ckptread.storage.checksums import checksum_function
 from ckptread.wording import quoted
-
-if TYPE_CHECKING:
-    import numpy as np
 
 READ_BYTES = 1 << 20
 
 
-class CheckedValues(Outgoing):
+class CheckedValues(WrappedValues):
     """Another tensor on its way into a file: where its bytes begin there, how many they are, and their CRC-32C."""
 
     def __init__(self, name: str, values: Outgoing, file: IO[bytes]) -> None:
-        self.error: CheckpointError | None = None
-        """Why it could not be read."""
+        super().__init__(values)
         self._name = name
-        self._values = values
         self._file = file
         self._extend = checksum_function("crc32c")
         self._start = self._nbytes = self._crc = 0
 
-    @property
-    def dtype_name(self) -> str:
-        """The dtype in the file, as a listing has it."""
-        return self._values.dtype_name
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype in the file."""
-        return self._values.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape in the file."""
-        return self._values.shape
-
-    @property
-    def note(self) -> str:
-        """What was done to the values."""
-        return self._values.note
-
     def pieces(self) -> Iterator[bytes | memoryview]:
         """Yield the bytes of the values. Raises CheckpointError as reading does."""
         self._start = self._file.tell()
-        try:
-            for piece in self._values.pieces():
-                self._crc = self._extend(self._crc, _extendable(piece))
-                self._nbytes += len(piece)
-                yield piece
-        except CheckpointError as error:
-            self.error = error
-            raise
+        for piece in self._values.pieces():
+            self._crc = self._extend(self._crc, _extendable(piece))
+            self._nbytes += len(piece)
+            yield piece
 
     def verify(self, path: str) -> None:
         """Raise DamagedFileError unless the file has what was written."""

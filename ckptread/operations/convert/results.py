@@ -48,7 +48,6 @@ class Conversion(Reportable, msgspec.Struct, frozen=True, kw_only=True):
     """Whether what cannot be held was to be left out."""
     digest: str | None = None
     """The digest of the checkpoint, which is in the metadata of the new file; None if it was not asked for."""
-    notes: tuple[str, ...] = ()
 
     @property
     def lost(self) -> tuple[OmittedTensor, ...]:

@@ -119,7 +119,7 @@ def unreachable_error(address: str, text: str) -> CheckpointError:
 
 def refused_error(address: str, problem: str) -> CheckpointError:
     """Return the error for a store that refuses access."""
-    return CheckpointError(address, f"access is denied: {problem}", advice=f"{_credentials(address)}", code=REFUSED)
+    return CheckpointError(address, f"access is denied: {problem}", advice=_credentials(address), code=REFUSED)
 
 
 def _credentials(address: str) -> str:
